@@ -1,0 +1,162 @@
+"""The data that benchmarks run on: found on this machine, or downloaded the usual way when asked.
+
+Offline, Debian's packages carry what is needed: `dataset-fashion-mnist`, `r-cran-mlbench` (read with rdata)
+and `openarena-081-textures`; scikit-learn and scikit-image carry the rest. With `download=True` Fashion-MNIST
+comes through torchvision and the tables through OpenML.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn import datasets as sklearn_datasets
+
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+MLBENCH = Path("/usr/lib/R/site-library/mlbench/data")
+OPENARENA = Path("/usr/share/games/openarena/baseoa/pak4-textures.pk3")
+FASHION_CLASSES = (
+    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+
+
+class Pictures(NamedTuple):
+    """A classification set: pictures uint8 (N, H, W), labels int (N,)."""
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+
+
+def fashion_mnist(download: bool = False) -> Pictures:
+    """60,000 training and 10,000 test pictures of 28 x 28 (Xiao et al. 2017)."""
+    if FASHION_MNIST.exists():
+
+        def idx(name: str, header: int) -> np.ndarray:
+            return np.frombuffer(gzip.decompress((FASHION_MNIST / name).read_bytes()), np.uint8, offset=header)
+
+        return Pictures(
+            idx("train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28),
+            idx("train-labels-idx1-ubyte.gz", 8).astype(int),
+            idx("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28),
+            idx("t10k-labels-idx1-ubyte.gz", 8).astype(int),
+        )
+    if not download:
+        raise SystemExit("Fashion-MNIST is not here: install dataset-fashion-mnist, or pass --download")
+    from torchvision.datasets import FashionMNIST
+
+    parts = [FashionMNIST("~/.cache/gantools", train=train, download=True) for train in (True, False)]
+    return Pictures(*(array for p in parts for array in (p.data.numpy(), p.targets.numpy())))
+
+
+class OutlierTable(NamedTuple):
+    """A feature table and which of its rows are outliers."""
+
+    name: str
+    features: pd.DataFrame
+    outlier: np.ndarray
+
+
+def _mlbench(name: str) -> pd.DataFrame:
+    import rdata
+
+    if not MLBENCH.exists():
+        raise SystemExit("the outlier tables are not here: install r-cran-mlbench, or pass --download")
+    return next(iter(rdata.read_rda(str(MLBENCH / f"{name}.rda")).values()))
+
+
+def _openml(name: str) -> pd.DataFrame:
+    names = {"BreastCancer": "breast-w", "Glass": "glass", "Ionosphere": "ionosphere", "Satellite": "satimage",
+             "PimaIndiansDiabetes2": "diabetes", "Shuttle": "shuttle", "Sonar": "sonar", "Vehicle": "vehicle",
+             "Vowel": "vowel", "LetterRecognition": "letter", "Soybean": "soybean", "HouseVotes84": "vote",
+             "Zoo": "zoo", "DNA": "splice"}  # fmt: skip
+    return sklearn_datasets.fetch_openml(names[name], version=1, as_frame=True).frame
+
+
+# The target's column, and which of its values are normal; rows of other values are the outliers.
+_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "BreastCancer": ("Class", ("benign",)),
+    "Glass": ("Type", ("1", "2", "3")),
+    "Ionosphere": ("Class", ("good",)),
+    "PimaIndiansDiabetes2": ("diabetes", ("neg",)),
+    "Satellite": ("classes", ("red soil", "very damp grey soil", "grey soil")),
+    "Shuttle": ("Class", ("Rad.Flow",)),
+    "Sonar": ("Class", ("M",)),
+    "Vehicle": ("Class", ("bus", "saab", "opel")),
+    "Vowel": ("Class", ("hid", "hId", "hEd")),
+    "LetterRecognition": ("lettr", ("A", "B", "C")),
+    "Soybean": ("Class", ("brown-spot", "alternarialeaf-spot", "frog-eye-leaf-spot")),
+    "HouseVotes84": ("Class", ("democrat",)),
+    "Zoo": ("type", ("mammal",)),
+    "DNA": ("Class", ("n",)),
+}
+_DROPPED_COLUMNS = {"BreastCancer": ["Id"]}
+_MOST_ROWS = 6000
+
+
+def outlier_tables(download: bool = False, seed: int = 0) -> list[OutlierTable]:
+    """Seventeen tables: a class, or some, are the normals and the others the outliers.
+
+    Numbers that R calls factors of numbers (Wisconsin's 1 to 10) become numbers; true categories and missing
+    values stay. Tables of more than 6,000 rows are cut to so many, at random from `seed`.
+    """
+    tables = []
+    read: Callable[[str], pd.DataFrame] = _openml if download and not MLBENCH.exists() else _mlbench
+    for name, (target, normal) in _TABLES.items():
+        frame = read(name)
+        if len(frame) > _MOST_ROWS:
+            frame = frame.sample(_MOST_ROWS, random_state=seed)
+        outlier = ~frame[target].astype(str).isin(normal).to_numpy()
+        features = frame.drop(columns=[target, *_DROPPED_COLUMNS.get(name, [])]).reset_index(drop=True)
+        tables.append(OutlierTable(name, features.apply(_numeric_where_possible), outlier))
+    for name, load, normal_classes in (
+        ("wine", sklearn_datasets.load_wine, (0, 1)),
+        ("wdbc", sklearn_datasets.load_breast_cancer, (1,)),
+        ("digits", sklearn_datasets.load_digits, (1, 2, 3)),
+    ):
+        bunch = load(as_frame=True)
+        outlier = ~bunch.target.isin(normal_classes).to_numpy()
+        tables.append(OutlierTable(name, bunch.data, outlier))
+    return tables
+
+
+def _numeric_where_possible(column: pd.Series) -> pd.Series:
+    if column.dtype.kind in "bf" or str(column.dtype) in ("boolean", "Int32"):
+        return column.astype(float)
+    try:
+        return column.astype(object).where(column.notna(), np.nan).astype(float)
+    except (ValueError, TypeError):
+        return column.astype(object)
+
+
+def textures() -> dict[str, np.ndarray]:
+    """Pictures of one material each, uint8 (H, W) or (H, W, 3), at least 512 pixels a side."""
+    import skimage.data
+
+    found = {name: getattr(skimage.data, name)() for name in ("brick", "grass", "gravel")}
+    if not OPENARENA.exists():
+        return found
+    with zipfile.ZipFile(OPENARENA) as archive:
+        for name, path in _OPENARENA_TEXTURES.items():
+            found[name] = np.asarray(Image.open(io.BytesIO(archive.read(path))).convert("RGB"))
+    return found
+
+
+_OPENARENA_TEXTURES = {
+    "mud": "textures/acc_dm5/mud02b.jpg",
+    "floor plate": "textures/base_floor/clang_floor512.jpg",
+    "scratched": "textures/clown/scratch_base.jpg",
+    "steel": "textures/clown/steel_b.jpg",
+    "sand": "textures/cosmo_floor/sand02.jpg",
+    "wall grid": "textures/base_wall/metalfloor_wall_11.jpg",
+    "rust": "textures/gothic_trim/pitted_rust2.jpg",
+    "tin floor": "textures/proto2/tin_floor03.jpg",
+}

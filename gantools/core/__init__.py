@@ -1,0 +1,6 @@
+"""The adversarial game: trainer, step, losses, penalties, averages, checkpoints. Knows no task and no command."""
+
+from gantools.core.game import Batch, Game, Negatives
+from gantools.core.trainer import AdversarialTrainer, Tick, Training
+
+__all__ = ["AdversarialTrainer", "Batch", "Game", "Negatives", "Tick", "Training"]

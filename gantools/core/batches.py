@@ -1,0 +1,45 @@
+"""The order in which samples are seen: a function of the seed and the step, and of nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Order:
+    """Shuffled passes over `n_samples`, addressed by step.
+
+    Each pass is a permutation of its own, drawn from (seed, pass number), so that the indices of any step
+    can be had without walking there: training resumes at a step by asking for it.
+
+    Parameters
+    ----------
+    n_samples : int
+        How many samples there are; at least 1.
+    batch_size : int
+        Indices of one step. A batch runs on into the next pass; with fewer samples than that, a batch holds
+        some samples more than once.
+    seed : int
+        Of the permutations.
+    """
+
+    def __init__(self, n_samples: int, batch_size: int, seed: int) -> None:
+        if n_samples < 1:
+            raise ValueError("there are no samples to order")
+        self.n_samples = n_samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self._pass = -1
+        self._permutation: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """The samples of step `step`, counted from 0: int64, (batch_size,)."""
+        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        passes, within = np.divmod(positions, self.n_samples)
+        return np.concatenate([self._of_pass(int(p))[within[passes == p]] for p in np.unique(passes)])
+
+    def _of_pass(self, number: int) -> NDArray[np.int64]:
+        if number != self._pass:
+            self._permutation = np.random.default_rng((self.seed, number)).permutation(self.n_samples)
+            self._pass = number
+        return self._permutation

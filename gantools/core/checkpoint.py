@@ -1,0 +1,100 @@
+"""Checkpoints: nested state in one safetensors file, written so that it is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from gantools.errors import ModelError
+
+State = Mapping[str, Any]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` through a temporary file beside it, fsync and rename.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be written (a full or read-only disk); `path` is then as it was.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write nested `state` (mappings and lists of tensors and of what JSON holds) to one file."""
+    outline, tensors = split_state(state)
+    write_atomically(path, save(tensors, metadata={"outline": json.dumps(outline)}))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what `save_state` wrote, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, truncated or not a checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            outline = json.loads(file.metadata()["outline"])
+            return join_state(outline, {key: file.get_tensor(key) for key in file.keys()})
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is not a whole checkpoint ({error}); delete it to start anew") from error
+
+
+def split_state(state: State) -> tuple[Any, dict[str, Tensor]]:
+    """Nested `state` as an outline that JSON can hold and the tensors that it names."""
+    tensors: dict[str, Tensor] = {}
+    return _outline(state, tensors), tensors
+
+
+def join_state(outline: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The way back from `split_state`. KeyError or TypeError when the two do not belong together."""
+    state: dict[str, Any] = _filled(outline, tensors)
+    return state
+
+
+def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        key = str(len(tensors))
+        tensors[key] = value.detach().cpu().contiguous().clone()
+        return {"tensor": key}
+    if isinstance(value, Mapping):
+        return {"items": [[key, _outline(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_outline(item, tensors) for item in value]
+    return value
+
+
+def _filled(outline: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(outline, list):
+        return [_filled(item, tensors) for item in outline]
+    if isinstance(outline, dict):
+        if "tensor" in outline:
+            return tensors[outline["tensor"]]
+        return {key: _filled(item, tensors) for key, item in outline["items"]}
+    return outline

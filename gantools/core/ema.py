@@ -1,0 +1,40 @@
+"""An exponential moving average of a player's weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class MovingAverage:
+    """A copy of `player` whose parameters follow it slowly (Karras et al. 2018, "Progressive Growing").
+
+    Buffers are copied, never averaged: the vectors of spectral norm and the counters of batch norm have no
+    meaningful mean.
+
+    Parameters
+    ----------
+    player : nn.Module
+        The network that is trained.
+    half_life : float
+        Images after which an old weight counts half. 0 copies.
+    """
+
+    def __init__(self, player: nn.Module, half_life: float) -> None:
+        self.half_life = half_life
+        self.average = copy.deepcopy(player).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, player: nn.Module, n_images: int, images_seen: int) -> None:
+        """Move towards `player` after a step on `n_images`.
+
+        The half-life is at most a fifth of `images_seen`, so that the first steps are soon forgotten.
+        """
+        half_life = min(self.half_life, 0.2 * images_seen)
+        keep = 0.5 ** (n_images / half_life) if half_life > 0 else 0.0
+        for mine, theirs in zip(self.average.parameters(), player.parameters(), strict=True):
+            mine.lerp_(theirs, 1.0 - keep)
+        for mine, theirs in zip(self.average.buffers(), player.buffers(), strict=True):
+            mine.copy_(theirs)

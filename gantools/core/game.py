@@ -1,0 +1,80 @@
+"""What one task plays: the part of adversarial training that differs from task to task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+"""One batch by name. Every game's batch has `reals`; what else there is, is the game's own."""
+
+
+class Negatives(NamedTuple):
+    """Extra samples that the discriminator is taught to call fake.
+
+    Attributes
+    ----------
+    samples : Tensor, (N, ...)
+        Shaped as the reals.
+    weight : float
+        Their share in the discriminator's loss, where the reals have 1.
+    mask : Tensor or None
+        In [0, 1], shaped as the reals with one channel: where the samples are abnormal. None: everywhere.
+        It is averaged down to the size of the logits.
+    """
+
+    samples: Tensor
+    weight: float = 1.0
+    mask: Tensor | None = None
+
+
+class Game:
+    """Two players, and what they are shown. Subclasses override what their task needs.
+
+    Parameters
+    ----------
+    generator, discriminator : nn.Module
+        The players. The discriminator takes what `shown` returns and gives logits: (N,), (N, 1) or dense
+        (N, 1, h, w).
+
+    Attributes
+    ----------
+    fake_weight : float
+        Weight of the generator's fakes in the discriminator's loss. At 0 the generator does not play.
+    average_discriminator : bool
+        Whether the discriminator has a moving average too (it does where its logits are the product).
+    """
+
+    fake_weight: float = 1.0
+    average_discriminator: bool = False
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+
+    def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """One fake for each real of `batch`, with the generator's graph."""
+        raise NotImplementedError
+
+    def shown(self, samples: Tensor, batch: Batch, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """The discriminator's arguments for `samples`: themselves, and in a conditional game a condition."""
+        return (samples,)
+
+    def negatives(self, batch: Batch, rng: torch.Generator) -> list[Negatives]:
+        """Synthetic anomalies, fakes of older generators, or none."""
+        return []
+
+    def discriminator_terms(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Named losses that the discriminator has besides the adversarial one (an auxiliary head's), weighted."""
+        return {}
+
+    def generator_terms(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
+        """Named losses that the generator has besides the adversarial one, already weighted."""
+        return {}
+
+    def monitor(self) -> float | None:
+        """A held-out figure for early stopping, the lower the better; None where there is none."""
+        return None

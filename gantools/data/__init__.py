@@ -1,0 +1,1 @@
+"""Reading pictures and tables, and making synthetic anomalies of them."""

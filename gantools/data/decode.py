@@ -1,0 +1,142 @@
+"""One picture file to one array, whatever its depth, palette, alpha, colour space or orientation."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gantools.errors import DataError
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+MAX_MEGAPIXELS = 100.0
+
+Picture = NDArray[np.float32]
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the file's name ends as a picture's does."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+    """Decode a picture file.
+
+    EXIF orientation is applied; palettes become colours; CMYK becomes RGB; transparency is laid on white;
+    16-bit pictures keep their depth. The first frame of an animation is read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    max_megapixels : float
+        Larger pictures are refused before they are decoded.
+
+    Returns
+    -------
+    ndarray, (H, W, 1) or (H, W, 3), float32 in [0, 1]
+
+    Raises
+    ------
+    DataError
+        Naming the file and the reason.
+    """
+    try:
+        with warnings.catch_warnings():
+            # The size is checked below, against a limit that the message can name.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path)
+        with image:
+            megapixels = image.width * image.height / 1e6
+            if megapixels > max_megapixels:
+                raise DataError(
+                    f"{path}: {image.width} x {image.height} pixels are more than the limit of "
+                    f"{max_megapixels:g} megapixels"
+                )
+            return _decode(image, path)
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder, not a picture") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: {_why_not_a_picture(path)}") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{path}: more than the limit of {max_megapixels:g} megapixels") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"{path}: cannot be decoded ({error})") from None
+
+
+def _why_not_a_picture(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "is empty"
+    head = path.read_bytes()[:64]
+    if head.isascii():
+        return "is text, not a picture"
+    return "is not a picture that can be read"
+
+
+def _decode(image: Image.Image, path: Path) -> Picture:
+    if _deep(image):
+        return _decode_deep(image, path)
+    image = ImageOps.exif_transpose(image)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        gray = image.mode in ("L", "LA", "La")
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("L" if gray else "RGB")
+    elif image.mode in ("1", "L"):
+        image = image.convert("L")
+    else:
+        image = image.convert("RGB")
+    return _with_channels(np.asarray(image, np.float32) / 255.0)
+
+
+def _deep(image: Image.Image) -> bool:
+    """Whether the file holds more than eight bits a channel."""
+    raw_mode = image.tile[0][3] if getattr(image, "tile", None) else ""
+    raw_mode = raw_mode[0] if isinstance(raw_mode, tuple) else raw_mode
+    return image.mode in ("F", "I") or image.mode.startswith("I;16") or ";16" in str(raw_mode)
+
+
+def _decode_deep(image: Image.Image, path: Path) -> Picture:
+    """Sixteen bits, gray or colour: Pillow cuts colour down to eight, so OpenCV reads these."""
+    import cv2
+
+    data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if data is None:
+        raise DataError(f"{path}: cannot be decoded")
+    if data.dtype == np.uint8:
+        scale = 255.0
+    elif data.dtype == np.uint16:
+        scale = 65535.0
+    elif data.dtype.kind == "f" and np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1:
+        scale = 1.0
+    else:
+        raise DataError(f"{path}: {data.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")
+    array = _with_channels(data.astype(np.float32) / scale)
+    if array.shape[2] == 4:
+        alpha = array[..., 3:]
+        array = array[..., :3] * alpha + (1 - alpha)
+    if array.shape[2] == 3:
+        array = array[..., ::-1]
+    return np.ascontiguousarray(_oriented(array, image.getexif().get(0x0112, 1)))
+
+
+def _with_channels(array: Picture) -> Picture:
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _oriented(array: Picture, orientation: int) -> Picture:
+    """Apply an EXIF orientation (1 to 8) to an (H, W, C) array."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array

@@ -1,0 +1,233 @@
+"""One way to read pictures, wherever they are: arrays, tensors, lists, paths, DataFrames, folders, CSV files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gantools.data.decode import MAX_MEGAPIXELS, is_picture, read_picture
+from gantools.errors import DataError
+
+PATH_COLUMN = "path"
+
+
+class PictureSource(ABC):
+    """Pictures by number, read when asked for."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """What to call picture `index` in messages and in tables."""
+
+    @abstractmethod
+    def read(self, index: int) -> NDArray[np.float32]:
+        """Picture `index`: (H, W, C), float32 in [0, 1].
+
+        Raises
+        ------
+        DataError
+            When it cannot be read.
+        """
+
+
+class ArraySource(PictureSource):
+    """Pictures in memory: an array (N, H, W[, C]) or a list of arrays (H, W[, C])."""
+
+    def __init__(self, pictures: NDArray[Any] | Sequence[NDArray[Any]]) -> None:
+        self.pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def name(self, index: int) -> str:
+        return f"picture {index}"
+
+    def read(self, index: int) -> NDArray[np.float32]:
+        picture = np.asarray(self.pictures[index])
+        if picture.ndim == 2:
+            picture = picture[..., None]
+        if picture.ndim != 3 or 0 in picture.shape:
+            raise DataError(f"picture {index} has shape {picture.shape}; (H, W) or (H, W, C) is wanted")
+        return _to_unit_range(picture, f"picture {index}")
+
+
+class FileSource(PictureSource):
+    """Pictures in files."""
+
+    def __init__(
+        self, paths: Sequence[Path], names: Sequence[str] | None = None, max_megapixels: float = MAX_MEGAPIXELS
+    ) -> None:
+        self.paths = list(paths)
+        self.names = list(names) if names is not None else [str(p) for p in paths]
+        self.max_megapixels = max_megapixels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+    def read(self, index: int) -> NDArray[np.float32]:
+        return read_picture(self.paths[index], self.max_megapixels)
+
+
+def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:
+    if picture.dtype == np.bool_:
+        return picture.astype(np.float32)
+    if picture.dtype == np.uint8:
+        return picture.astype(np.float32) / 255.0
+    if picture.dtype == np.uint16:
+        return picture.astype(np.float32) / 65535.0
+    if picture.dtype.kind != "f":
+        raise DataError(f"{name} has dtype {picture.dtype}; uint8, uint16 or float in [0, 1] is wanted")
+    if not np.isfinite(picture).all():
+        raise DataError(f"{name} holds NaN or infinite pixels")
+    low, high = float(picture.min()), float(picture.max())
+    if low < -1e-6 or high > 1 + 1e-6:
+        raise DataError(
+            f"{name} has float pixels from {low:g} to {high:g}; floats must be in [0, 1] (divide by 255?)"
+        )
+    return picture.astype(np.float32)
+
+
+def is_table(X: Any) -> bool:
+    """Whether `X` is a feature table rather than pictures: two dimensions, or a DataFrame without `path`."""
+    if isinstance(X, pd.DataFrame):
+        return PATH_COLUMN not in X.columns
+    if isinstance(X, (str, Path)):
+        path = Path(X)
+        return is_table_file(path) and PATH_COLUMN not in table_columns(path)
+    if isinstance(X, pd.Series) or hasattr(X, "toarray"):
+        return not isinstance(X, pd.Series)
+    if isinstance(X, (list, tuple)):
+        if len(X) > 0 and isinstance(X[0], (str, Path)):
+            return False
+        return len(X) == 0 or np.ndim(_first_as_array(X[0])) < 2
+    array_kind = getattr(getattr(X, "dtype", None), "kind", "")
+    return getattr(X, "ndim", 2) <= 2 and array_kind not in ("U", "S")
+
+
+def _first_as_array(item: Any) -> Any:
+    return item if hasattr(item, "ndim") else np.asarray(item, dtype=object)
+
+
+def is_table_file(path: Path) -> bool:
+    """Whether the file's name ends as a table's does."""
+    return path.suffix.lower() in (".csv", ".parquet", ".pq")
+
+
+def table_columns(path: Path) -> list[str]:
+    """The column names of a CSV or Parquet file, without reading its rows."""
+    if path.suffix.lower() == ".csv":
+        return list(read_table(path, rows=0).columns)
+    import pyarrow.parquet as parquet
+
+    try:
+        return list(parquet.read_schema(path).names)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({error})") from None
+
+
+def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
+    """A CSV or Parquet file as a DataFrame.
+
+    Raises
+    ------
+    DataError
+        Naming the file, the line where there is one, and the reason.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file")
+    try:
+        if path.suffix.lower() == ".csv":
+            return pd.read_csv(path, nrows=rows)
+        return pd.read_parquet(path)
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path}: is empty") from None
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as a table ({str(error).strip()})") from None
+
+
+def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
+    """Make a source of whatever holds pictures.
+
+    Parameters
+    ----------
+    X : array, tensor, list, path, Series or DataFrame
+        Arrays (N, H, W) or (N, H, W, C), uint8, uint16 or float in [0, 1]; tensors of the same shapes, or
+        (N, C, H, W) where the second axis is 1, 3 or 4 and the last is not; a list or Series of arrays
+        (H, W[, C]) or of paths; a DataFrame or CSV/Parquet file with a `path` column (relative paths count
+        from the file's folder); a folder, searched through in order of name; or one picture file.
+    max_megapixels : float
+        Larger files are refused.
+
+    Raises
+    ------
+    DataError
+        When there are no pictures, naming what was looked at.
+    """
+    if isinstance(X, PictureSource):
+        return X
+    if isinstance(X, (str, Path)):
+        return _open_path(Path(X), max_megapixels)
+    if isinstance(X, pd.DataFrame):
+        if PATH_COLUMN not in X.columns:
+            raise DataError(f"a DataFrame of pictures needs a column named {PATH_COLUMN!r}")
+        X = X[PATH_COLUMN]
+    if isinstance(X, pd.Series):
+        X = X.tolist()
+    if isinstance(X, Tensor):
+        X = _channels_last(X).numpy(force=True)
+    if isinstance(X, np.ndarray) and X.dtype.kind in "US":
+        X = X.tolist()
+    if len(X) == 0:
+        raise DataError("there are no pictures: the input is empty")
+    if isinstance(X, (list, tuple)) and isinstance(X[0], (str, Path)):
+        return FileSource([Path(p) for p in X], [str(p) for p in X], max_megapixels)
+    if isinstance(X, (list, tuple)):
+        return ArraySource([x.numpy(force=True) if isinstance(x, Tensor) else np.asarray(x) for x in X])
+    array = np.asarray(X)
+    if array.ndim not in (3, 4):
+        raise DataError(f"an array of pictures has shape (N, H, W) or (N, H, W, C), not {array.shape}")
+    return ArraySource(array)
+
+
+def _channels_last(pictures: Tensor) -> Tensor:
+    counts = (1, 3, 4)
+    if pictures.ndim == 4 and pictures.shape[1] in counts and pictures.shape[-1] not in counts:
+        return pictures.permute(0, 2, 3, 1)
+    return pictures
+
+
+def _open_path(path: Path, max_megapixels: float) -> PictureSource:
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if path.is_dir():
+        paths = sorted(p for p in path.rglob("*") if p.is_file() and is_picture(p))
+        if not paths:
+            raise DataError(f"{path}: no pictures in this folder (looked for PNG, JPEG, TIFF, BMP, GIF, WebP)")
+        return FileSource(paths, [str(p.relative_to(path)) for p in paths], max_megapixels)
+    if is_table_file(path):
+        table = read_table(path)
+        if PATH_COLUMN not in table.columns:
+            raise DataError(f"{path}: has no column named {PATH_COLUMN!r} (it has {', '.join(table.columns)})")
+        names = [str(p) for p in table[PATH_COLUMN]]
+        if not names:
+            raise DataError(f"{path}: has no rows")
+        return FileSource([path.parent / p for p in names], names, max_megapixels)
+    return FileSource([path], [str(path)], max_megapixels)
+
+
+def to_tensor(picture: NDArray[np.float32]) -> Tensor:
+    """(H, W, C) in [0, 1] to a tensor (C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))

@@ -1,0 +1,123 @@
+"""Feature tables to standardised vectors: missing values imputed, categories one-hot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gantools.errors import DataError
+
+_MOST_CATEGORIES = 100
+_CLIP = 8.0
+
+
+@dataclass
+class TableEncoder:
+    """Standardises numbers and spreads categories, as learnt from normals.
+
+    Numbers: the median stands in for what is missing, then (x - mean) / deviation, clipped to +-8. Texts and
+    booleans: one column of 0 and 1 for each category seen; "missing" is a category of its own; a category never
+    seen is all zeros.
+
+    Attributes
+    ----------
+    numbers : dict
+        Column to [median, mean, deviation].
+    categories : dict
+        Column to its list of categories.
+    """
+
+    columns: list[str] = field(default_factory=list)
+    numbers: dict[str, list[float]] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
+
+    def fit(self, frame: pd.DataFrame) -> TableEncoder:
+        """Learn from `frame`, whose columns' names are texts.
+
+        Raises
+        ------
+        DataError
+            For a column of texts that are all different or too many, and for infinite numbers.
+        """
+        self.columns = list(frame.columns)
+        for name in self.columns:
+            column = frame[name]
+            if _is_numeric(column):
+                values = _numbers(column, name)
+                known = values[~np.isnan(values)]
+                median = float(np.median(known)) if len(known) else 0.0
+                filled = np.where(np.isnan(values), median, values)
+                mean, deviation = float(filled.mean()), float(filled.std())
+                self.numbers[name] = [median, mean, deviation if deviation > 1e-12 * max(abs(mean), 1) else 1.0]
+            else:
+                texts = _texts(column)
+                found = sorted(set(texts))
+                if len(found) > min(_MOST_CATEGORIES, max(10, len(texts) // 2)):
+                    raise DataError(
+                        f"column {name!r} is text with {len(found)} different values in {len(texts)} rows; "
+                        "drop it, or turn it into numbers"
+                    )
+                self.categories[name] = found
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Vectors of `frame`: (N, D) float64.
+
+        Raises
+        ------
+        DataError
+            When columns are missing or too many, or numbers are infinite or not numbers.
+        """
+        missing = [c for c in self.columns if c not in frame.columns]
+        extra = [c for c in frame.columns if c not in self.columns]
+        if missing or extra:
+            parts = [f"lacks {', '.join(map(repr, missing[:5]))}"] if missing else []
+            parts += [f"has {', '.join(map(repr, extra[:5]))}, unknown to the model"] if extra else []
+            raise DataError(
+                f"the table {' and '.join(parts)}; the model was fitted on {len(self.columns)} columns: "
+                + ", ".join(self.columns[:10])
+                + (", ..." if len(self.columns) > 10 else "")
+            )
+        blocks: list[NDArray[np.float64]] = []
+        for name in self.columns:
+            if name in self.numbers:
+                median, mean, deviation = self.numbers[name]
+                values = _numbers(frame[name], name)
+                values = np.where(np.isnan(values), median, values)
+                blocks.append(np.clip((values - mean) / deviation, -_CLIP, _CLIP)[:, None])
+            else:
+                texts = np.asarray(_texts(frame[name]), dtype=object)
+                blocks.append(np.stack([texts == c for c in self.categories[name]], 1).astype(np.float64))
+        return np.concatenate(blocks, axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it; `TableEncoder(**d)` is the way back."""
+        return {"columns": self.columns, "numbers": self.numbers, "categories": self.categories}
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column)) and not pd.api.types.is_bool_dtype(column)
+
+
+def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+        row = int(np.flatnonzero(bad.to_numpy())[0])
+        raise DataError(
+            f"column {name!r}, row {row}: {column.iloc[row]!r} is not a number, and the model was fitted on "
+            "numbers there"
+        ) from None
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise DataError(f"column {name!r}, row {row}: the value is infinity; leave it empty if it is unknown")
+    return values
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return ["missing" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]

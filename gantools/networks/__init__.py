@@ -1,0 +1,1 @@
+"""Generators and discriminators: plain modules that know no task."""

@@ -1,0 +1,63 @@
+"""Players for feature vectors."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_SLOPE = 0.2
+
+
+class MlpGenerator(nn.Module):
+    """Latents to feature vectors.
+
+    Parameters
+    ----------
+    n_features : int
+        Length of a vector.
+    latent : int
+        Length of a latent.
+    width : int
+        Units of the two hidden layers.
+    """
+
+    def __init__(self, n_features: int, latent: int = 32, width: int = 128) -> None:
+        super().__init__()
+        self.latent = latent
+        self.hidden1 = nn.Linear(latent, width)
+        self.hidden2 = nn.Linear(width, width)
+        self.out = nn.Linear(width, n_features)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (N, latent), standard normal, to vectors (N, n_features), unbounded."""
+        h = F.leaky_relu(self.hidden1(latents), _SLOPE)
+        vectors: Tensor = self.out(F.leaky_relu(self.hidden2(h), _SLOPE))
+        return vectors
+
+
+class MlpDiscriminator(nn.Module):
+    """Feature vectors to one logit each.
+
+    Parameters
+    ----------
+    n_features : int
+        Length of a vector.
+    width : int
+        Units of the two hidden layers.
+    """
+
+    def __init__(self, n_features: int, width: int = 128) -> None:
+        super().__init__()
+        self.hidden1 = nn.Linear(n_features, width)
+        self.hidden2 = nn.Linear(width, width)
+        self.logit = nn.Linear(width, 1)
+
+    def features(self, vectors: Tensor) -> list[Tensor]:
+        """Both hidden layers of `vectors`."""
+        first = F.leaky_relu(self.hidden1(vectors), _SLOPE)
+        return [first, F.leaky_relu(self.hidden2(first), _SLOPE)]
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors (..., n_features) to logits (...)."""
+        logits: Tensor = self.logit(self.features(vectors)[-1])
+        return logits.squeeze(-1)

@@ -1,0 +1,227 @@
+"""Fitted estimators on disk: a folder with model.json, weights.safetensors and history.csv. No pickle, no code.
+
+`model.json` holds the class, the parameters, the versions, a training summary, checksums of the other two
+files and of itself, and an outline of the fitted state whose arrays are in `weights.safetensors`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from gantools.core.checkpoint import join_state, split_state
+from gantools.errors import ModelError
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.csv"
+_FILES = frozenset({DESCRIPTION, WEIGHTS, HISTORY})
+
+
+@dataclass
+class StoredModel:
+    """What a model folder holds.
+
+    Attributes
+    ----------
+    name : str
+        Of the estimator's class.
+    parameters : dict
+        Its constructor's, as JSON can hold them.
+    state : dict
+        Fitted attributes, nested, with tensors.
+    summary : dict
+        What a person may want to know: kind of data, how training went.
+    history : DataFrame
+        One row a training step.
+    versions : dict
+        Of gantools and of torch at the time of saving.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    state: dict[str, Any]
+    summary: dict[str, Any]
+    history: pd.DataFrame
+    versions: dict[str, str]
+
+
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in ("gantools", "torch", "scikit-learn")}
+
+
+def write_model(
+    folder: Path,
+    name: str,
+    parameters: dict[str, Any],
+    state: dict[str, Any],
+    summary: dict[str, Any],
+    history: pd.DataFrame,
+) -> None:
+    """Write a model folder, whole or not at all; an older model there is replaced at the end.
+
+    Raises
+    ------
+    ModelError
+        When `folder` holds something that is no model, or cannot be written.
+    """
+    check_target(folder)
+    outline, tensors = split_state(state)
+    weights = save_tensors(tensors)
+    steps = history.to_csv(index=False).encode()
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "class": name,
+        "parameters": parameters,
+        "versions": _versions(),
+        "summary": summary,
+        "checksums": {WEIGHTS: _checksum(weights), HISTORY: _checksum(steps)},
+        "state": outline,
+    }
+    content["checksum"] = _checksum(_canonical(content))
+    description = json.dumps(content, indent=1).encode()
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary.chmod(0o755)
+        for file, data in ((WEIGHTS, weights), (HISTORY, steps), (DESCRIPTION, description)):
+            with (temporary / file).open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        if folder.exists():
+            old = temporary / "replaced"
+            folder.rename(old)
+            (temporary / "new").mkdir()
+            for file in _FILES:
+                (temporary / file).rename(temporary / "new" / file)
+            (temporary / "new").rename(folder)
+            shutil.rmtree(temporary)
+        else:
+            temporary.rename(folder)
+    except OSError as error:
+        if temporary is not None:
+            old = temporary / "replaced"
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise ModelError(f"{folder} cannot be written: {error.strerror or error}; no model was saved") from error
+
+
+def check_target(folder: Path) -> None:
+    """Refuse, before hours of training, a place where a model cannot be saved.
+
+    Raises
+    ------
+    ModelError
+        When `folder` is a file, or holds something that is no model, or its parent cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ModelError(f"{folder} is a file; name a folder for the model")
+    if folder.is_dir():
+        foreign = sorted(p.name for p in folder.iterdir() if p.name not in _FILES)
+        if foreign:
+            raise ModelError(
+                f"{folder} holds {foreign[0]!r}, which is no part of a model; name an empty or a new folder"
+            )
+    parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not os.access(parent, os.W_OK):
+        raise ModelError(f"{folder} cannot be written: no permission in {parent}")
+
+
+def read_model(folder: Path) -> StoredModel:
+    """Read a model folder.
+
+    Raises
+    ------
+    ModelError
+        When it is missing, incomplete, truncated, altered or of a newer format, naming the file.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: there is no model folder of this name")
+    contents = {file: _read(folder / file) for file in (DESCRIPTION, WEIGHTS, HISTORY)}
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(contents[DESCRIPTION])
+        found_format = description["format"]
+        claimed = description.pop("checksum")
+        checksums = description["checksums"]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(f"{path} is truncated or not a model's; save the model again") from None
+    if found_format != FORMAT:
+        raise ModelError(f"{path} has format {found_format}; this version of gantools reads format {FORMAT}")
+    if claimed != _checksum(_canonical(description)):
+        raise ModelError(f"{path} was altered after it was saved; save the model again")
+    for file in (WEIGHTS, HISTORY):
+        if checksums.get(file) != _checksum(contents[file]):
+            raise ModelError(f"{folder / file} was altered or truncated after it was saved; save the model again")
+    try:
+        state = join_state(description["state"], load_tensors(contents[WEIGHTS]))
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / WEIGHTS} does not fit {path} ({error})") from None
+    return StoredModel(
+        name=description["class"],
+        parameters=description["parameters"],
+        state=state,
+        summary=description["summary"],
+        history=pd.read_csv(folder / HISTORY),
+        versions=description["versions"],
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; the model folder is incomplete") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def load(folder: str | Path, device: str = "auto") -> Any:
+    """Load a fitted estimator that was saved with its `save` method.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The model folder.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+
+    Returns
+    -------
+    estimator
+        Fitted, of the class that was saved. Nothing in the folder is run as code.
+
+    Raises
+    ------
+    ModelError
+        When the folder is missing, incomplete, altered or of a kind this version does not know.
+    """
+    from gantools.pipelines.anomaly import GanAnomalyDetector
+
+    known = {"GanAnomalyDetector": GanAnomalyDetector}
+    stored = read_model(Path(folder))
+    if stored.name not in known:
+        raise ModelError(f"{folder} holds a {stored.name!r}; this version of gantools knows {', '.join(known)}")
+    return known[stored.name]._from_stored(stored, device)

@@ -1,0 +1,1 @@
+"""The task pipelines: estimators on the shared adversarial core."""

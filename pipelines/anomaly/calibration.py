@@ -1,0 +1,66 @@
+"""From scores to decisions, with normals alone: robust scales, fusion, thresholds and conformal p-values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FALSE_ALARMS = 0.05
+_TAIL = 0.95
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Puts one part's scores on a common scale: 0 at the median of held-out normals, 1 at their 95 % quantile.
+
+    The distance to an upper quantile, unlike the interquartile range, keeps a part whose normal scores have a
+    long tail from drowning the others.
+    """
+
+    centre: float
+    spread: float
+
+    @classmethod
+    def of(cls, normals: Floats) -> Scale:
+        """The scale of held-out normals' scores."""
+        centre = float(np.median(normals))
+        spread = float(np.quantile(normals, _TAIL)) - centre
+        if spread <= 0:
+            spread = float(np.std(normals)) or max(abs(centre), 1.0) * 1e-6
+        return cls(centre, spread)
+
+    def __call__(self, scores: Floats) -> Floats:
+        return (scores - self.centre) / self.spread
+
+
+def threshold(normals: Floats, false_alarms: float = FALSE_ALARMS) -> float:
+    """The score above which a sample counts as abnormal, so that `false_alarms` of `normals` would.
+
+    At least the most abnormal of the normals lies above it, unless all are equal.
+    """
+    ranked = np.sort(normals)
+    n_above = max(1, int(false_alarms * len(ranked)))
+    return float(ranked[-n_above - 1]) if len(ranked) > n_above else float(ranked[0])
+
+
+def p_values(scores: Floats, normals: Floats) -> Floats:
+    """Conformal p-values: how often a fresh normal would score as high (Bates et al. 2023).
+
+    Parameters
+    ----------
+    scores : ndarray, (N,)
+        High means abnormal.
+    normals : ndarray, (M,)
+        Scores of held-out normals.
+
+    Returns
+    -------
+    ndarray, (N,)
+        (1 + number of held-out normals that score at least as high) / (M + 1).
+    """
+    at_least = len(normals) - np.searchsorted(np.sort(normals), scores, side="left")
+    return (1.0 + at_least) / (len(normals) + 1.0)

@@ -1,0 +1,737 @@
+"""The anomaly detector, with scikit-learn's outlier detection interface."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from gantools.core import AdversarialTrainer, Tick, Training
+from gantools.data.anomalies import check_kinds
+from gantools.data.decode import MAX_MEGAPIXELS
+from gantools.data.sources import FileSource, PictureSource, is_table, open_pictures, read_table
+from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
+from gantools.data.tables import TableEncoder
+from gantools.errors import ConfigError, DataError
+from gantools.metrics.anomaly import auroc
+from gantools.pipelines.anomaly import tiles, vectors, whole
+from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
+from gantools.pipelines.anomaly.settings import FitSettings, wanted
+from gantools.pipelines.anomaly.tiles import TileModel
+from gantools.pipelines.anomaly.vectors import VectorModel
+from gantools.pipelines.anomaly.whole import WholeModel
+from gantools.pipelines.base import resolve_device, resolve_seed, resolve_trainer
+from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.progress import Stages
+from gantools.storage import StoredModel, write_model
+
+Floats = NDArray[np.float64]
+
+_WHOLE_UP_TO = 64
+_SHORT_SIDE = 256
+_BATCH = 64
+
+
+class _Kind:
+    """What a kind of data has by default."""
+
+    def __init__(self, module: Any, default_parts: tuple[str, ...], synthetic: tuple[str, ...], **numbers: Any):
+        self.parts = module.PARTS
+        self.weights = module.WEIGHTS
+        self.default_parts = default_parts
+        self.synthetic = synthetic
+        self.width: int = numbers["width"]
+        self.max_images: int = numbers["max_images"]
+        self.batch_size: int = numbers["batch_size"]
+        self.trainer: AdversarialTrainer = numbers["trainer"]
+
+
+_TRAINER = {"beta1": 0.9, "beta2": 0.99, "schedule": "cosine", "weight_decay": 0.01, "ema": 0.02}
+
+_KINDS = {
+    "table": _Kind(
+        vectors,
+        vectors.PARTS,
+        ("noise",),
+        width=128,
+        max_images=80_000,
+        batch_size=128,
+        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=2e-3, **_TRAINER),
+    ),
+    "whole": _Kind(
+        whole,
+        whole.DEFAULT_PARTS,
+        whole.SYNTHETIC,
+        width=24,
+        max_images=32_000,
+        batch_size=64,
+        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=4e-3, **_TRAINER),
+    ),
+    "tiles": _Kind(
+        tiles,
+        tiles.PARTS,
+        tiles.SYNTHETIC,
+        width=24,
+        max_images=16_000,
+        batch_size=16,
+        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=1e-3, **_TRAINER),
+    ),
+}
+
+
+class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns what is normal from normal samples alone, and scores how far others are from it.
+
+    A discriminator is trained in a game against a generator's fakes and synthetic anomalies. Its logits, its
+    answers to a self-supervised question and distances in its features and in a frozen pretrained network's
+    are the parts of the score; each is put on a common scale with held-out normals, and they are summed.
+
+    Parameters
+    ----------
+    parts : "auto", str or sequence of str
+        Parts of the score. Small pictures have "discriminator", "transformations", "features", "pretrained";
+        larger pictures "discriminator", "pretrained"; tables "discriminator", "features", "neighbours".
+        With ``parts=["discriminator"], synthetic=None`` it is the textbook method, a plain GAN's
+        discriminator.
+    synthetic : "auto", None or sequence of str
+        Kinds of synthetic anomaly (keys of `gantools.data.anomalies.CORRUPTIONS`); None for none. Tables know
+        one kind, noise.
+    fake_weight : float
+        Weight of the generator's fakes in the discriminator's loss, where real samples have 1.
+    view : "auto", "whole" or "tiles"
+        Whether pictures are looked at whole, for pictures of one size that show one thing, or densely. "auto"
+        is whole for pictures of one size up to 64 pixels.
+    image_size : int or None
+        Whole pictures are resized to this many pixels a side; for tiles, the shorter side is reduced to it.
+        None: as they are, and at most 256.
+    n_neighbors : int
+        Normals that the distance parts average over.
+    max_bank : int
+        Normals (for tiles: patches) that the distance parts remember.
+    width : int or None
+        Width of the discriminator, a multiple of 8; None for what suits the data.
+    contamination : "auto" or float
+        "auto": the threshold is set on held-out normals so that 5 % of normals are flagged. A float in
+        (0, 0.5]: that share of the training data is flagged.
+    trim : float
+        For training data that hold anomalies: fit, drop this share with the highest scores, fit again.
+    trainer : AdversarialTrainer, str or None
+        The adversarial knobs; the name of a recipe; None for what suits the data.
+    max_images : int or None
+        Samples the discriminator sees in training. None: 32,000 small pictures, 16,000 tiles, 80,000 rows.
+    max_minutes : float or None
+        Limit on the time in training.
+    batch_size : int or None
+        Samples of a step; None for what suits the data.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+    random_state : int, RandomState or None
+        Of everything random.
+    max_bad : float
+        Unreadable pictures that are skipped, with a warning, when fitting: a share below 1, else a count.
+    max_megapixels : float
+        Larger picture files are refused.
+    checkpoint : str, Path or None
+        Folder for the training's checkpoint.
+    resume : bool
+        Go on from the checkpoint where there is one.
+    verbose : int
+        0 is silent; 1 shows progress on stderr.
+
+    Attributes
+    ----------
+    kind_ : str
+        "table", "whole" or "tiles".
+    parts_ : tuple of str
+        The parts in use.
+    offset_ : float
+        `decision_function` is `score_samples` minus this.
+    history_ : DataFrame
+        One row a training step, see `gantools.core.Training`.
+    training_ : dict
+        Summary: images seen, seconds, why training stopped, moves dropped, pictures skipped.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from gantools import GanAnomalyDetector
+    >>> X, y = load_wine(return_X_y=True)
+    >>> detector = GanAnomalyDetector(random_state=0).fit(X[y > 0])
+    >>> bool(detector.score(X, y == 0) > 0.9)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "parts": [str, "array-like"],
+        "synthetic": [StrOptions({"auto"}), "array-like", None],
+        "fake_weight": [Interval(Real, 0, None, closed="left")],
+        "view": [StrOptions({"auto", "whole", "tiles"})],
+        "image_size": [Interval(Integral, 8, 4096, closed="both"), None],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "max_bank": [Interval(Integral, 1, None, closed="left")],
+        "width": [Interval(Integral, 8, None, closed="left"), None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "trim": [Interval(Real, 0, 0.5, closed="left")],
+        "trainer": [AdversarialTrainer, str, None],
+        "max_images": [Interval(Integral, 1, None, closed="left"), None],
+        "max_minutes": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "max_bad": [Interval(Real, 0, None, closed="left")],
+        "max_megapixels": [Interval(Real, 0, None, closed="neither")],
+        "checkpoint": [str, Path, None],
+        "resume": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        parts: Any = "auto",
+        synthetic: Any = "auto",
+        fake_weight: float = 0.15,
+        view: str = "auto",
+        image_size: int | None = None,
+        n_neighbors: int = 5,
+        max_bank: int = 5000,
+        width: int | None = None,
+        contamination: Any = "auto",
+        trim: float = 0.0,
+        trainer: Any = None,
+        max_images: int | None = None,
+        max_minutes: float | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        max_bad: float = 0.1,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        checkpoint: Any = None,
+        resume: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        self.parts = parts
+        self.synthetic = synthetic
+        self.fake_weight = fake_weight
+        self.view = view
+        self.image_size = image_size
+        self.n_neighbors = n_neighbors
+        self.max_bank = max_bank
+        self.width = width
+        self.contamination = contamination
+        self.trim = trim
+        self.trainer = trainer
+        self.max_images = max_images
+        self.max_minutes = max_minutes
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.max_bad = max_bad
+        self.max_megapixels = max_megapixels
+        self.checkpoint = checkpoint
+        self.resume = resume
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fitting
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None) -> GanAnomalyDetector:
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        X : pictures or table
+            Pictures: an array (N, H, W[, C]), uint8, uint16 or float in [0, 1]; a tensor; a list of arrays or
+            of paths; a DataFrame or CSV with a `path` column; a folder. Tables: an array (N, F), a DataFrame,
+            a CSV or Parquet file; NaN stands for missing.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            When there is nothing, or too little, that can be used.
+        ConfigError
+            When parameters cannot work together.
+        """
+        self._validate_params()
+        if is_table(X):
+            self.kind_ = "table"
+            data: Any = self._vectors(X, reset=True)
+            good = np.arange(len(data))
+        else:
+            source = open_pictures(X, self.max_megapixels)
+            self.contract_, self.kind_ = self._contract(Glance.at(source))
+            data = StandardPictures(source, self.contract_)
+        kind = _KINDS[self.kind_]
+        self.parts_ = wanted(self.parts, kind.parts, kind.default_parts)
+        with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
+            settings = self._settings(kind, stages, on_tick)
+            skipped: list[str] = []
+            if self.kind_ != "table":
+                with stages.stage("reading pictures") as advance:
+                    good, skipped = data.check_all(self.max_bad, advance)
+                if skipped:
+                    warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
+                if len(good) < 2:
+                    raise DataError("there is 1 sample; at least 2 are needed to learn what is normal")
+            training = self._fit_model(data, good, settings)
+            if self.trim > 0:
+                fused = self._fused(self._known_scores(data, good))
+                keep = np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])
+                training = self._fit_model(data, good[keep], settings, second=True)
+        self.history_ = training.history
+        self.training_ = {
+            "images": training.images,
+            "seconds": round(training.seconds, 2),
+            "stopped": training.stopped,
+            "dropped": training.dropped,
+            "samples": len(good),
+            "skipped": len(skipped),
+        }
+        if self.contamination == "auto":
+            self.offset_ = -threshold(self.calibration_)
+        else:
+            fused = self._fused(self._known_scores(data, good))
+            self.offset_ = float(np.percentile(-fused, 100.0 * self.contamination))
+        return self
+
+    def _fit_model(
+        self, data: Any, good: NDArray[np.int64], settings: FitSettings, *, second: bool = False
+    ) -> Training:
+        if second and settings.checkpoint is not None:
+            name = f"{settings.checkpoint.stem}-trimmed{settings.checkpoint.suffix}"
+            settings = FitSettings(**{**vars(settings), "checkpoint": settings.checkpoint.with_name(name)})
+        if self.kind_ == "table":
+            self.model_, calibration, training = VectorModel.fit(data[good], settings)
+        elif self.kind_ == "whole":
+            self.model_, calibration, training = WholeModel.fit(data, good, settings)
+        else:
+            self.model_, calibration, training = TileModel.fit(data, good, settings)
+        self.scales_ = {p: Scale.of(calibration[:, i]) for i, p in enumerate(self.parts_)}
+        self.calibration_ = np.sort(self._fused(calibration))
+        return training
+
+    def _contract(self, glance: Glance) -> tuple[InputContract, str]:
+        sizes, size = sorted(glance.sizes), self.image_size
+        one_size = len(sizes) == 1
+        view = self.view
+        if view == "auto":
+            small = max(sizes[0]) <= _WHOLE_UP_TO and min(sizes[0]) >= 8 if size is None else size <= _WHOLE_UP_TO
+            view = "whole" if one_size and small else "tiles"
+        if view == "tiles":
+            return InputContract(glance.channels, longest_short_side=size or _SHORT_SIDE), view
+        if size is not None:
+            return InputContract(glance.channels, size, size, resize=True), view
+        height, width = sizes[0]
+        if one_size and 8 <= min(sizes[0]) and max(sizes[0]) <= _SHORT_SIDE:
+            return InputContract(glance.channels, height, width), view
+        raise ConfigError(
+            f"view='whole' needs pictures of one size from 8 to {_SHORT_SIDE} pixels; these have "
+            f"{'x'.join(map(str, sizes[0][::-1]))} to {'x'.join(map(str, sizes[-1][::-1]))}: "
+            "set image_size, for example image_size=64"
+        )
+
+    def _settings(self, kind: _Kind, stages: Stages, on_tick: Any) -> FitSettings:
+        if self.synthetic is None:
+            synthetic: tuple[str, ...] = ()
+        elif isinstance(self.synthetic, str):
+            synthetic = kind.synthetic
+        elif self.kind_ == "table":
+            raise ConfigError("synthetic: tables know 'auto' (noise) and None only")
+        else:
+            synthetic = tuple(self.synthetic)
+            check_kinds(synthetic)
+        if not synthetic and self.fake_weight == 0:
+            raise ConfigError("fake_weight=0 and no synthetic anomalies leave the discriminator without negatives")
+        if self.width is not None and self.width % 8:
+            raise ConfigError(f"width={self.width} must be a multiple of 8")
+        checkpoint = None if self.checkpoint is None else Path(self.checkpoint) / "training.safetensors"
+        return FitSettings(
+            parts=self.parts_,
+            synthetic=synthetic,
+            fake_weight=float(self.fake_weight) if synthetic else 1.0,
+            trainer=resolve_trainer(self.trainer, kind.trainer),
+            max_images=self.max_images or kind.max_images,
+            max_minutes=self.max_minutes,
+            batch_size=self.batch_size or kind.batch_size,
+            width=self.width or kind.width,
+            n_neighbors=self.n_neighbors,
+            max_bank=self.max_bank,
+            device=resolve_device(self.device),
+            seed=resolve_seed(self.random_state),
+            checkpoint=checkpoint,
+            resume=self.resume,
+            stages=stages,
+            on_tick=on_tick,
+        )
+
+    def _vectors(self, X: Any, *, reset: bool) -> Floats:
+        """A feature table as standardised vectors, with scikit-learn's checks."""
+        if isinstance(X, (str, Path)):
+            X = read_table(Path(X))
+        if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            if len(X) < (2 if reset else 1):
+                raise DataError(f"the table has {len(X)} sample(s), while a minimum of 2 is required")
+            frame = X.set_axis([str(c) for c in X.columns], axis=1)
+        else:
+            values = X.numpy(force=True) if isinstance(X, Tensor) else X
+            array = validate_data(
+                self,
+                values,
+                dtype=np.float64,
+                ensure_all_finite="allow-nan",
+                ensure_min_samples=2 if reset else 1,
+                reset=reset,
+            )
+            names = getattr(self, "feature_names_in_", None)
+            columns = [f"x{i}" for i in range(array.shape[1])] if names is None else [str(n) for n in names]
+            frame = pd.DataFrame(array, columns=columns)
+        if reset:
+            self.encoder_ = TableEncoder().fit(frame)
+        return self.encoder_.transform(frame)
+
+    # ------------------------------------------------------------------ scoring
+
+    def _known_scores(self, data: Any, good: NDArray[np.int64]) -> Floats:
+        """The parts' scores of training data."""
+        if self.kind_ == "table":
+            return self.model_.scores(data[good])
+        if self.kind_ == "whole":
+            batches = [good[i : i + _BATCH] for i in range(0, len(good), _BATCH)]
+            return np.concatenate([self.model_.scores(data.batch(b)) for b in batches])
+        return np.stack([self.model_.scores(data[int(i)]) for i in good])
+
+    def _fused(self, part_scores: Floats) -> Floats:
+        weights = np.array([_KINDS[self.kind_].weights[p] for p in self.parts_])
+        scaled = np.stack([self.scales_[p](part_scores[:, i]) for i, p in enumerate(self.parts_)], 1)
+        fused: Floats = scaled @ weights / weights.sum()
+        return fused
+
+    def part_scores(self, X: Any) -> tuple[Floats, dict[int, str]]:
+        """The parts' raw scores, and why some samples have none.
+
+        Parameters
+        ----------
+        X : pictures or table
+            As for `fit`.
+
+        Returns
+        -------
+        scores : ndarray, (N, n_parts)
+            High means abnormal; NaN where there is an error.
+        errors : dict
+            Number of the sample to the reason, for pictures that cannot be read and rows with infinite values.
+        """
+        check_is_fitted(self)
+        if self.kind_ == "table":
+            return self.model_.scores(self._vectors(X, reset=False)), {}
+        source = self._pictures(X)
+        scores = np.full((len(source), len(self.parts_)), np.nan)
+        errors: dict[int, str] = {}
+        with Stages(bool(self.verbose)) as stages, stages.stage("scoring") as advance:
+            for indices, pictures, wrong in read_in_batches(source, self.contract_, _BATCH):
+                errors |= wrong
+                for rows, found in self._scored(indices, pictures, errors):
+                    scores[rows] = found
+                advance((max([*indices, *wrong]) + 1) / len(source))
+        return scores, errors
+
+    def _scored(self, indices: list[int], pictures: list[Tensor], errors: dict[int, str]) -> Any:
+        if not pictures:
+            return
+        if self.kind_ == "whole":
+            import torch
+
+            yield indices, self.model_.scores(torch.stack(pictures))
+            return
+        for index, picture in zip(indices, pictures, strict=True):
+            if min(picture.shape[1:]) < tiles.SMALLEST:
+                errors[index] = f"is {picture.shape[2]} x {picture.shape[1]} pixels; at least {tiles.SMALLEST} needed"
+            else:
+                yield [index], self.model_.scores(picture)
+
+    def _pictures(self, X: Any) -> PictureSource:
+        if is_table(X):
+            raise DataError("the model was fitted on pictures; this is a feature table")
+        return open_pictures(X, self.max_megapixels)
+
+    def _all_part_scores(self, X: Any) -> Floats:
+        scores, errors = self.part_scores(X)
+        if errors:
+            shown = "\n".join(f"  {reason}" for reason in list(errors.values())[:10])
+            raise DataError(f"{len(errors)} of {len(scores)} samples cannot be scored:\n{shown}")
+        return scores
+
+    def score_samples(self, X: Any) -> Any:
+        """How normal samples are: high means normal. The opposite of `anomaly_score`.
+
+        Parameters
+        ----------
+        X : pictures or table
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, (N,), float64
+            A tensor on the same device for a tensor.
+
+        Raises
+        ------
+        DataError
+            When a sample cannot be scored; `score_table` gives a reason for each instead.
+        """
+        return _like(X, -self._fused(self._all_part_scores(X)))
+
+    def anomaly_score(self, X: Any) -> Any:
+        """How abnormal samples are: 0 is a typical normal, 1 the most abnormal twentieth of normals; see
+        `score_samples`.
+        """
+        return -self.score_samples(X)
+
+    def decision_function(self, X: Any) -> Any:
+        """`score_samples` minus `offset_`: negative for what `predict` calls an anomaly."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> Any:
+        """1 for normal, -1 for abnormal: int64 (N,)."""
+        decision = np.asarray(_plain(self.decision_function(X)))
+        return _like(X, np.where(decision >= 0, 1, -1))
+
+    def p_value(self, X: Any) -> Any:
+        """The chance that a fresh normal would score as high: conformal p-values, (N,).
+
+        With fewer than 100 normals in training they are approximate, as none could be held out.
+        """
+        return _like(X, p_values(np.asarray(_plain(self.anomaly_score(X))), self.calibration_))
+
+    def transform(self, X: Any) -> Floats:
+        """Each part's score on the common scale, as columns named by `get_feature_names_out`: (N, n_parts)."""
+        scores = self._all_part_scores(X)
+        return np.stack([self.scales_[p](scores[:, i]) for i, p in enumerate(self.parts_)], 1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the columns that `transform` gives."""
+        check_is_fitted(self)
+        return np.asarray([f"anomaly_{p}" for p in self.parts_], dtype=object)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Area under the ROC curve.
+
+        Parameters
+        ----------
+        X : pictures or table
+            As for `fit`.
+        y : array-like, (N,)
+            Which samples are abnormal: -1 among 1 and -1 (as `predict` says it), True or 1 among booleans or
+            1 and 0, or anything but "normal" and "good" among texts.
+        """
+        return auroc(abnormal_from_labels(y), np.asarray(_plain(self.anomaly_score(X))))
+
+    def score_table(self, X: Any) -> pd.DataFrame:
+        """One row for every sample, in input order.
+
+        Returns
+        -------
+        DataFrame
+            `path` (or `row`, from 0), `anomaly_score`, `p_value`, `is_anomaly`, `error`, and a column
+            `part_<name>` for each part. A sample that cannot be scored has its reason in `error` and no score.
+        """
+        check_is_fitted(self)
+        if self.kind_ == "table":
+            frame = read_table(Path(X)) if isinstance(X, (str, Path)) else pd.DataFrame(X)
+            errors = _infinite_rows(frame)
+            usable = np.setdiff1d(np.arange(len(frame)), list(errors))
+            scores = np.full((len(frame), len(self.parts_)), np.nan)
+            if len(usable):
+                scores[usable] = self.part_scores(frame.iloc[usable])[0]
+            names: Any = np.arange(len(frame))
+        else:
+            source = self._pictures(X)
+            scores, errors = self.part_scores(source)
+            names = [source.name(i) for i in range(len(source))]
+        fused = self._fused(scores)
+        valid = ~np.isnan(fused)
+        p = np.full(len(fused), np.nan)
+        p[valid] = p_values(fused[valid], self.calibration_)
+        flagged = pd.array(-fused - self.offset_ < 0, dtype="boolean")
+        flagged[~valid] = pd.NA
+        table = {
+            "row" if self.kind_ == "table" else "path": names,
+            "anomaly_score": fused,
+            "p_value": p,
+            "is_anomaly": flagged,
+            "error": [errors.get(i, "") for i in range(len(fused))],
+        }
+        parts = {f"part_{q}": self.scales_[q](scores[:, i]) for i, q in enumerate(self.parts_)}
+        return pd.DataFrame({**table, **parts})
+
+    def anomaly_map(self, X: Any) -> list[Floats]:
+        """Where pictures are abnormal.
+
+        Parameters
+        ----------
+        X : pictures
+            As for `fit`.
+
+        Returns
+        -------
+        list of ndarray, (H, W), float64
+            For each picture, at its size as the model sees it: 0 is the median of normal pixels, 1 their 99 %
+            quantile.
+
+        Raises
+        ------
+        ConfigError
+            For a model of tables.
+        DataError
+            When a picture cannot be read.
+        """
+        check_is_fitted(self)
+        if self.kind_ == "table":
+            raise ConfigError("anomaly_map: a model of feature tables has no maps")
+        maps: list[Floats] = []
+        for indices, pictures, errors in read_in_batches(self._pictures(X), self.contract_, _BATCH):
+            if errors:
+                raise DataError(next(iter(errors.values())))
+            if self.kind_ == "whole":
+                import torch
+
+                maps += list(self.model_.maps(torch.stack(pictures)))
+            else:
+                weights = np.array([_KINDS[self.kind_].weights[p] for p in self.parts_])
+                maps += [self.model_.map(pictures[i], weights) for i in range(len(indices))]
+        return maps
+
+    # ------------------------------------------------------------------ storage
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted detector to a folder, from which `gantools.load` reads it.
+
+        Raises
+        ------
+        ModelError
+            When the folder holds something else, or cannot be written; nothing is left half written.
+        """
+        check_is_fitted(self)
+        state: dict[str, Any] = {
+            "kind": self.kind_,
+            "parts": list(self.parts_),
+            "offset": self.offset_,
+            "scales": {p: [s.centre, s.spread] for p, s in self.scales_.items()},
+            "calibration": self.calibration_.tolist(),
+            "model": self.model_.state(),
+            "n_features": getattr(self, "n_features_in_", None),
+            "feature_names": [str(n) for n in getattr(self, "feature_names_in_", [])],
+            "contract": self.contract_.to_dict() if self.kind_ != "table" else None,
+            "encoder": self.encoder_.to_dict() if self.kind_ == "table" else None,
+        }
+        summary = {"kind": self.kind_, "parts": list(self.parts_), "training": self.training_}
+        write_model(Path(folder), type(self).__name__, self._plain_params(), state, summary, self.history_)
+
+    def _plain_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        for name, value in self.get_params(deep=False).items():
+            if isinstance(value, AdversarialTrainer):
+                value = {"AdversarialTrainer": value.get_params()}
+            elif isinstance(value, Path):
+                value = str(value)
+            elif isinstance(value, np.generic):
+                value = value.item()
+            elif isinstance(value, (tuple, np.ndarray)):
+                value = [str(v) for v in value]
+            elif isinstance(value, np.random.RandomState):
+                value = None
+            params[name] = value
+        return params
+
+    @classmethod
+    def _from_stored(cls, stored: StoredModel, device: str) -> GanAnomalyDetector:
+        params = dict(stored.parameters)
+        if isinstance(params.get("trainer"), dict):
+            params["trainer"] = AdversarialTrainer(**params["trainer"]["AdversarialTrainer"])
+        detector = cls(**{**params, "device": device})
+        state = stored.state
+        detector.kind_ = state["kind"]
+        detector.parts_ = tuple(state["parts"])
+        detector.offset_ = state["offset"]
+        detector.scales_ = {p: Scale(*numbers) for p, numbers in state["scales"].items()}
+        detector.calibration_ = np.asarray(state["calibration"])
+        if state["n_features"] is not None:
+            detector.n_features_in_ = state["n_features"]
+        if state["feature_names"]:
+            detector.feature_names_in_ = np.asarray(state["feature_names"], dtype=object)
+        if state["contract"] is not None:
+            detector.contract_ = InputContract(**state["contract"])
+        if state["encoder"] is not None:
+            detector.encoder_ = TableEncoder(**state["encoder"])
+        model_of = {"table": VectorModel, "whole": WholeModel, "tiles": TileModel}[detector.kind_]
+        detector.model_ = model_of.from_state(state["model"], resolve_device(device))
+        detector.training_ = stored.summary["training"]
+        detector.history_ = stored.history
+        return detector
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
+    """Which labels mean abnormal; see `GanAnomalyDetector.score`.
+
+    Raises
+    ------
+    DataError
+        For numbers other than 1 with 0 or -1.
+    """
+    labels = np.asarray(y)
+    if labels.dtype.kind == "b":
+        return labels
+    if labels.dtype.kind in "iuf":
+        found = set(np.unique(labels).tolist())
+        if found <= {-1, 1}:
+            return labels == -1
+        if found <= {0, 1}:
+            return labels == 1
+        raise DataError(f"labels {sorted(found)[:6]} are not known; use -1 (abnormal) and 1, or 1 (abnormal) and 0")
+    return ~np.isin(np.char.lower(labels.astype(str)), ("normal", "good"))
+
+
+def _infinite_rows(frame: pd.DataFrame) -> dict[int, str]:
+    numbers = frame.select_dtypes(include="number")
+    infinite = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+    rows = np.flatnonzero(infinite.any(axis=1))
+    return {int(r): f"column {numbers.columns[infinite[r].argmax()]!r} is infinity" for r in rows}
+
+
+def _plain(values: Any) -> Any:
+    return values.numpy(force=True) if isinstance(values, Tensor) else values
+
+
+def _like(X: Any, values: NDArray[Any]) -> Any:
+    """`values` in the container of `X`: a tensor on its device for a tensor."""
+    if not isinstance(X, Tensor):
+        return values
+    import torch
+
+    return torch.from_numpy(values).to(X.device)
+
+
+__all__ = ["FileSource", "GanAnomalyDetector", "abnormal_from_labels"]

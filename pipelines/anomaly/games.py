@@ -1,0 +1,93 @@
+"""The anomaly detector's games: a generator's fakes and synthetic anomalies against one discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gantools.core import Batch, Game, Negatives
+from gantools.data.anomalies import corrupt, corrupt_vectors
+from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
+from gantools.networks.whole import WholeDiscriminator
+
+
+class _DetectorGame(Game):
+    """A generator with latents, and a discriminator whose average is kept because its logits are the product."""
+
+    average_discriminator = True
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, fake_weight: float) -> None:
+        super().__init__(generator, discriminator)
+        self.fake_weight = fake_weight
+
+    def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        reals = batch["reals"]
+        latents = torch.randn((len(reals), self.generator.latent), generator=rng, device=reals.device)
+        fakes: Tensor = self.generator(latents)
+        return fakes
+
+
+class PictureGame(_DetectorGame):
+    """Pictures, or tiles of pictures, against fakes and corrupted pictures.
+
+    Parameters
+    ----------
+    generator, discriminator : nn.Module
+        Of pictures in [-1, 1]. Where the discriminator's logits are dense, the corruptions' masks teach it.
+    fake_weight : float
+        Weight of the generator's fakes.
+    synthetic : sequence of str
+        Kinds of synthetic anomaly, keys of `gantools.data.anomalies.CORRUPTIONS`; none makes it a plain GAN.
+    """
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, fake_weight: float, synthetic: Sequence[str]
+    ) -> None:
+        super().__init__(generator, discriminator, fake_weight)
+        self.synthetic = tuple(synthetic)
+        self.dense = not isinstance(discriminator, WholeDiscriminator)
+
+    def negatives(self, batch: Batch, rng: torch.Generator) -> list[Negatives]:
+        if not self.synthetic:
+            return []
+        pictures, masks = corrupt(batch["reals"], self.synthetic, rng)
+        return [Negatives(pictures, 1.0, masks if self.dense else None)]
+
+
+class TransformationGame(PictureGame):
+    """Besides, the discriminator has to tell how a real was moved (SSGAN, Chen et al. 2019).
+
+    Only a `share` of a batch is moved: every such picture becomes ten.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: WholeDiscriminator,
+        fake_weight: float,
+        synthetic: Sequence[str],
+        share: float = 0.25,
+    ) -> None:
+        super().__init__(generator, discriminator, fake_weight, synthetic)
+        self.share = share
+
+    def discriminator_terms(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        reals = batch["reals"]
+        moved = all_transformed(reals[: max(1, int(self.share * len(reals)))])
+        which = torch.arange(N_TRANSFORMATIONS, device=reals.device)
+        logits = self.discriminator.transformation_logits(moved)
+        return {"transformation": F.cross_entropy(logits, which.repeat_interleave(len(moved) // len(which)))}
+
+
+class VectorGame(_DetectorGame):
+    """Standardised feature vectors against fakes and noisy vectors."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, fake_weight: float, synthetic: bool) -> None:
+        super().__init__(generator, discriminator, fake_weight)
+        self.synthetic = synthetic
+
+    def negatives(self, batch: Batch, rng: torch.Generator) -> list[Negatives]:
+        return [Negatives(corrupt_vectors(batch["reals"], rng))] if self.synthetic else []

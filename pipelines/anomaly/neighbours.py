@@ -1,0 +1,45 @@
+"""Distance to the nearest normals."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_CHUNK_ELEMENTS = 16_000_000
+
+
+def neighbour_distances(queries: Tensor, bank: Tensor, k: int, itself: Tensor | None = None) -> Tensor:
+    """Mean Euclidean distance of each query to its `k` nearest rows of `bank`.
+
+    The nearest are found by one matrix product; their distances are then computed by subtraction, so that a
+    query's result does not depend on what else is in the batch.
+
+    Parameters
+    ----------
+    queries : Tensor, (N, D)
+        In the dtype and on the device of `bank`.
+    bank : Tensor, (M, D)
+        The normals.
+    k : int
+        Neighbours; at most M are used.
+    itself : Tensor or None, (N,)
+        For queries that are the bank's own: the row of each, left out of its neighbours.
+
+    Returns
+    -------
+    Tensor, (N,)
+    """
+    k = min(k, len(bank) - (itself is not None))
+    centre = bank.mean(0)
+    centred, squares = bank - centre, (bank - centre).square().sum(1)
+    chunk = max(1, _CHUNK_ELEMENTS // max(len(bank), k * bank.shape[1]))
+    found: list[Tensor] = []
+    for start in range(0, len(queries), chunk):
+        query = queries[start : start + chunk]
+        nearness = squares - 2.0 * (query - centre) @ centred.T
+        if itself is not None:
+            rows = torch.arange(len(query), device=query.device)
+            nearness[rows, itself[start : start + chunk].to(query.device)] = torch.inf
+        nearest = nearness.topk(k, largest=False).indices
+        found.append((query[:, None] - bank[nearest]).square().sum(2).sqrt().mean(1))
+    return torch.cat(found) if found else queries.new_zeros(0)

@@ -1,0 +1,101 @@
+"""What the detector hands to the model of a kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.errors import ConfigError
+from gantools.progress import Stages
+
+_HELD_OUT = 0.2
+_MOST_HELD_OUT = 2000
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a model is to be fitted; see `GanAnomalyDetector` for the parameters of the same names."""
+
+    parts: tuple[str, ...]
+    synthetic: tuple[str, ...]
+    fake_weight: float
+    trainer: AdversarialTrainer
+    max_images: int
+    max_minutes: float | None
+    batch_size: int
+    width: int
+    n_neighbors: int
+    max_bank: int
+    device: torch.device
+    seed: int
+    checkpoint: Path | None
+    resume: bool
+    stages: Stages
+    on_tick: Callable[[Tick], bool]
+
+    def train(self, game: Game, batches: Callable[[int], Batch]) -> Training:
+        """Play `game` with these settings, showing progress."""
+        with self.stages.stage("training") as advance:
+
+            def tick(tick: Tick) -> bool:
+                advance(tick.fraction)
+                return self.on_tick(tick)
+
+            return self.trainer.train(
+                game,
+                batches,
+                max_images=self.max_images,
+                seed=self.seed,
+                max_minutes=self.max_minutes,
+                checkpoint=self.checkpoint,
+                resume=self.resume,
+                on_tick=tick,
+            )
+
+    def generator(self) -> torch.Generator:
+        """A fresh generator for initial weights, on the CPU so that devices agree."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+def hold_out(
+    indices: NDArray[np.int64], seed: int, few: int = 100
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split normals into those to learn from and those to calibrate on.
+
+    A fifth is held out, at least one and at most 2,000. Fewer than `few` normals are not split: they do both.
+    """
+    if len(indices) < few:
+        return indices, indices
+    shuffled = np.random.default_rng((seed, 1)).permutation(indices)
+    n_held = min(max(1, int(_HELD_OUT * len(shuffled))), _MOST_HELD_OUT)
+    return np.sort(shuffled[n_held:]), np.sort(shuffled[:n_held])
+
+
+def chosen(indices: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """At most `most` of `indices`, at random."""
+    if len(indices) <= most:
+        return indices
+    return np.sort(np.random.default_rng((seed, 2)).choice(indices, most, replace=False))
+
+
+def wanted(parts: Sequence[str] | str, all_parts: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+    """The parts that a `parts=` parameter stands for, in the kind of data's own order.
+
+    Raises
+    ------
+    ConfigError
+        For a part that this kind of data does not have.
+    """
+    if isinstance(parts, str):
+        parts = default if parts == "auto" else (parts,)
+    unknown = [p for p in parts if p not in all_parts]
+    if unknown or not parts:
+        what = f"part {unknown[0]!r} is not to be had" if unknown else "parts is empty"
+        raise ConfigError(f"{what} for this kind of data; choose from {', '.join(all_parts)}, or 'auto'")
+    return tuple(p for p in all_parts if p in parts)

@@ -1,0 +1,264 @@
+"""The detector's model of larger pictures: dense scores from tiles, a map and a score for each picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from gantools.core import Batch, Training
+from gantools.core.batches import Order
+from gantools.core.initialise import initialised
+from gantools.data.standard import StandardPictures
+from gantools.errors import DataError
+from gantools.networks.backbone import EfficientNetLite0, load_backbone
+from gantools.networks.dcgan import DcganGenerator
+from gantools.networks.patch import PatchDiscriminator
+from gantools.pipelines.anomaly.games import PictureGame
+from gantools.pipelines.anomaly.neighbours import neighbour_distances
+from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
+
+PARTS = ("discriminator", "pretrained")
+WEIGHTS = {"discriminator": 1.0, "pretrained": 1.0}
+SYNTHETIC = ("cutpaste", "blobs", "strokes", "swirl")
+
+TILE = 64
+SMALLEST = 32
+_WINDOW = 512
+_OVERLAP = 64
+_BACKBONE_BLOCKS = (4, 7)
+_SMOOTHING = 4.0
+_TOP = 0.01
+_PIXEL_TAIL = 0.99
+
+
+@dataclass
+class TileModel:
+    """A dense discriminator and a bank of normals' patch features.
+
+    Attributes
+    ----------
+    discriminator : PatchDiscriminator
+    backbone : EfficientNetLite0 or None
+        Frozen; there if a part needs it.
+    bank : Tensor, (M, D)
+        Normals' patch features.
+    pixel_scales : ndarray, (n_parts, 2)
+        Median of each part's map over held-out normals, and what has to be added to reach its 99 % quantile.
+    """
+
+    parts: tuple[str, ...]
+    n_neighbors: int
+    discriminator: PatchDiscriminator
+    backbone: EfficientNetLite0 | None
+    bank: Tensor
+    pixel_scales: NDArray[np.float64]
+
+    @classmethod
+    def fit(
+        cls, pictures: StandardPictures, good: NDArray[np.int64], settings: FitSettings
+    ) -> tuple[TileModel, NDArray[np.float64], Training]:
+        """Learn from the normals numbered `good`.
+
+        Returns
+        -------
+        model, calibration, training
+            `calibration` is the parts' scores of held-out normals: (M, n_parts).
+        """
+        fitted, held = hold_out(good, settings.seed, few=2)
+        smallest = min(min(pictures[int(i)].shape[1:]) for i in good)
+        if smallest < SMALLEST:
+            raise DataError(
+                f"the smallest picture has a side of {smallest} pixels; with view='tiles' it must have {SMALLEST}"
+            )
+        tile = min(TILE, smallest)
+        channels = pictures.contract.channels
+        rng = settings.generator()
+        discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width), rng)
+        generator = initialised(lambda: DcganGenerator((channels, tile, tile), width=16), rng)
+        game = PictureGame(
+            generator.to(settings.device),
+            discriminator.to(settings.device, memory_format=torch.channels_last),
+            settings.fake_weight,
+            settings.synthetic,
+        )
+        order = Order(len(fitted), settings.batch_size, settings.seed)
+
+        def batches(step: int) -> Batch:
+            places = np.random.default_rng((settings.seed, 3, step))
+            tiles = [_crop(pictures[int(i)], tile, places) for i in fitted[order.indices(step)]]
+            return {"reals": torch.stack(tiles).to(settings.device, memory_format=torch.channels_last)}
+
+        training = settings.train(game, batches)
+        backbone = None
+        if "pretrained" in settings.parts:
+            backbone = load_backbone(_BACKBONE_BLOCKS, settings.device).to(memory_format=torch.channels_last)
+        n_parts = len(settings.parts)
+        model = cls(
+            settings.parts,
+            settings.n_neighbors,
+            training.discriminator,
+            backbone,
+            torch.zeros(0, device=settings.device),
+            np.tile([0.0, 1.0], (n_parts, 1)),
+        )
+        if backbone is not None:
+            with settings.stages.stage("remembering normals") as advance:
+                model._remember(pictures, fitted, settings, advance)
+        with settings.stages.stage("calibrating") as advance:
+            calibration, maps = [], []
+            for done, index in enumerate(held):
+                part_maps = model.part_maps(pictures[int(index)])
+                calibration.append(_top(part_maps))
+                maps.append(part_maps.flatten(1)[:, :: max(1, part_maps[0].numel() // 4096)])
+                advance((done + 1) / len(held))
+        pixels = torch.cat(maps, 1).double().cpu().numpy()
+        centre = np.median(pixels, 1)
+        spread = np.maximum(np.quantile(pixels, _PIXEL_TAIL, axis=1) - centre, 1e-6)
+        model.pixel_scales = np.stack([centre, spread], 1)
+        return model, np.stack(calibration), training
+
+    def _remember(
+        self, pictures: StandardPictures, indices: NDArray[np.int64], settings: FitSettings, advance: Any
+    ) -> None:
+        share = np.random.default_rng((settings.seed, 4))
+        each = math.ceil(settings.max_bank / len(indices))
+        found: list[Tensor] = []
+        for done, index in enumerate(indices):
+            patches = self._patches(pictures[int(index)][None].to(settings.device))[0].flatten(1).T
+            keep = share.permutation(len(patches))[:each]
+            found.append(patches[torch.from_numpy(keep).to(patches.device)])
+            advance((done + 1) / len(indices))
+        bank = torch.cat(found)
+        keep = chosen(np.arange(len(bank)), settings.max_bank, settings.seed)
+        self.bank = bank[torch.from_numpy(keep).to(bank.device)]
+
+    @torch.no_grad()
+    def _patches(self, x: Tensor) -> Tensor:
+        """Patch features of pictures (N, C, H, W): (N, D, h, w), each averaged with its eight neighbours."""
+        assert self.backbone is not None
+        maps = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
+        fine, coarse = (F.avg_pool2d(m, 3, 1, 1, count_include_pad=False) for m in maps)
+        coarse = F.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=False)
+        return torch.cat([fine, coarse], 1)
+
+    @torch.no_grad()
+    def part_maps(self, picture: Tensor) -> Tensor:
+        """One map for each part of a picture (C, H, W), high for abnormal: (n_parts, H, W).
+
+        Large pictures are looked at through overlapping windows, so that memory does not grow with them.
+        """
+        device = next(self.discriminator.parameters()).device
+        height, width = picture.shape[1:]
+        total = torch.zeros(len(self.parts), height, width)
+        weight = torch.zeros(height, width)
+        for rows, columns in windows(height, width):
+            window = picture[None, :, rows, columns].to(device)
+            maps = [self._part_map(part, window) for part in self.parts]
+            ramp = _ramp(rows, height)[:, None] * _ramp(columns, width)[None]
+            total[:, rows, columns] += torch.cat(maps, 1)[0].cpu() * ramp
+            weight[rows, columns] += ramp
+        return total / weight
+
+    def _part_map(self, part: str, x: Tensor) -> Tensor:
+        if part == "discriminator":
+            coarse = -self.discriminator(x.contiguous(memory_format=torch.channels_last))
+            coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
+        else:
+            patches = self._patches(x)
+            far = neighbour_distances(patches[0].flatten(1).T, self.bank, self.n_neighbors)
+            coarse = far.view(1, 1, *patches.shape[2:])
+        large = F.interpolate(coarse, size=x.shape[2:], mode="bilinear", align_corners=False)
+        return gaussian_blur(large, _SMOOTHING)
+
+    def scores(self, picture: Tensor) -> NDArray[np.float64]:
+        """The parts' scores of one picture: the mean of each map's highest hundredth: (n_parts,)."""
+        return _top(self.part_maps(picture))
+
+    def map(self, picture: Tensor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The parts' maps on a common scale, summed with `weights`: (H, W)."""
+        maps = self.part_maps(picture).double().numpy()
+        centre, spread = self.pixel_scales.T[:, :, None, None]
+        fused: NDArray[np.float64] = (weights[:, None, None] * (maps - centre) / spread).sum(0) / weights.sum()
+        return fused
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` needs."""
+        first = self.discriminator.fine.convs[0]
+        return {
+            "parts": list(self.parts),
+            "n_neighbors": self.n_neighbors,
+            "channels": first.in_channels,
+            "width": first.out_channels,
+            "discriminator": self.discriminator.state_dict(),
+            "bank": self.bank,
+            "pixel_scales": self.pixel_scales.tolist(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> TileModel:
+        """The model that `state` describes, on `device`."""
+        discriminator = PatchDiscriminator(state["channels"], state["width"])
+        discriminator.load_state_dict(state["discriminator"])
+        discriminator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        parts = tuple(state["parts"])
+        backbone = None
+        if "pretrained" in parts:
+            backbone = load_backbone(_BACKBONE_BLOCKS, device).to(memory_format=torch.channels_last)
+        bank, scales = state["bank"].to(device), np.asarray(state["pixel_scales"])
+        return cls(parts, state["n_neighbors"], discriminator, backbone, bank, scales)
+
+
+def windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Windows of at most 512 x 512 that cover a picture, overlapping by 64 or more."""
+    for rows in _spans(height):
+        for columns in _spans(width):
+            yield rows, columns
+
+
+def _spans(length: int) -> list[slice]:
+    if length <= _WINDOW:
+        return [slice(0, length)]
+    n = math.ceil((length - _OVERLAP) / (_WINDOW - _OVERLAP))
+    starts = np.linspace(0, length - _WINDOW, n).round().astype(int)
+    return [slice(int(s), int(s) + _WINDOW) for s in starts]
+
+
+def _ramp(span: slice, length: int) -> Tensor:
+    """Weights that rise from a window's inner edges, so that windows fade into each other."""
+    places = torch.arange(span.start, span.stop, dtype=torch.float32)
+    left = (places - span.start + 1) / _OVERLAP if span.start > 0 else torch.ones_like(places)
+    right = (span.stop - places) / _OVERLAP if span.stop < length else torch.ones_like(places)
+    return torch.minimum(left, right).clamp(max=1.0)
+
+
+def gaussian_blur(maps: Tensor, deviation: float) -> Tensor:
+    """Maps (N, C, H, W) blurred by a Gaussian of `deviation` pixels, reflected at the borders."""
+    radius = min(int(3 * deviation), maps.shape[2] - 1, maps.shape[3] - 1)
+    places = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
+    kernel = torch.exp(-0.5 * (places / deviation).square())
+    kernel = (kernel / kernel.sum()).expand(maps.shape[1], 1, -1)
+    padded = F.pad(maps, (radius,) * 4, mode="reflect")
+    across = F.conv2d(padded, kernel[:, :, None, :], groups=maps.shape[1])
+    return F.conv2d(across, kernel[:, :, :, None], groups=maps.shape[1])
+
+
+def _crop(picture: Tensor, tile: int, places: np.random.Generator) -> Tensor:
+    top = int(places.integers(picture.shape[1] - tile + 1))
+    left = int(places.integers(picture.shape[2] - tile + 1))
+    return picture[:, top : top + tile, left : left + tile]
+
+
+def _top(maps: Tensor) -> NDArray[np.float64]:
+    """Mean of the highest hundredth of each map: (n_parts,)."""
+    flat = maps.flatten(1)
+    highest = flat.topk(max(1, int(_TOP * flat.shape[1])), dim=1).values
+    top: NDArray[np.float64] = highest.double().mean(1).cpu().numpy()
+    return top

@@ -1,0 +1,110 @@
+"""The detector's model of feature tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gantools.core import Batch, Training
+from gantools.core.batches import Order
+from gantools.core.initialise import initialised
+from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
+from gantools.pipelines.anomaly.games import VectorGame
+from gantools.pipelines.anomaly.neighbours import neighbour_distances
+from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
+
+PARTS = ("discriminator", "features", "neighbours")
+WEIGHTS = {"discriminator": 0.3, "features": 0.3, "neighbours": 1.0}
+
+
+@dataclass
+class VectorModel:
+    """A discriminator of vectors and a bank of normals, both in float64 so that batches do not matter.
+
+    Attributes
+    ----------
+    discriminator : MlpDiscriminator
+    bank : Tensor, (M, D)
+        Standardised normals.
+    """
+
+    parts: tuple[str, ...]
+    n_neighbors: int
+    discriminator: MlpDiscriminator
+    bank: Tensor
+
+    @classmethod
+    def fit(
+        cls, vectors: NDArray[np.float64], settings: FitSettings
+    ) -> tuple[VectorModel, NDArray[np.float64], Training]:
+        """Learn from normals.
+
+        Returns
+        -------
+        model, calibration, training
+            `calibration` is the parts' scores of held-out normals: (M, n_parts).
+        """
+        fitted, held = hold_out(np.arange(len(vectors)), settings.seed)
+        x = torch.from_numpy(vectors).to(settings.device)
+        reals = x[fitted].float()
+        width = settings.width
+        rng = settings.generator()
+        game = VectorGame(
+            initialised(lambda: MlpGenerator(x.shape[1], width=width), rng).to(settings.device),
+            initialised(lambda: MlpDiscriminator(x.shape[1], width=width), rng).to(settings.device),
+            settings.fake_weight,
+            bool(settings.synthetic),
+        )
+        order = Order(len(reals), settings.batch_size, settings.seed)
+
+        def batches(step: int) -> Batch:
+            return {"reals": reals[torch.from_numpy(order.indices(step)).to(reals.device)]}
+
+        training = settings.train(game, batches)
+        bank = x[chosen(fitted, settings.max_bank, settings.seed)]
+        discriminator = training.discriminator.double()
+        model = cls(settings.parts, settings.n_neighbors, discriminator, bank)
+        few = len(held) == len(fitted)
+        calibration = model._scores(bank, torch.arange(len(bank))) if few else model._scores(x[held])
+        return model, calibration, training
+
+    def scores(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The parts' scores, high for abnormal: (N, n_parts)."""
+        return self._scores(torch.from_numpy(vectors).to(self.bank.device))
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor, itself: Tensor | None = None) -> NDArray[np.float64]:
+        columns: list[Tensor] = []
+        for part in self.parts:
+            if part == "discriminator":
+                columns.append(-self.discriminator(x))
+            elif part == "features":
+                features, bank = (self.discriminator.features(v)[-1] for v in (x, self.bank))
+                columns.append(neighbour_distances(features, bank, self.n_neighbors, itself))
+            else:
+                columns.append(neighbour_distances(x, self.bank, self.n_neighbors, itself))
+        return torch.stack(columns, 1).cpu().numpy()
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` needs."""
+        return {
+            "parts": list(self.parts),
+            "n_neighbors": self.n_neighbors,
+            "n_features": self.bank.shape[1],
+            "width": self.discriminator.hidden1.out_features,
+            "discriminator": self.discriminator.state_dict(),
+            "bank": self.bank,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> VectorModel:
+        """The model that `state` describes, on `device`."""
+        discriminator = MlpDiscriminator(state["n_features"], width=state["width"]).double()
+        discriminator.load_state_dict(state["discriminator"])
+        discriminator.to(device).eval().requires_grad_(False)
+        return cls(tuple(state["parts"]), state["n_neighbors"], discriminator, state["bank"].to(device))
