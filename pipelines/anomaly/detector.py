@@ -72,18 +72,18 @@ _KINDS = {
         whole.DEFAULT_PARTS,
         whole.SYNTHETIC,
         width=24,
-        max_images=32_000,
-        batch_size=64,
+        max_images=16_000,
+        batch_size=32,
         trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=4e-3, **_TRAINER),
     ),
     "tiles": _Kind(
         tiles,
-        tiles.PARTS,
+        tiles.DEFAULT_PARTS,
         tiles.SYNTHETIC,
-        width=24,
-        max_images=16_000,
+        width=64,
+        max_images=12_000,
         batch_size=16,
-        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=1e-3, **_TRAINER),
+        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=2e-3, n_critic=4, **_TRAINER),
     ),
 }
 
@@ -99,7 +99,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
     ----------
     parts : "auto", str or sequence of str
         Parts of the score. Small pictures have "discriminator", "transformations", "features", "pretrained";
-        larger pictures "discriminator", "pretrained"; tables "discriminator", "features", "neighbours".
+        larger pictures "pretrained_discriminator" or "discriminator" (of pixels), "pretrained"; tables "discriminator", "features", "neighbours".
         With ``parts=["discriminator"], synthetic=None`` it is the textbook method, a plain GAN's
         discriminator.
     synthetic : "auto", None or sequence of str
@@ -127,7 +127,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
     trainer : AdversarialTrainer, str or None
         The adversarial knobs; the name of a recipe; None for what suits the data.
     max_images : int or None
-        Samples the discriminator sees in training. None: 32,000 small pictures, 16,000 tiles, 80,000 rows.
+        Samples the discriminator sees in training. None: 16,000 small pictures, 12,000 tiles, 80,000 rows.
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +69,7 @@ class TransformationGame(PictureGame):
         discriminator: WholeDiscriminator,
         fake_weight: float,
         synthetic: Sequence[str],
-        share: float = 0.25,
+        share: float = 0.5,
     ) -> None:
         super().__init__(generator, discriminator, fake_weight, synthetic)
         self.share = share
@@ -80,6 +80,27 @@ class TransformationGame(PictureGame):
         which = torch.arange(N_TRANSFORMATIONS, device=reals.device)
         logits = self.discriminator.transformation_logits(moved)
         return {"transformation": F.cross_entropy(logits, which.repeat_interleave(len(moved) // len(which)))}
+
+
+class ProjectedGame(PictureGame):
+    """The discriminator is shown a frozen network's feature maps (Projected GAN, Sauer et al. 2021).
+
+    `features` takes pictures in [-1, 1] and gives the maps; the generator learns through it.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        fake_weight: float,
+        synthetic: Sequence[str],
+        features: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__(generator, discriminator, fake_weight, synthetic)
+        self.features = features
+
+    def shown(self, samples: Tensor, batch: Batch, rng: torch.Generator) -> tuple[Tensor, ...]:
+        return (self.features(samples),)
 
 
 class VectorGame(_DetectorGame):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,35 +17,42 @@ from gantools.core import Batch, Training
 from gantools.core.batches import Order
 from gantools.core.initialise import initialised
 from gantools.data.standard import StandardPictures
-from gantools.errors import DataError
+from gantools.errors import ConfigError, DataError
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
 from gantools.networks.dcgan import DcganGenerator
 from gantools.networks.patch import PatchDiscriminator
-from gantools.pipelines.anomaly.games import PictureGame
+from gantools.networks.projected import FeatureDiscriminator
+from gantools.pipelines.anomaly.games import PictureGame, ProjectedGame
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
 from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 
-PARTS = ("discriminator", "pretrained")
-WEIGHTS = {"discriminator": 1.0, "pretrained": 1.0}
+PARTS = ("discriminator", "pretrained_discriminator", "pretrained")
+DEFAULT_PARTS = ("pretrained_discriminator", "pretrained")
+WEIGHTS = {"discriminator": 1.0, "pretrained_discriminator": 1.0, "pretrained": 0.3}
 SYNTHETIC = ("cutpaste", "blobs", "strokes", "swirl")
 
 TILE = 64
 SMALLEST = 32
 _WINDOW = 512
 _OVERLAP = 64
-_BACKBONE_BLOCKS = (4, 7)
+_BACKBONE_BLOCKS = (0, 2, 4)
+_BACKBONE_CHANNELS = 80
+_STANDARDISED_ON = 4
 _SMOOTHING = 4.0
 _TOP = 0.01
 _PIXEL_TAIL = 0.99
 
 
+Discriminator = PatchDiscriminator | FeatureDiscriminator
+
+
 @dataclass
 class TileModel:
-    """A dense discriminator and a bank of normals' patch features.
+    """A dense discriminator, of pixels or of frozen features, and a bank of normals' patch features.
 
     Attributes
     ----------
-    discriminator : PatchDiscriminator
+    discriminator : PatchDiscriminator or FeatureDiscriminator
     backbone : EfficientNetLite0 or None
         Frozen; there if a part needs it.
     bank : Tensor, (M, D)
@@ -56,7 +63,7 @@ class TileModel:
 
     parts: tuple[str, ...]
     n_neighbors: int
-    discriminator: PatchDiscriminator
+    discriminator: Discriminator
     backbone: EfficientNetLite0 | None
     bank: Tensor
     pixel_scales: NDArray[np.float64]
@@ -73,22 +80,7 @@ class TileModel:
             `calibration` is the parts' scores of held-out normals: (M, n_parts).
         """
         fitted, held = hold_out(good, settings.seed, few=2)
-        smallest = min(min(pictures[int(i)].shape[1:]) for i in good)
-        if smallest < SMALLEST:
-            raise DataError(
-                f"the smallest picture has a side of {smallest} pixels; with view='tiles' it must have {SMALLEST}"
-            )
-        tile = min(TILE, smallest)
-        channels = pictures.contract.channels
-        rng = settings.generator()
-        discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width), rng)
-        generator = initialised(lambda: DcganGenerator((channels, tile, tile), width=16), rng)
-        game = PictureGame(
-            generator.to(settings.device),
-            discriminator.to(settings.device, memory_format=torch.channels_last),
-            settings.fake_weight,
-            settings.synthetic,
-        )
+        tile = min(TILE, _smallest_side(pictures, good))
         order = Order(len(fitted), settings.batch_size, settings.seed)
 
         def batches(step: int) -> Batch:
@@ -96,20 +88,16 @@ class TileModel:
             tiles = [_crop(pictures[int(i)], tile, places) for i in fitted[order.indices(step)]]
             return {"reals": torch.stack(tiles).to(settings.device, memory_format=torch.channels_last)}
 
-        training = settings.train(game, batches)
-        backbone = None
-        if "pretrained" in settings.parts:
-            backbone = load_backbone(_BACKBONE_BLOCKS, settings.device).to(memory_format=torch.channels_last)
-        n_parts = len(settings.parts)
         model = cls(
             settings.parts,
             settings.n_neighbors,
-            training.discriminator,
-            backbone,
+            *_networks(settings, pictures.contract.channels),
             torch.zeros(0, device=settings.device),
-            np.tile([0.0, 1.0], (n_parts, 1)),
+            np.tile([0.0, 1.0], (len(settings.parts), 1)),
         )
-        if backbone is not None:
+        training = settings.train(model._game(settings, pictures.contract.channels, tile, batches), batches)
+        model.discriminator = training.discriminator
+        if "pretrained" in settings.parts:
             with settings.stages.stage("remembering normals") as advance:
                 model._remember(pictures, fitted, settings, advance)
         with settings.stages.stage("calibrating") as advance:
@@ -124,6 +112,19 @@ class TileModel:
         spread = np.maximum(np.quantile(pixels, _PIXEL_TAIL, axis=1) - centre, 1e-6)
         model.pixel_scales = np.stack([centre, spread], 1)
         return model, np.stack(calibration), training
+
+    def _game(
+        self, settings: FitSettings, channels: int, tile: int, batches: Callable[[int], Batch]
+    ) -> PictureGame:
+        rng = settings.generator()
+        generator = initialised(lambda: DcganGenerator((channels, tile, tile), width=16), rng).to(settings.device)
+        players = (generator, self.discriminator, settings.fake_weight, settings.synthetic)
+        if not isinstance(self.discriminator, FeatureDiscriminator):
+            return PictureGame(*players)
+        with torch.no_grad():
+            first = [self.features(batches(step)["reals"]) for step in range(_STANDARDISED_ON)]
+        self.discriminator.standardise(torch.cat(first))
+        return ProjectedGame(*players, self.features)
 
     def _remember(
         self, pictures: StandardPictures, indices: NDArray[np.int64], settings: FitSettings, advance: Any
@@ -140,14 +141,21 @@ class TileModel:
         keep = chosen(np.arange(len(bank)), settings.max_bank, settings.seed)
         self.bank = bank[torch.from_numpy(keep).to(bank.device)]
 
-    @torch.no_grad()
-    def _patches(self, x: Tensor) -> Tensor:
-        """Patch features of pictures (N, C, H, W): (N, D, h, w), each averaged with its eight neighbours."""
+    def features(self, x: Tensor) -> Tensor:
+        """Frozen feature maps of pictures (N, C, H, W) in [-1, 1], at half their size: (N, 80, H/2, W/2)."""
         assert self.backbone is not None
         maps = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
-        fine, coarse = (F.avg_pool2d(m, 3, 1, 1, count_include_pad=False) for m in maps)
-        coarse = F.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=False)
-        return torch.cat([fine, coarse], 1)
+        size = maps[0].shape[2:]
+        return torch.cat([F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps], 1)
+
+    @torch.no_grad()
+    def _patches(self, x: Tensor) -> Tensor:
+        """Patch features of pictures (N, C, H, W), each averaged with its neighbours: (N, 80, H/8, W/8)."""
+        assert self.backbone is not None
+        maps = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
+        size = maps[-1].shape[2:]
+        pooled = torch.cat([F.adaptive_avg_pool2d(m, size) for m in maps], 1)
+        return F.avg_pool2d(pooled, 3, 1, 1, count_include_pad=False)
 
     @torch.no_grad()
     def part_maps(self, picture: Tensor) -> Tensor:
@@ -168,8 +176,9 @@ class TileModel:
         return total / weight
 
     def _part_map(self, part: str, x: Tensor) -> Tensor:
-        if part == "discriminator":
-            coarse = -self.discriminator(x.contiguous(memory_format=torch.channels_last))
+        if part != "pretrained":
+            shown = self.features(x) if part == "pretrained_discriminator" else x
+            coarse = -self.discriminator(shown.contiguous(memory_format=torch.channels_last))
             coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
         else:
             patches = self._patches(x)
@@ -191,7 +200,8 @@ class TileModel:
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""
-        first = self.discriminator.fine.convs[0]
+        d = self.discriminator
+        first = d.mix if isinstance(d, FeatureDiscriminator) else d.fine.convs[0]
         return {
             "parts": list(self.parts),
             "n_neighbors": self.n_neighbors,
@@ -205,15 +215,43 @@ class TileModel:
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device) -> TileModel:
         """The model that `state` describes, on `device`."""
-        discriminator = PatchDiscriminator(state["channels"], state["width"])
+        parts = tuple(state["parts"])
+        kind = FeatureDiscriminator if "pretrained_discriminator" in parts else PatchDiscriminator
+        discriminator = kind(state["channels"], state["width"])
         discriminator.load_state_dict(state["discriminator"])
         discriminator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        parts = tuple(state["parts"])
-        backbone = None
-        if "pretrained" in parts:
-            backbone = load_backbone(_BACKBONE_BLOCKS, device).to(memory_format=torch.channels_last)
         bank, scales = state["bank"].to(device), np.asarray(state["pixel_scales"])
-        return cls(parts, state["n_neighbors"], discriminator, backbone, bank, scales)
+        return cls(parts, state["n_neighbors"], discriminator, _backbone(parts, device), bank, scales)
+
+
+def _networks(settings: FitSettings, channels: int) -> tuple[Discriminator, EfficientNetLite0 | None]:
+    """A fresh discriminator of the kind that the parts ask for, and the backbone if any part does."""
+    parts = settings.parts
+    if "discriminator" in parts and "pretrained_discriminator" in parts:
+        raise ConfigError("parts: choose one of 'discriminator' and 'pretrained_discriminator', not both")
+    rng = settings.generator()
+    discriminator: Discriminator
+    if "pretrained_discriminator" in parts:
+        discriminator = initialised(lambda: FeatureDiscriminator(_BACKBONE_CHANNELS, settings.width), rng)
+    else:
+        discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width), rng)
+    discriminator = discriminator.to(settings.device, memory_format=torch.channels_last)
+    return discriminator, _backbone(parts, settings.device)
+
+
+def _backbone(parts: tuple[str, ...], device: torch.device) -> EfficientNetLite0 | None:
+    if not any(part.startswith("pretrained") for part in parts):
+        return None
+    return load_backbone(_BACKBONE_BLOCKS, device).to(memory_format=torch.channels_last)
+
+
+def _smallest_side(pictures: StandardPictures, good: NDArray[np.int64]) -> int:
+    smallest = min(min(pictures[int(i)].shape[1:]) for i in good)
+    if smallest < SMALLEST:
+        raise DataError(
+            f"the smallest picture has a side of {smallest} pixels; with view='tiles' it must have {SMALLEST}"
+        )
+    return smallest
 
 
 def windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:

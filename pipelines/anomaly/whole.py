@@ -26,7 +26,7 @@ from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 
 PARTS = ("discriminator", "transformations", "features", "pretrained")
 DEFAULT_PARTS = ("discriminator", "transformations", "pretrained")
-WEIGHTS = {"discriminator": 0.1, "transformations": 1.0, "features": 0.3, "pretrained": 1.0}
+WEIGHTS = {"discriminator": 0.2, "transformations": 1.0, "features": 0.3, "pretrained": 1.0}
 SYNTHETIC = ("affine", "scale", "warp", "erase")
 
 _BATCH = 64

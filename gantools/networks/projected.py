@@ -1,0 +1,48 @@
+"""A dense discriminator that is shown a frozen network's feature maps instead of pixels.
+
+Projected GANs (Sauer et al. 2021) play on frozen features; SimpleNet (Liu et al. 2023) finds defects with a
+small discriminator on them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_SLOPE = 0.2
+
+
+class FeatureDiscriminator(nn.Module):
+    """Feature maps to a map of logits of the same size.
+
+    Parameters
+    ----------
+    channels : int
+        Of the feature maps, all taken together.
+    width : int
+        Of the two hidden layers.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int, width: int = 64) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
+        self.mix = nn.Conv2d(channels, width, 1)
+        self.look = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.logit = nn.Conv2d(width, 1, 1)
+
+    @torch.no_grad()
+    def standardise(self, maps: Tensor) -> None:
+        """Set the fixed mean and deviation of each channel from normals' maps (N, C, h, w)."""
+        self.mean.copy_(maps.mean((0, 2, 3), keepdim=True))
+        self.deviation.copy_(maps.std((0, 2, 3), keepdim=True) + 1e-6)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Feature maps (N, C, h, w) to logits (N, 1, h, w)."""
+        h = F.leaky_relu(self.mix((maps - self.mean) / self.deviation), _SLOPE)
+        logits: Tensor = self.logit(F.leaky_relu(self.look(h), _SLOPE))
+        return logits
