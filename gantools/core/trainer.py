@@ -340,7 +340,7 @@ class _Run:
                 self.averages["generator"] = MovingAverage(game.generator, half_life)
             if game.average_discriminator:
                 self.averages["discriminator"] = MovingAverage(game.discriminator, half_life)
-        self._dropped_in_a_row = 0
+        self._dropped_in_a_row = {game.generator: 0, game.discriminator: 0}
 
     def step(self, batches: Callable[[int], Batch]) -> None:
         """One batch: both moves, the averages, one row of history."""
@@ -375,13 +375,13 @@ class _Run:
         norm = nn.utils.clip_grad_norm_(player.parameters(), self.trainer.max_norm or math.inf)
         if bool(torch.isfinite(move.loss.detach()) & torch.isfinite(norm)):
             optimiser.step()
-            self._dropped_in_a_row = 0
+            self._dropped_in_a_row[player] = 0
             return
         self.dropped += 1
-        self._dropped_in_a_row += 1
-        if self._dropped_in_a_row >= _DROPPED_IN_A_ROW:
+        self._dropped_in_a_row[player] += 1
+        if self._dropped_in_a_row[player] >= _DROPPED_IN_A_ROW:
             raise GantoolsError(
-                f"training diverged: {_DROPPED_IN_A_ROW} moves in a row had a loss that is not finite, "
+                f"training diverged: {_DROPPED_IN_A_ROW} moves of a player in a row had a loss that is not finite, "
                 f"after {self.images:,} images; lower lr_generator and lr_discriminator "
                 f"({self.trainer.lr_generator:g}, {self.trainer.lr_discriminator:g})"
             )

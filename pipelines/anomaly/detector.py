@@ -277,7 +277,8 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             self.contract_, self.kind_ = self._contract(Glance.at(source))
             data = StandardPictures(source, self.contract_)
         kind = _KINDS[self.kind_]
-        self.parts_ = wanted(self.parts, kind.parts, kind.default_parts)
+        anywhere = [part for other in _KINDS.values() for part in other.parts]
+        self.parts_ = wanted(self.parts, kind.parts, anywhere, kind.default_parts)
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             settings = self._settings(kind, stages, on_tick)
             skipped: list[str] = []
@@ -540,7 +541,8 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             Which samples are abnormal: -1 among 1 and -1 (as `predict` says it), True or 1 among booleans or
             1 and 0, or anything but "normal" and "good" among texts.
         """
-        return auroc(abnormal_from_labels(y), np.asarray(_plain(self.anomaly_score(X))))
+        scores = np.asarray(_plain(self.anomaly_score(X)))
+        return auroc(abnormal_from_labels(y), scores)
 
     def score_table(self, X: Any) -> pd.DataFrame:
         """One row for every sample, in input order.

@@ -84,18 +84,31 @@ def chosen(indices: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64
     return np.sort(np.random.default_rng((seed, 2)).choice(indices, most, replace=False))
 
 
-def wanted(parts: Sequence[str] | str, all_parts: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+def wanted(
+    parts: Sequence[str] | str, here: Sequence[str], anywhere: Sequence[str], default: Sequence[str]
+) -> tuple[str, ...]:
     """The parts that a `parts=` parameter stands for, in the kind of data's own order.
+
+    Parameters
+    ----------
+    parts : str or sequence of str
+        "auto", one part or several. Parts that only other kinds of data have are passed over, so that a preset
+        can serve several kinds.
+    here, anywhere : sequence of str
+        The parts of this kind of data, and of all kinds.
+    default : sequence of str
+        What "auto" stands for.
 
     Raises
     ------
     ConfigError
-        For a part that this kind of data does not have.
+        For a part that does not exist, or when none is left.
     """
     if isinstance(parts, str):
         parts = default if parts == "auto" else (parts,)
-    unknown = [p for p in parts if p not in all_parts]
-    if unknown or not parts:
-        what = f"part {unknown[0]!r} is not to be had" if unknown else "parts is empty"
-        raise ConfigError(f"{what} for this kind of data; choose from {', '.join(all_parts)}, or 'auto'")
-    return tuple(p for p in all_parts if p in parts)
+    unknown = [p for p in parts if p not in anywhere]
+    left = tuple(p for p in here if p in parts)
+    if unknown or not left:
+        what = f"part {unknown[0]!r} does not exist" if unknown else f"parts={list(parts)} leaves none"
+        raise ConfigError(f"{what}; for this kind of data choose from {', '.join(here)}, or 'auto'")
+    return left

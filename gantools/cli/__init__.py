@@ -1,0 +1,65 @@
+"""The command line: thin commands that call the estimators. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from gantools.cli import anomaly, demo, models
+from gantools.errors import GantoolsError
+
+app = typer.Typer(
+    name="gantools",
+    help="GANs for people who are not GAN researchers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(anomaly.app, name="anomaly")
+app.add_typer(models.config_app, name="config")
+app.command("info")(models.info)
+app.command("demo")(demo.demo)
+
+_INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its code: 0 done, 1 failed, 2 usage, 3 a quality gate failed, 130 interrupted.
+
+    Errors are one or two plain lines on stderr; with ``--debug`` anywhere, the traceback comes too.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [word for word in given if word != "--debug"]
+    try:
+        code = app(given, standalone_mode=False)
+    except Exception as error:
+        code, message = _explained(error)
+        if debug:
+            traceback.print_exc()
+        if message:
+            print(f"gantools: {message}", file=sys.stderr)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+        print("gantools: interrupted; nothing was written", file=sys.stderr)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """The exit code and the words for an error."""
+    if isinstance(error, GantoolsError):
+        return error.exit_code, str(error)
+    if type(error).__name__ == "Abort":
+        return _INTERRUPTED, "interrupted; nothing was written"
+    if type(error).__name__ == "Exit":
+        return int(getattr(error, "exit_code", 0)), ""
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        return int(error.exit_code), f"{error.format_message()} (see --help)"
+    if type(error).__name__ == "InvalidParameterError":
+        return 2, str(error)
+    if isinstance(error, (ValueError, OSError)):
+        return 1, str(error) or type(error).__name__
+    return 1, f"unexpected {type(error).__name__}: {error} (run again with --debug for where)"

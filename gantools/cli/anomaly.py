@@ -1,0 +1,293 @@
+"""``gantools anomaly``: fit, score, evaluate."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli import shared
+from gantools.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+app = typer.Typer(
+    help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Data = Annotated[Path, typer.Argument(help="Folder of pictures, one picture, CSV or Parquet.", metavar="DATA")]
+Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
+
+
+@app.command()
+def fit(
+    data: Data,
+    model: Model,
+    config: shared.Config = "default",
+    settings: shared.Settings = None,
+    max_bad: Annotated[
+        float | None, typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1.")
+    ] = None,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    max_minutes: shared.MaxMinutes = None,
+    max_images: shared.MaxImages = None,
+    resume: shared.Resume = False,
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Learn what is normal from DATA: normal pictures in a folder, or normal rows of a table."""
+    from gantools import GanAnomalyDetector
+    from gantools.storage import check_target
+
+    checkpoint = model.with_name(model.name + ".checkpoint")
+    flags: dict[str, Any] = {
+        "random_state": seed,
+        "device": device,
+        "max_minutes": max_minutes,
+        "max_images": max_images,
+        "max_bad": max_bad,
+        "checkpoint": str(checkpoint),
+        "resume": resume,
+        "verbose": int(not quiet),
+    }
+    known = GanAnomalyDetector().get_params(deep=False)
+    parameters = shared.settings_of("anomaly", config, settings, flags, known)
+    check_target(model)
+    if not resume:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    with shared.warnings_as_lines(quiet):
+        detector = GanAnomalyDetector(**parameters).fit(data)
+        detector.set_params(checkpoint=None, resume=False).save(model)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    summary = {"model": str(model), "kind": detector.kind_, "parts": list(detector.parts_), **detector.training_}
+    shared.report(summary, json, quiet, lambda: _fitted(summary))
+
+
+def _fitted(summary: dict[str, Any]) -> str:
+    kinds = {"table": "rows of a table", "whole": "whole pictures", "tiles": "pictures, tile by tile"}
+    return (
+        f"Learnt from {summary['samples']:,} normals ({kinds[summary['kind']]}), "
+        f"{summary['skipped']} skipped; {summary['seconds']:.0f} s of training.\n"
+        f"Model: {summary['model']}\nNext: gantools anomaly score DATA --model {summary['model']} --out scores.csv"
+    )
+
+
+@app.command()
+def score(
+    data: Data,
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="CSV file for the scores.", metavar="FILE.csv")],
+    maps: Annotated[Path | None, typer.Option("--maps", help="Folder for heatmaps.", metavar="DIR")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="HTML report.", metavar="FILE.html")] = None,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Score DATA: one line in the CSV for every input, in input order; a high score is abnormal."""
+    detector = _loaded(model, device, quiet)
+    shared.writable_file(out)
+    table = detector.score_table(data)
+    if maps is not None or report is not None:
+        if detector.kind_ == "table" and maps is not None:
+            raise ConfigError("--maps: a model of feature tables has no maps")
+    _write_csv(table, out)
+    if maps is not None:
+        _write_maps(detector, data, table, maps, quiet)
+    if report is not None:
+        from gantools.report import write_scores
+
+        write_scores(report, detector, data, table)
+    n_bad = int((table["error"] != "").sum())
+    flagged = int(table["is_anomaly"].fillna(False).sum())
+    result = {"scores": str(out), "n": len(table), "n_anomalies": flagged, "n_errors": n_bad}
+
+    def words() -> str:
+        errors = f"; {n_bad} could not be scored (see the column 'error')" if n_bad else ""
+        return f"{flagged} of {len(table)} flagged as abnormal{errors}. Scores: {out}"
+
+    shared.report(result, json, quiet, words)
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    model: Model,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV with `label`, and `path` for pictures.", metavar="CSV")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option("--masks", help="Folder of masks, named as the pictures.", metavar="DIR")
+    ] = None,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
+    detector = _loaded(model, device, quiet)
+    if detector.kind_ == "table":
+        from gantools.data.sources import read_table
+
+        frame = read_table(data)
+        abnormal, features = _table_labels(frame, labels, detector, data)
+        table = detector.score_table(features)
+    else:
+        table = detector.score_table(data)
+        abnormal = _picture_labels(table, labels)
+    result = _measured(table, abnormal)
+    if masks is not None:
+        result |= _measured_maps(detector, data, table, masks)
+    shared.report(result, json, quiet, lambda: _as_lines(result))
+
+
+def _loaded(model: Path, device: str, quiet: bool) -> Any:
+    from gantools import load
+    from gantools.pipelines.anomaly import GanAnomalyDetector
+
+    detector = load(model, device)
+    if not isinstance(detector, GanAnomalyDetector):
+        raise ConfigError(f"{model} is no anomaly detector")
+    return detector.set_params(verbose=int(not quiet))
+
+
+def _write_csv(table: pd.DataFrame, out: Path) -> None:
+    from gantools.core.checkpoint import write_atomically
+
+    write_atomically(out, table.to_csv(index=False).encode())
+
+
+def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, quiet: bool) -> None:
+    from gantools.data.sources import open_pictures
+    from gantools.progress import Stages
+    from gantools.report.heatmaps import overlay, save_png
+
+    source = open_pictures(data, detector.max_megapixels)
+    with Stages(not quiet) as stages, stages.stage("heatmaps") as advance:
+        for index, error in enumerate(table["error"]):
+            if error == "":
+                picture = source.read(index)
+                anomaly_map = detector.anomaly_map([picture])[0]
+                name = Path(source.name(index))
+                inside = name.name if name.is_absolute() or ".." in name.parts else str(name)
+                save_png(folder / f"{inside}.png", overlay(picture, anomaly_map))
+            advance((index + 1) / len(table))
+
+
+def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
+    import numpy as np
+    import pandas as pd
+
+    from gantools.data.sources import read_table
+    from gantools.pipelines.anomaly.detector import abnormal_from_labels
+
+    if labels is None:
+        words = [{part.lower() for part in Path(p).parts[:-1]} for p in table["path"]]
+        abnormal = np.array([not w & {"normal", "good"} for w in words])
+        _both(abnormal, "the pictures' folders: put normals into a subfolder named normal or good, others beside it")
+        return abnormal
+    given = read_table(labels)
+    missing = [c for c in ("path", "label") if c not in given.columns]
+    if missing:
+        raise DataError(f"{labels}: has no column named {missing[0]!r} (it has {', '.join(given.columns)})")
+    by_path = pd.Series(given["label"].to_numpy(), index=given["path"].astype(str))
+    unknown = [p for p in table["path"] if p not in by_path.index]
+    if unknown:
+        raise DataError(f"{labels}: has no label for {unknown[0]!r} ({len(unknown)} pictures without)")
+    abnormal = abnormal_from_labels(by_path[table["path"]].to_numpy())
+    _both(abnormal, str(labels))
+    return abnormal
+
+
+def _table_labels(
+    frame: pd.DataFrame, labels: Path | None, detector: Any, data: Path
+) -> tuple[np.ndarray, pd.DataFrame]:
+    from gantools.data.sources import read_table
+    from gantools.pipelines.anomaly.detector import abnormal_from_labels
+
+    if labels is not None:
+        given = read_table(labels)
+        if "label" not in given.columns or len(given) != len(frame):
+            raise DataError(f"{labels}: needs a column 'label' with {len(frame)} rows, one for each row of {data}")
+        values = given["label"]
+    elif "label" in frame.columns and "label" not in detector.encoder_.columns:
+        values, frame = frame["label"], frame.drop(columns="label")
+    else:
+        raise DataError(f"{data}: has no column 'label'; name a CSV that has one with --labels")
+    abnormal = abnormal_from_labels(values.to_numpy())
+    _both(abnormal, str(labels or data))
+    return abnormal, frame
+
+
+def _both(abnormal: np.ndarray, where: str) -> None:
+    if abnormal.all() or not abnormal.any():
+        kind = "abnormal" if abnormal.all() else "normal"
+        raise DataError(f"all {len(abnormal)} samples are {kind} by {where}; to evaluate, both kinds are needed")
+
+
+def _measured(table: pd.DataFrame, abnormal: np.ndarray) -> dict[str, Any]:
+    from gantools.metrics.anomaly import auroc, average_precision
+
+    usable = (table["error"] == "").to_numpy()
+    y, scored = abnormal[usable], table[usable]
+    _both(y, "the labels of those that could be scored")
+    scores = scored["anomaly_score"].to_numpy()
+    flagged = scored["is_anomaly"].astype(bool).to_numpy()
+    result: dict[str, Any] = {
+        "auroc": auroc(y, scores),
+        "average_precision": average_precision(y, scores),
+        "detected": float(flagged[y].mean()),
+        "false_alarms": float(flagged[~y].mean()),
+        "n_normal": int((~y).sum()),
+        "n_abnormal": int(y.sum()),
+        "n_errors": int((~usable).sum()),
+    }
+    parts = [c for c in table.columns if c.startswith("part_")]
+    return result | {f"auroc_{p.removeprefix('part_')}": auroc(y, scored[p].to_numpy()) for p in parts}
+
+
+def _measured_maps(detector: Any, data: Path, table: pd.DataFrame, masks: Path) -> dict[str, float]:
+    import numpy as np
+    import torch
+    from torch.nn import functional as F
+
+    from gantools.data.decode import read_picture
+    from gantools.data.sources import open_pictures
+    from gantools.metrics.anomaly import aupro, pixel_auroc
+
+    source = open_pictures(data, detector.max_megapixels)
+    truths: list[Any] = []
+    found: list[Any] = []
+    for index, error in enumerate(table["error"]):
+        if error:
+            continue
+        anomaly_map = detector.anomaly_map([source.read(index)])[0]
+        mask = _mask_of(masks, source.name(index))
+        if mask is None:
+            truth = np.zeros(anomaly_map.shape, bool)
+        else:
+            pixels = torch.from_numpy(read_picture(mask).max(2))[None, None]
+            truth = F.interpolate(pixels, size=anomaly_map.shape, mode="area")[0, 0].numpy() > 0.25
+        truths.append(truth)
+        found.append(anomaly_map)
+    if not any(t.any() for t in truths):
+        raise DataError(f"{masks}: none of the masks, named as the pictures, marks anything")
+    return {"pixel_auroc": pixel_auroc(truths, found), "aupro": aupro(truths, found)}
+
+
+def _mask_of(masks: Path, name: str) -> Path | None:
+    """The mask of a picture: the same relative path or name, with any suffix and with or without "_mask"."""
+    relative = Path(name)
+    for folder in (masks / relative.parent if not relative.is_absolute() else masks, masks):
+        for stem in (relative.stem, f"{relative.stem}_mask"):
+            for suffix in (".png", relative.suffix, ".bmp", ".tif"):
+                if (folder / f"{stem}{suffix}").is_file():
+                    return folder / f"{stem}{suffix}"
+    return None
+
+
+def _as_lines(result: dict[str, Any]) -> str:
+    return "\n".join(f"{k:28s} {v:.4f}" if isinstance(v, float) else f"{k:28s} {v}" for k, v in result.items())

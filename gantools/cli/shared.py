@@ -1,0 +1,130 @@
+"""What commands share: flags, settings from presets, output."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gantools.errors import ConfigError
+
+Config = Annotated[str, typer.Option("--config", help="A preset's name, or a YAML file.", metavar="NAME_OR_FILE")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting, as key=value; dotted for nested. Repeatable.", metavar="KEY=VALUE"),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Limit on the time in training.")]
+MaxImages = Annotated[int | None, typer.Option("--max-images", help="Samples to see in training.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from where an interrupted run stopped.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
+
+
+def settings_of(
+    task: str, config: str, overrides: list[str] | None, flags: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An estimator's parameters: a preset's, then `--set`, then flags that were given.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown preset or setting, naming those there are.
+    """
+    from gantools import configs
+
+    settings = configs.read(config, task)
+    for override in overrides or []:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {override!r}: write it as key=value")
+        _put(settings, key.strip().split("."), _value(text, override))
+    settings |= {name: value for name, value in flags.items() if value is not None}
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    if isinstance(settings.get("trainer"), dict):
+        settings["trainer"] = _trainer(settings["trainer"])
+    return settings
+
+
+def _value(text: str, override: str) -> Any:
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override!r}: the value is not YAML") from None
+    if isinstance(value, str):  # YAML 1.1 takes 1e-4 for a text
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _put(settings: dict[str, Any], keys: list[str], value: Any) -> None:
+    *outer, last = keys
+    for key in outer:
+        inner = settings.get(key)
+        if isinstance(inner, str):
+            inner = {"recipe": inner}
+        settings[key] = inner = inner if isinstance(inner, dict) else {}
+        settings = inner
+    settings[last] = value
+
+
+def _trainer(overrides: dict[str, Any]) -> Any:
+    """A trainer from `trainer.x` settings, on top of the recipe they name or the detector's own."""
+    from gantools import configs
+    from gantools.core import AdversarialTrainer
+
+    overrides = dict(overrides)
+    settings = configs.read(overrides.pop("recipe", "detector"), "training") | overrides
+    known = AdversarialTrainer().get_params()
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ConfigError(f"there is no setting 'trainer.{unknown[0]}'; there are {', '.join(known)}")
+    return AdversarialTrainer(**settings)
+
+
+@contextmanager
+def warnings_as_lines(quiet: bool) -> Iterator[None]:
+    """Warnings inside come as plain lines on stderr."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if not quiet:
+            print(f"gantools: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show
+        yield
+
+
+def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callable[[], str]) -> None:
+    """Print a command's result: an object with `--json`, else `words` unless `--quiet`."""
+    if as_json:
+        print(json.dumps(result, allow_nan=True))
+    elif not quiet:
+        print(words())
+
+
+def writable_file(path: Path) -> Path:
+    """`path`, once it is clear that a file can be written there.
+
+    Raises
+    ------
+    ConfigError
+        When it is a folder.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file")
+    return path

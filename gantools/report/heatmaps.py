@@ -1,0 +1,54 @@
+"""Anomaly maps as pictures."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gantools.core.checkpoint import write_atomically
+
+# Map values where the colours begin and where they are full; 1 is what 1 % of normal pixels exceed.
+_FROM, _TO = 1.0, 4.0
+_SMALLEST_SIDE = 128
+
+
+def overlay(picture: NDArray[np.float32], anomaly_map: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A picture in gray with its anomaly map over it, from yellow to red.
+
+    Parameters
+    ----------
+    picture : ndarray, (H, W, C), in [0, 1]
+    anomaly_map : ndarray, (h, w)
+        On the scale of `GanAnomalyDetector.anomaly_map`: below 1 nothing is shown, from 4 on full red.
+
+    Returns
+    -------
+    ndarray, (H', W', 3), uint8
+        Pictures smaller than 128 pixels are enlarged by a whole factor.
+    """
+    factor = max(1, -(-_SMALLEST_SIDE // min(picture.shape[:2])))
+    gray = np.repeat(np.repeat(picture.mean(2), factor, 0), factor, 1)
+    height, width = gray.shape
+    heat = np.clip((anomaly_map - _FROM) / (_TO - _FROM), 0, 1).astype(np.float32)
+    resized = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR)
+    strength = np.asarray(resized)[..., None]
+    colour = np.concatenate([np.ones_like(strength), 0.9 * (1 - strength), np.zeros_like(strength)], 2)
+    cover = np.clip(strength * 1.5, 0, 0.75)
+    shown = gray[..., None] * (1 - cover) + colour * cover
+    return (shown * 255).round().astype(np.uint8)
+
+
+def png_bytes(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (H, W, 3) as the bytes of a PNG file."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def save_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a PNG file, whole or not at all."""
+    write_atomically(path, png_bytes(picture))

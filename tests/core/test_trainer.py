@@ -1,0 +1,153 @@
+"""The training loop: accounting, limits, what is not finite, interruption and resumption."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from gantools import configs
+from gantools.core import AdversarialTrainer, Tick
+from gantools.core.batches import Order
+from gantools.errors import ConfigError, GantoolsError, Interrupted, ModelError
+from tests.core.test_step import LineGame
+
+REALS = 2 + 0.1 * torch.randn(100, 1, generator=torch.Generator().manual_seed(0))
+
+
+def batches(step: int) -> dict[str, torch.Tensor]:
+    return {"reals": REALS[torch.from_numpy(Order(100, 8, 0).indices(step))]}
+
+
+def game() -> LineGame:
+    made = LineGame()
+    rng = torch.Generator().manual_seed(1)
+    for player in (made.generator, made.discriminator):
+        for p in player.parameters():
+            p.data = torch.randn(p.shape, generator=rng) * 0.5
+    # On a line, a gradient penalty keeps a critic that begins with the wrong slope from ever turning round.
+    rises = made.discriminator(torch.tensor([[2.0]])) > made.discriminator(torch.tensor([[0.0]]))
+    made.discriminator[2].weight.data *= 1.0 if rises else -1.0
+    return made
+
+
+def test_record_and_accounting() -> None:
+    training = AdversarialTrainer(r1=0.1).train(game(), batches, max_images=80, seed=0)
+    assert training.images == 80
+    assert list(training.history["images"]) == list(range(8, 81, 8))
+    assert training.stopped == "images"
+    wanted = {"loss_discriminator", "loss_generator", "d_real", "d_fake", "penalty", "images_per_second", "seconds"}
+    assert wanted <= set(training.history.columns)
+    assert training.history["penalty"].gt(0).all()
+
+
+@pytest.mark.parametrize("recipe", [n.split("/")[1] for n in configs.available() if n.startswith("training/")])
+def test_every_recipe_teaches_the_generator(recipe: str) -> None:
+    trainer = AdversarialTrainer(**configs.read(recipe, "training")).set_params(
+        lr_generator=5e-3, lr_discriminator=5e-3
+    )
+    played = game()
+    start = abs(played.generator.bias.item() - 2)
+    training = trainer.train(played, batches, max_images=8 * 1500, seed=0)
+    latents = torch.randn(1000, 1, generator=torch.Generator().manual_seed(5))
+    end = abs(training.generator(latents).mean().item() - 2)
+    assert end < 0.6 * start
+
+
+def test_critic_moves_more_often() -> None:
+    training = AdversarialTrainer(n_critic=5).train(game(), batches, max_images=80, seed=0)
+    assert training.history["loss_generator"].notna().sum() == 2
+
+
+def test_time_limit_and_callback_stop() -> None:
+    assert AdversarialTrainer().train(game(), batches, max_images=10**9, seed=0, max_minutes=0.003).stopped == "minutes"
+    seen: list[Tick] = []
+    training = AdversarialTrainer().train(
+        game(), batches, max_images=800, seed=0, on_tick=lambda tick: seen.append(tick) or len(seen) == 3
+    )
+    assert training.stopped == "callback"
+    assert training.images < 800
+
+
+def test_patience_stops_when_the_held_out_figure_does_not_improve() -> None:
+    played = game()
+    figures = iter([3.0, 2.0] + [2.5] * 1000)
+    played.monitor = lambda: next(figures)  # type: ignore[method-assign]
+    training = AdversarialTrainer(patience=400).train(played, batches, max_images=8000, seed=0)
+    assert training.stopped == "patience"
+    assert training.images < 2000
+
+
+def test_moves_that_are_not_finite_are_dropped_and_counted() -> None:
+    def poisoned(step: int) -> dict[str, torch.Tensor]:
+        batch = batches(step)
+        return {"reals": batch["reals"] * float("nan")} if step == 3 else batch
+
+    played = game()
+    training = AdversarialTrainer().train(played, poisoned, max_images=80, seed=0)
+    assert training.dropped == 1
+    assert training.history["dropped"].tolist() == [0, 0, 0, 1] + [0] * 6
+    assert all(torch.isfinite(p).all() for p in played.discriminator.parameters())
+
+
+def test_divergence_is_said() -> None:
+    with pytest.raises(GantoolsError, match="lower lr_generator"):
+        AdversarialTrainer().train(
+            game(), lambda step: {"reals": torch.full((4, 1), float("inf"))}, max_images=10**6, seed=0
+        )
+
+
+def test_global_random_state_is_left_alone() -> None:
+    played = game()
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    AdversarialTrainer(wgan_gp=1.0).train(played, batches, max_images=80, seed=0)
+    assert torch.equal(before, torch.get_rng_state())
+    assert np.array_equal(numpy_before, np.random.get_state()[1])
+
+
+def weights_of(training: object) -> torch.Tensor:
+    return torch.cat([p.flatten() for n in ("generator", "discriminator") for p in getattr(training, n).parameters()])
+
+
+def test_resumed_ends_in_the_very_same_weights(tmp_path: Path) -> None:
+    trainer = AdversarialTrainer(schedule="cosine", r1=0.1, wgan_gp=0.1, ema=0.1)
+    whole = trainer.train(game(), batches, max_images=800, seed=3)
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted, match="resume"):
+        trainer.train(game(), interrupting_at(37), max_images=800, seed=3, checkpoint=file)
+    resumed = trainer.train(game(), batches, max_images=800, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    assert whole.history["loss_discriminator"].tolist() == resumed.history["loss_discriminator"].tolist()
+
+
+def interrupting_at(step: int) -> object:
+    def interrupting(number: int) -> dict[str, torch.Tensor]:
+        if number == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return batches(number)
+
+    return interrupting
+
+
+def test_checkpoint_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    AdversarialTrainer().train(game(), batches, max_images=80, seed=0, checkpoint=file)
+    with pytest.raises(ModelError, match="seed"):
+        AdversarialTrainer().train(game(), batches, max_images=80, seed=1, checkpoint=file, resume=True)
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    wrong = AdversarialTrainer("hing", n_critic=0, lr_generator=-1, schedule="linear", beta1=1.0)
+    with pytest.raises(ConfigError) as caught:
+        wrong.check()
+    for name in ("loss", "n_critic", "lr_generator", "schedule", "beta1"):
+        assert name in str(caught.value)
+
+
+def test_is_a_plain_estimator() -> None:
+    assert clone(AdversarialTrainer(loss="hinge")).get_params()["loss"] == "hinge"

@@ -1,0 +1,109 @@
+"""Every way a picture file can be, and every way it can be broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from gantools.data.decode import read_picture
+from gantools.errors import DataError
+
+RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+COLOUR = np.stack([RAMP, RAMP[::-1], 255 - RAMP], 2)
+
+
+def saved(path: Path, array: np.ndarray, mode: str | None = None, **options: object) -> Path:
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def test_gray_and_colour(tmp_path: Path) -> None:
+    gray, colour = read_picture(saved(tmp_path / "g.png", RAMP)), read_picture(saved(tmp_path / "c.png", COLOUR))
+    assert gray.dtype == np.float32
+    np.testing.assert_allclose(gray[..., 0], RAMP / 255, atol=1e-6)
+    np.testing.assert_allclose(colour, COLOUR / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("array", [RAMP, COLOUR], ids=["gray", "colour"])
+def test_sixteen_bits_keep_their_depth(tmp_path: Path, array: np.ndarray) -> None:
+    deep = array.astype(np.uint16) * 257 + 3
+    cv2.imwrite(str(tmp_path / "deep.png"), deep[..., ::-1] if deep.ndim == 3 else deep)
+    read = read_picture(tmp_path / "deep.png")
+    np.testing.assert_allclose(read.squeeze(), deep / 65535, atol=1e-6)
+
+
+def test_palette(tmp_path: Path) -> None:
+    read = read_picture(saved(tmp_path / "p.gif", COLOUR, "P"))
+    assert read.shape == (3, 4, 3)
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    rgba = np.dstack([COLOUR, np.full((3, 4), 255, np.uint8)])
+    rgba[0, 0, 3] = 0
+    read = read_picture(saved(tmp_path / "a.png", rgba))
+    np.testing.assert_allclose(read[0, 0], 1)
+    np.testing.assert_allclose(read[1:], COLOUR[1:] / 255, atol=1e-6)
+    assert read_picture(saved(tmp_path / "la.png", RAMP, "LA")).shape == (3, 4, 1)
+
+
+def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
+    red = np.full((8, 8, 3), [250, 10, 10], np.uint8)
+    read = read_picture(saved(tmp_path / "c.jpg", red, "CMYK"))
+    assert read[..., 0].min() > 0.8
+    assert read[..., 1:].max() < 0.3
+
+
+def test_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    read = read_picture(saved(tmp_path / "o.png", RAMP, exif=exif.tobytes()))
+    np.testing.assert_allclose(read[..., 0], np.rot90(RAMP, -1) / 255, atol=1e-6)
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    assert set(np.unique(read_picture(saved(tmp_path / "b.png", RAMP, "1")))) <= {0.0, 1.0}
+
+
+def truncated(path: Path) -> Path:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    saved(path, noise)
+    path.write_bytes(path.read_bytes()[:600])
+    return path
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda p: written(p / "t.png", b"hello, this is text"), "text"),
+        (lambda p: written(p / "e.png", b""), "empty"),
+        (lambda p: written(p / "x.png", bytes(range(128, 200))), "not a picture"),
+        (lambda p: truncated(p / "t.jpg"), "cannot be decoded"),
+        (lambda p: p / "none.png", "no such file"),
+        (lambda p: p, "folder"),
+        (lambda p: saved(p / "f.tif", np.full((4, 4), 7.5, np.float32)), "outside"),
+    ],
+)
+def test_broken_files_are_named_with_a_reason(tmp_path: Path, make: object, reason: str) -> None:
+    path = make(tmp_path)  # type: ignore[operator]
+    with pytest.raises(DataError, match=reason) as caught:
+        read_picture(path)
+    assert str(path) in str(caught.value)
+
+
+def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    Image.new("1", (20_000, 20_000)).save(path)
+    with pytest.raises(DataError, match="megapixels"):
+        read_picture(path)
+    with pytest.raises(DataError, match="limit of 0.001"):
+        read_picture(saved(tmp_path / "s.png", np.zeros((40, 40), np.uint8)), max_megapixels=0.001)

@@ -1,0 +1,192 @@
+"""One reader for everything that holds pictures or features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import pandas as pdst
+from PIL import Image
+
+from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
+from gantools.data.sources import is_table, open_pictures
+from gantools.data.standard import Glance, InputContract, StandardPictures
+from gantools.data.tables import TableEncoder
+from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
+from gantools.errors import ConfigError, DataError
+
+PICTURES = np.random.default_rng(0).integers(0, 255, (4, 9, 12, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    for i, picture in enumerate(PICTURES):
+        Image.fromarray(picture).save(tmp_path / ("sub" if i > 1 else ".") / f"p{i}.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    pd.DataFrame({"path": ["p0.png", "p1.png", "sub/p2.png", "sub/p3.png"]}).to_csv(tmp_path / "list.csv", index=False)
+    return tmp_path
+
+
+def test_all_containers_give_the_same_pictures(folder: Path) -> None:
+    paths = [folder / "p0.png", folder / "p1.png", folder / "sub/p2.png", folder / "sub/p3.png"]
+    containers = [
+        PICTURES,
+        PICTURES / 255,
+        PICTURES.astype(np.uint16) * 257,
+        list(PICTURES),
+        torch.from_numpy(PICTURES),
+        torch.from_numpy(PICTURES).permute(0, 3, 1, 2),
+        folder,
+        str(folder),
+        paths,
+        [str(p) for p in paths],
+        pd.Series(paths),
+        pd.DataFrame({"path": paths, "other": 1}),
+        folder / "list.csv",
+    ]
+    for container in containers:
+        assert not is_table(container)
+        source = open_pictures(container)
+        assert len(source) == 4
+        for i in range(4):
+            np.testing.assert_allclose(source.read(i), PICTURES[i] / 255, atol=1e-6)
+    assert len(open_pictures(folder / "p0.png")) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (np.full((2, 4, 4), 7.0), "must be in \\[0, 1\\]"),
+        (np.full((2, 4, 4), np.nan), "NaN"),
+        (np.zeros((2, 4, 4), np.int32), "dtype int32"),
+        (np.zeros((0, 4, 4)), "empty"),
+    ],
+)
+def test_bad_arrays_are_said(bad: np.ndarray, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        source = open_pictures(bad)
+        source.read(0)
+
+
+def test_empty_folder_and_missing_column(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no pictures in this folder"):
+        open_pictures(tmp_path)
+    (tmp_path / "t.csv").write_text("file\na.png\n")
+    assert is_table(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="no such file or folder"):
+        open_pictures(tmp_path / "nowhere")
+
+
+def test_contract_refuses_other_sizes_and_channels() -> None:
+    contract = InputContract(3, 9, 12)
+    assert contract.standard(PICTURES[0].astype(np.float32) / 255, "p").shape == (3, 9, 12)
+    with pytest.raises(DataError, match="5 x 4 pixels"):
+        contract.standard(np.zeros((4, 5, 3), np.float32), "p")
+    with pytest.raises(DataError, match="fitted on 1"):
+        InputContract(1).standard(np.zeros((4, 5, 3), np.float32), "p")
+    assert InputContract(3).standard(np.zeros((4, 5, 1), np.float32), "p").shape == (3, 4, 5)
+
+
+def test_large_pictures_are_reduced_to_their_shorter_side() -> None:
+    contract = InputContract(1, longest_short_side=16)
+    assert contract.standard(np.zeros((64, 32, 1), np.float32), "p").shape == (1, 32, 16)
+
+
+def test_memory_is_bounded_and_values_do_not_depend_on_it() -> None:
+    source, contract = open_pictures(PICTURES), InputContract(3, 9, 12)
+    kept, read_anew = StandardPictures(source, contract), StandardPictures(source, contract, budget=0)
+    assert torch.equal(kept.batch([0, 1]), read_anew.batch([0, 1]))
+    kept[0]
+    assert len(kept._kept) == 2
+    assert not read_anew._kept
+
+
+def test_unreadable_pictures_are_skipped_up_to_a_limit(folder: Path) -> None:
+    (folder / "broken.png").write_text("text")
+    pictures = StandardPictures(open_pictures(folder), InputContract(3, 9, 12))
+    good, reasons = pictures.check_all(1, lambda _: None)
+    assert len(good) == 4
+    assert len(reasons) == 1
+    with pytest.raises(DataError, match=r"broken.png.*text"):
+        pictures.check_all(0.1, lambda _: None)
+    assert Glance.at(open_pictures(folder)).sizes == {(9, 12)}
+
+
+frames = pdst.data_frames(
+    [
+        pdst.column("a", elements=st.floats(-1e6, 1e6) | st.just(np.nan)),
+        pdst.column("b", elements=st.integers(-5, 5)),
+        pdst.column("c", elements=st.sampled_from(["x", "y", None]), dtype=object),
+    ],
+    index=pdst.range_indexes(min_size=2, max_size=20),
+)
+
+
+@settings(deadline=None)
+@given(frames)
+def test_encoder_is_finite_bounded_and_row_by_row(frame: pd.DataFrame) -> None:
+    encoder = TableEncoder().fit(frame)
+    vectors = encoder.transform(frame)
+    assert np.isfinite(vectors).all()
+    assert np.abs(vectors).max() <= 8
+    np.testing.assert_array_equal(encoder.transform(frame.iloc[[1]]), vectors[[1]])
+    again = TableEncoder(**encoder.to_dict())
+    np.testing.assert_array_equal(again.transform(frame[["c", "a", "b"]]), vectors)
+
+
+def test_encoder_names_what_is_wrong() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2, 3], "b": ["x", "y", "x"]})
+    encoder = TableEncoder().fit(frame)
+    with pytest.raises(DataError, match="lacks 'b'"):
+        encoder.transform(frame[["a"]])
+    with pytest.raises(DataError, match="column 'a', row 1.*'two' is not a number"):
+        encoder.transform(pd.DataFrame({"a": ["1", "two", "3"], "b": ["x", "y", "x"]}))
+    with pytest.raises(DataError, match="column 'a', row 2.*infinity"):
+        encoder.transform(frame.assign(a=[1, 2, np.inf]))
+    with pytest.raises(DataError, match="column 'id' is text with 40 different"):
+        TableEncoder().fit(pd.DataFrame({"id": [f"part {i}" for i in range(40)]}))
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_masks_tell_where_pictures_were_changed(kind: str, rng: torch.Generator) -> None:
+    pictures = torch.rand((8, 3, 32, 48), generator=rng) * 1.8 - 0.9
+    changed, masks = corrupt(pictures, [kind], rng)
+    assert changed.shape == pictures.shape
+    assert masks.shape == (8, 1, 32, 48)
+    assert changed.min() >= -1
+    assert changed.max() <= 1
+    differs = (changed - pictures).abs().amax(1, keepdim=True) > 1e-5
+    assert (differs & (masks > 0)).flatten(1).any(1).all()
+    if masks.min() == 0 and kind != "swirl":
+        assert not (differs & (masks == 0)).any()
+
+
+def test_corruptions_are_drawn_from_the_local_generator() -> None:
+    pictures = torch.rand(6, 1, 16, 16)
+    before = torch.get_rng_state()
+    first, second = (corrupt(pictures, list(CORRUPTIONS), torch.Generator().manual_seed(4))[0] for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(before, torch.get_rng_state())
+    noisy = corrupt_vectors(torch.zeros(200, 5), torch.Generator().manual_seed(0))
+    assert (noisy != 0).any(1).all()
+
+
+def test_ten_transformations_are_ten() -> None:
+    picture = torch.rand(1, 1, 20, 20)
+    moved = all_transformed(picture)
+    assert torch.equal(moved[0], picture[0])
+    assert len({m.numpy().tobytes() for m in moved}) == N_TRANSFORMATIONS == 10
+    assert all_transformed(torch.rand(2, 1, 12, 20)).shape == (20, 1, 12, 20)
+
+
+def test_unknown_corruption_is_named() -> None:
+    from gantools.data.anomalies import check_kinds
+
+    with pytest.raises(ConfigError, match="swirl"):
+        check_kinds(["swril"])

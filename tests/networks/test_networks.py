@@ -1,0 +1,94 @@
+"""Shapes for every size, gradients, and the pretrained backbone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gantools.errors import ConfigError
+from gantools.networks.backbone import EfficientNetLite0
+from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
+from gantools.networks.patch import PatchDiscriminator
+from gantools.networks.projected import FeatureDiscriminator
+from gantools.networks.residual import ResidualDiscriminator, ResidualGenerator
+from gantools.networks.whole import WholeDiscriminator
+
+SIZES = [(8, 8), (9, 13), (28, 28), (33, 20), (64, 64), (100, 100), (256, 256)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("generator", "discriminator"),
+    [(DcganGenerator, DcganDiscriminator), (ResidualGenerator, ResidualDiscriminator)],
+)
+def test_any_size_and_channels(size: tuple[int, int], channels: int, generator: type, discriminator: type) -> None:
+    shape = (channels, *size)
+    fakes = generator(shape, latent=6, width=4)(torch.randn(2, 6))
+    assert fakes.shape == (2, *shape)
+    assert fakes.abs().max() <= 1
+    d = discriminator(shape, width=4)
+    logits = d(fakes)
+    assert logits.shape == (2,)
+    logits.sum().backward()
+    assert len(d.features(fakes)) >= 1
+
+
+def test_too_small_is_said() -> None:
+    with pytest.raises(ConfigError, match="at least 8"):
+        DcganGenerator((1, 7, 20))
+
+
+def test_batch_norm_only_when_asked() -> None:
+    def norms(batch_norm: bool) -> int:
+        modules = DcganDiscriminator((1, 32, 32), batch_norm=batch_norm).modules()
+        return sum(isinstance(m, torch.nn.BatchNorm2d) for m in modules)
+
+    assert (norms(False), norms(True)) == (0, 2)
+
+
+def test_vector_players() -> None:
+    vectors = MlpGenerator(7, latent=3)(torch.randn(5, 3))
+    assert vectors.shape == (5, 7)
+    assert MlpDiscriminator(7)(vectors).shape == (5,)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (61, 45), (128, 96)])
+def test_dense_logits(size: tuple[int, int]) -> None:
+    logits = PatchDiscriminator(3, 8)(torch.randn(2, 3, *size))
+    assert logits.shape == (2, 1, -(-size[0] // 4), -(-size[1] // 4))
+    assert FeatureDiscriminator(5, 8)(torch.randn(2, 5, 9, 9)).shape == (2, 1, 9, 9)
+
+
+def test_a_samples_logit_does_not_depend_on_its_neighbours() -> None:
+    d, x = WholeDiscriminator(1, 10, 8).eval(), torch.randn(6, 1, 28, 28)
+    torch.testing.assert_close(d(x)[:2], d(x[:2]), rtol=1e-5, atol=1e-6)
+    assert d.transformation_logits(x).shape == (6, 10)
+
+
+def test_backbone_knows_pictures() -> None:
+    """Frozen features tell a cat from bricks: two crops of one picture are nearer than crops of two."""
+    import skimage.data
+
+    def crops(picture: object) -> torch.Tensor:
+        x = torch.as_tensor(picture).float().div(255)
+        x = x.expand(3, -1, -1) if x.ndim == 2 else x.permute(2, 0, 1)
+        return torch.stack([x[:, :160, :160], x[:, 60:220, 100:260]])
+
+    backbone = EfficientNetLite0((4, 10, 15))
+    assert backbone.channels == (40, 112, 320)
+    with torch.no_grad():
+        cat, wall = (backbone(crops(p))[2].mean((2, 3)) for p in (skimage.data.chelsea(), skimage.data.brick()))
+    within = torch.stack([(cat[0] - cat[1]).norm(), (wall[0] - wall[1]).norm()])
+    assert torch.cdist(cat, wall).min() > 1.2 * within.max()
+
+
+def test_backbone_takes_gray_and_stays_frozen() -> None:
+    backbone = EfficientNetLite0((0,)).train()
+    assert not backbone.training
+    assert not any(p.requires_grad for p in backbone.parameters())
+    gray = torch.rand(1, 1, 32, 32)
+    torch.testing.assert_close(backbone(gray)[0], backbone(gray.expand(-1, 3, -1, -1))[0])
+    with pytest.raises(ConfigError, match="0 to 15"):
+        EfficientNetLite0((16,))

@@ -1,0 +1,333 @@
+"""The detector: how well it finds, that it says the same whenever asked, and how it fits in with scikit-learn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gantools import AdversarialTrainer, GanAnomalyDetector, load
+from gantools.errors import ConfigError, DataError
+from gantools.metrics.anomaly import auroc, pixel_auroc
+from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
+from gantools.pipelines.anomaly.neighbours import neighbour_distances
+from gantools.pipelines.anomaly.tiles import windows
+
+Digits = tuple[np.ndarray, np.ndarray]
+
+
+# ---------------------------------------------------------------- quality
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("digit", [3, 8])
+def test_finds_other_digits(digits: Digits, digit: int, seed: int) -> None:
+    pictures, labels = digits
+    detector = GanAnomalyDetector(random_state=seed, max_images=3200).fit(pictures[labels == digit][:120])
+    rest = np.r_[np.flatnonzero(labels == digit)[120:], np.flatnonzero(labels != digit)]
+    assert detector.score(pictures[rest], labels[rest] != digit) > 0.96
+    parts, _ = detector.part_scores(pictures[rest])
+    own = {p: auroc(labels[rest] != digit, parts[:, i]) for i, p in enumerate(detector.parts_)}
+    assert own["discriminator"] > 0.85
+    assert own["transformations"] > 0.93
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("loader", "normal", "floor"), [(load_wine, lambda y: y > 0, 0.96), (load_breast_cancer, lambda y: y == 1, 0.93)]
+)
+def test_finds_outliers_in_tables(loader: object, normal: object, floor: float, seed: int) -> None:
+    X, y = loader(return_X_y=True)  # type: ignore[operator]
+    ok = normal(y)  # type: ignore[operator]
+    half = np.flatnonzero(ok)[::2]
+    detector = GanAnomalyDetector(random_state=seed, max_images=20_000).fit(X[half])
+    rest = np.setdiff1d(np.arange(len(X)), half)
+    assert detector.score(X[rest], ~ok[rest]) > floor
+
+
+def painted(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    y, x = rng.uniform(15, 81, 2)
+    mask = np.hypot(rows - y, columns - x) < 8
+    return np.where(mask, 30, picture).astype(np.uint8), mask
+
+
+def test_finds_and_locates_spots_on_a_wall() -> None:
+    import skimage.data
+
+    wall, rng = skimage.data.brick(), np.random.default_rng(0)
+    crops = [wall[t : t + 96, s : s + 96] for t, s in rng.integers(0, 416, (32, 2))]
+    detector = GanAnomalyDetector(random_state=0, max_images=1600).fit(np.stack(crops[:20]))
+    assert detector.kind_ == "tiles"
+    spoilt, masks = zip(*(painted(c, rng) for c in crops[20:]), strict=True)
+    pictures = np.stack([*crops[20:], *spoilt])
+    assert detector.score(pictures, np.repeat([0, 1], 12)) > 0.95
+    assert pixel_auroc(list(masks), detector.anomaly_map(np.stack(spoilt))) > 0.95
+
+
+def test_textbook_gan_is_available_and_ranks_noise(digits: Digits) -> None:
+    pictures, labels = digits
+    detector = GanAnomalyDetector(
+        parts=["discriminator"], synthetic=None, trainer="dcgan", max_images=3200, random_state=0
+    ).fit(pictures[labels == 3][:120])
+    assert detector.transform(pictures[:5]).shape == (5, 1)
+    assert detector.history_["d_fake"].notna().all()
+    assert "d_negative" not in detector.history_
+
+
+def test_trimming_helps_when_training_data_hold_anomalies() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    dirty = np.r_[np.flatnonzero(y == 1)[:180], np.flatnonzero(y == 0)[:20]]
+    rest = np.setdiff1d(np.arange(len(X)), dirty)
+    plain, trimmed = (
+        GanAnomalyDetector(random_state=0, max_images=20_000, trim=trim).fit(X[dirty]).score(X[rest], y[rest] == 0)
+        for trim in (0.0, 0.1)
+    )
+    assert trimmed > plain
+
+
+# ---------------------------------------------------------------- the same whenever asked
+
+
+def test_scores_do_not_depend_on_order_batch_or_time(threes: GanAnomalyDetector, digits: Digits) -> None:
+    pictures = digits[0][:150]
+    scores = threes.score_samples(pictures)
+    assert scores.dtype == np.float64
+    assert len(np.unique(scores)) > 100
+    np.testing.assert_allclose(threes.score_samples(pictures), scores, rtol=0, atol=0)
+    np.testing.assert_allclose(threes.score_samples(pictures[::-1])[::-1], scores, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(threes.score_samples(pictures[7:9]), scores[7:9], rtol=1e-4, atol=1e-4)
+
+
+def test_saved_loaded_pickled_and_in_another_process(
+    threes: GanAnomalyDetector, digits: Digits, tmp_path: Path
+) -> None:
+    pictures = digits[0][:20]
+    scores = threes.score_samples(pictures)
+    threes.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.score_samples(pictures), scores)
+    np.testing.assert_array_equal(loaded.predict(pictures), threes.predict(pictures))
+    np.testing.assert_array_equal(loaded.p_value(pictures), threes.p_value(pictures))
+    np.testing.assert_array_equal(loaded.anomaly_map(pictures[:2])[0], threes.anomaly_map(pictures[:2])[0])
+    joblib.dump(threes, tmp_path / "d.joblib")
+    np.testing.assert_array_equal(joblib.load(tmp_path / "d.joblib").score_samples(pictures), scores)
+    np.save(tmp_path / "p.npy", pictures)
+    code = (
+        "import sys, numpy, gantools; m, p, o = sys.argv[1:];"
+        "numpy.save(o, gantools.load(m).score_samples(numpy.load(p)))"
+    )
+    files = [str(tmp_path / n) for n in ("model", "p.npy", "o.npy")]
+    subprocess.run([sys.executable, "-c", code, *files], check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "o.npy"), scores, rtol=1e-5, atol=1e-5)
+
+
+def test_same_seed_same_detector(digits: Digits) -> None:
+    pictures, labels = digits
+    normal = pictures[labels == 5][:60]
+    a, b, c = (GanAnomalyDetector(random_state=s, max_images=320).fit(normal) for s in (1, 1, 2))
+    np.testing.assert_array_equal(a.score_samples(pictures[:9]), b.score_samples(pictures[:9]))
+    assert not np.array_equal(a.score_samples(pictures[:9]), c.score_samples(pictures[:9]))
+
+
+# ---------------------------------------------------------------- scikit-learn's ways
+
+
+def test_signs_thresholds_and_p_values(threes: GanAnomalyDetector, digits: Digits) -> None:
+    pictures = digits[0]
+    score, decision = threes.score_samples(pictures), threes.decision_function(pictures)
+    np.testing.assert_allclose(decision, score - threes.offset_)
+    np.testing.assert_array_equal(threes.predict(pictures), np.where(decision >= 0, 1, -1))
+    np.testing.assert_array_equal(threes.anomaly_score(pictures), -score)
+    p = threes.p_value(pictures)
+    assert (p > 0).all()
+    assert (np.diff(p[np.argsort(score)]) >= 0).all()
+    assert threes.transform(pictures[:3]).shape == (3, len(threes.get_feature_names_out()))
+
+
+def test_float_contamination_flags_that_share_of_training() -> None:
+    X = load_wine().data
+    detector = GanAnomalyDetector(contamination=0.2, random_state=0, max_images=3000).fit(X)
+    assert abs((detector.predict(X) == -1).sum() - 0.2 * len(X)) <= 1
+
+
+def test_inside_pipeline_and_grid_search() -> None:
+    X, y = load_wine(return_X_y=True)
+    labels = np.where(y == 0, -1, 1)
+    pipeline = make_pipeline(StandardScaler(), GanAnomalyDetector(random_state=0, max_images=2000))
+    assert set(pipeline.fit(X[y > 0]).predict(X)) == {-1, 1}
+    grid = GridSearchCV(
+        GanAnomalyDetector(random_state=0, trainer=AdversarialTrainer(), max_images=1000),
+        {"trainer__loss": ["non_saturating", "hinge"], "n_neighbors": [1, 5]},
+        cv=2,
+    ).fit(X, labels)
+    assert np.isfinite(grid.cv_results_["mean_test_score"]).all()
+    assert set(grid.best_params_) == {"trainer__loss", "n_neighbors"}
+
+
+def test_as_features_before_a_classifier() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    X, y = load_wine(return_X_y=True)
+    detector = GanAnomalyDetector(random_state=0, max_images=1000).set_output(transform="pandas")
+    assert list(detector.fit_transform(X).columns) == list(detector.get_feature_names_out())
+    assert make_pipeline(clone(detector), LogisticRegression()).fit(X, y).score(X, y) > 0.4
+
+
+def test_callbacks_stop_training() -> None:
+    callback = pytest.importorskip("sklearn.callback")
+    assert hasattr(callback, "FitCallback")
+
+    class StopSoon:
+        ended = 0
+
+        def setup(self, estimator: object, context: object) -> None: ...
+        def teardown(self, estimator: object, context: object) -> None: ...
+        def on_fit_task_begin(self, estimator: object, context: object) -> None: ...
+
+        def on_fit_task_end(self, estimator: object, context: object) -> bool:
+            self.ended += 1
+            return self.ended == 3
+
+    detector = GanAnomalyDetector(random_state=0).set_callbacks(StopSoon())
+    detector.fit(load_wine().data)
+    assert detector.training_["stopped"] == "callback"
+
+
+def test_tensors_in_tensors_out(threes: GanAnomalyDetector, digits: Digits) -> None:
+    tensor = torch.from_numpy(digits[0][:4])
+    assert torch.is_tensor(threes.score_samples(tensor))
+    np.testing.assert_array_equal(threes.predict(tensor).numpy(), threes.predict(digits[0][:4]))
+
+
+def test_frames_with_gaps_and_categories() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=200), "b": rng.choice(["x", "y"], 200)})
+    frame.loc[3, "a"] = np.nan
+    detector = GanAnomalyDetector(random_state=0, max_images=6000).fit(frame)
+    odd = pd.DataFrame({"a": [0.0, 9.0, 0.0], "b": ["x", "x", "never seen"]})
+    scores = detector.anomaly_score(odd)
+    assert scores[1] > scores[0]
+    assert scores[2] > scores[0]
+
+
+# ---------------------------------------------------------------- folders and what is wrong in them
+
+
+@pytest.fixture
+def folder(digits: Digits, tmp_path: Path) -> Path:
+    for i, picture in enumerate(digits[0][digits[1] == 3][:30]):
+        Image.fromarray((picture * 255).astype(np.uint8)).save(tmp_path / f"p{i:02}.png")
+    return tmp_path
+
+
+def test_every_input_has_its_row(threes: GanAnomalyDetector, folder: Path) -> None:
+    (folder / "a_text.png").write_text("no picture")
+    Image.new("L", (1, 1)).save(folder / "b_dot.png")
+    Image.new("RGB", (16, 16)).save(folder / "c_colour.png")
+    table = threes.score_table(folder)
+    assert list(table.columns[:5]) == ["path", "anomaly_score", "p_value", "is_anomaly", "error"]
+    assert len(table) == 33
+    assert list(table["path"])[:3] == ["a_text.png", "b_dot.png", "c_colour.png"]
+    assert [w in e for w, e in zip(("text", "1 x 1", "3 channels"), table["error"], strict=False)] == [True] * 3
+    assert table["anomaly_score"][:3].isna().all()
+    assert table["anomaly_score"][3:].notna().all()
+    with pytest.raises(DataError, match="3 of 33"):
+        threes.score_samples(folder)
+
+
+def test_few_bad_files_are_skipped_and_many_refused(folder: Path) -> None:
+    (folder / "broken.png").write_text("no picture")
+    with pytest.warns(UserWarning, match="broken.png"):
+        detector = GanAnomalyDetector(random_state=0, max_images=64).fit(folder)
+    assert detector.training_["skipped"] == 1
+    with pytest.raises(DataError, match="max_bad"):
+        GanAnomalyDetector(random_state=0, max_images=64, max_bad=0).fit(folder)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"parts": ["discriminater"]}, "discriminater"),
+        ({"synthetic": ["swril"]}, "swirl"),
+        ({"trainer": "wgan-pg"}, "wgan-gp"),
+        ({"device": "tpu"}, "auto, cpu"),
+        ({"synthetic": None, "fake_weight": 0.0}, "without negatives"),
+        ({"width": 20}, "multiple of 8"),
+        ({"view": "whole", "image_size": 5}, "image_size"),
+        ({"contamination": 0.7}, "contamination"),
+    ],
+)
+def test_wrong_parameters_are_named(digits: Digits, parameters: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        GanAnomalyDetector(max_images=32, **parameters).fit(digits[0][:20])
+
+
+def test_wrong_data_is_named(threes: GanAnomalyDetector, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        GanAnomalyDetector().fit(np.zeros((1, 16, 16)))
+    with pytest.raises(DataError, match="fitted on 16 x 16"):
+        threes.score_samples(np.zeros((2, 20, 16)))
+    with pytest.raises(DataError, match="feature table"):
+        threes.score_samples(np.zeros((2, 20)))
+    table = GanAnomalyDetector(max_images=128, random_state=0).fit(np.random.default_rng(0).normal(size=(30, 3)))
+    with pytest.raises(ConfigError, match="no maps"):
+        table.anomaly_map(np.zeros((2, 3)))
+    rows = table.score_table(np.array([[0, 0, 0], [np.inf, 0, 0], [np.nan, 0, 0]]))
+    assert list(rows["error"]) == ["", "column 0 is infinity", ""]
+
+
+def test_pictures_of_many_sizes_go_tile_by_tile() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(100, 140, (40 + 7 * i, 90 - 5 * i), dtype=np.uint8) for i in range(6)]
+    detector = GanAnomalyDetector(random_state=0, max_images=64).fit(pictures)
+    assert [m.shape for m in detector.anomaly_map(pictures)] == [p.shape for p in pictures]
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def test_neighbours_against_brute_force(rng: torch.Generator) -> None:
+    bank, queries = torch.randn((50, 6), generator=rng), torch.randn((9, 6), generator=rng)
+    expected = torch.cdist(queries, bank).sort(1).values[:, :3].mean(1)
+    torch.testing.assert_close(neighbour_distances(queries, bank, 3), expected)
+    own = torch.cdist(bank, bank).sort(1).values[:, 1:4].mean(1)
+    torch.testing.assert_close(neighbour_distances(bank, bank, 3, torch.arange(50)), own, rtol=1e-4, atol=1e-4)
+
+
+def test_thresholds_flag_a_twentieth_and_at_least_one() -> None:
+    normals = np.random.default_rng(0).normal(size=1000)
+    assert (normals > threshold(normals)).sum() == 50
+    assert (normals[:5] > threshold(normals[:5])).sum() == 1
+
+
+def test_p_values_are_valid() -> None:
+    rng = np.random.default_rng(0)
+    calibration, fresh = rng.normal(size=500), rng.normal(size=4000)
+    for alpha in (0.01, 0.05, 0.2):
+        assert (p_values(fresh, calibration) <= alpha).mean() < alpha + 0.03
+    assert p_values(np.array([99.0]), calibration)[0] == pytest.approx(1 / 501)
+
+
+def test_scale_of_constant_scores_is_finite() -> None:
+    assert np.isfinite(Scale.of(np.ones(10))(np.array([1.0, 2.0]))).all()
+
+
+def test_windows_cover_everything_and_stay_small() -> None:
+    covered = np.zeros((1300, 700), int)
+    for rows, columns in windows(1300, 700):
+        covered[rows, columns] += 1
+        assert rows.stop - rows.start <= 512
+    assert covered.min() >= 1
