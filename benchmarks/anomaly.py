@@ -131,7 +131,7 @@ def measured(detector: Any, train: np.ndarray, test: np.ndarray, abnormal: np.nd
 def texture(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
     """Materials with defects: 60 good crops of 128 pixels to learn from, 40 good and 40 spoilt to judge."""
     from gantools import GanAnomalyDetector
-    from gantools.metrics.anomaly import auroc, aupro, average_precision, pixel_auroc
+    from gantools.metrics.anomaly import aupro, auroc, average_precision, pixel_auroc
 
     for seed in seeds:
         for name, material in textures().items():
@@ -250,4 +250,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-

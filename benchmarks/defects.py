@@ -63,8 +63,13 @@ def misweave(picture: Picture, rng: np.random.Generator) -> tuple[Picture, np.nd
     angle = rng.uniform(np.pi / 4, 3 * np.pi / 4)
     rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(float)
     dy, dx = rows - centre[0], columns - centre[1]
-    at = [centre[0] + dy * np.cos(angle) + dx * np.sin(angle), centre[1] - dy * np.sin(angle) + dx * np.cos(angle)]
-    turned = np.stack([map_coordinates(picture[..., c], at, order=1, mode="reflect") for c in range(picture.shape[2])], 2)
+    at = [
+        centre[0] + dy * np.cos(angle) + dx * np.sin(angle),
+        centre[1] - dy * np.sin(angle) + dx * np.cos(angle),
+    ]
+    turned = np.stack(
+        [map_coordinates(picture[..., c], at, order=1, mode="reflect") for c in range(picture.shape[2])], 2
+    )
     inside = gaussian_filter((distance < radius).astype(float), 1)[..., None]
     return picture * (1 - inside) + turned * inside, distance < radius
 
@@ -77,7 +82,13 @@ def smear(picture: Picture, rng: np.random.Generator) -> tuple[Picture, np.ndarr
     return picture * (1 - inside) + wiped * inside, distance < radius
 
 
-DEFECTS: dict[str, Defect] = {"stain": stain, "crack": crack, "dent": dent, "misweave": misweave, "smear": smear}
+DEFECTS: dict[str, Defect] = {
+    "stain": stain,
+    "crack": crack,
+    "dent": dent,
+    "misweave": misweave,
+    "smear": smear,
+}
 
 
 def texture_set(

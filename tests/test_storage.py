@@ -47,9 +47,7 @@ def halved(path: Path) -> None:
         ("history.csv", halved, "history.csv was altered or truncated"),
     ],
 )
-def test_harm_is_found_and_the_file_named(
-    folder: Path, file: str, harm: Callable[[Path], None], words: str
-) -> None:
+def test_harm_is_found_and_the_file_named(folder: Path, file: str, harm: Callable[[Path], None], words: str) -> None:
     harm(folder / file)
     with pytest.raises(ModelError, match=words):
         load(folder)

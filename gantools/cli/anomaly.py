@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-app = typer.Typer(
-    help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None)
 
 Data = Annotated[Path, typer.Argument(help="Folder of pictures, one picture, CSV or Parquet.", metavar="DATA")]
 Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
@@ -30,7 +28,8 @@ def fit(
     config: shared.Config = "default",
     settings: shared.Settings = None,
     max_bad: Annotated[
-        float | None, typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1.")
+        float | None,
+        typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1."),
     ] = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
@@ -64,7 +63,12 @@ def fit(
         detector = GanAnomalyDetector(**parameters).fit(data)
         detector.set_params(checkpoint=None, resume=False).save(model)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    summary = {"model": str(model), "kind": detector.kind_, "parts": list(detector.parts_), **detector.training_}
+    summary = {
+        "model": str(model),
+        "kind": detector.kind_,
+        "parts": list(detector.parts_),
+        **detector.training_,
+    }
     shared.report(summary, json, quiet, lambda: _fitted(summary))
 
 
@@ -92,9 +96,8 @@ def score(
     detector = _loaded(model, device, quiet)
     shared.writable_file(out)
     table = detector.score_table(data)
-    if maps is not None or report is not None:
-        if detector.kind_ == "table" and maps is not None:
-            raise ConfigError("--maps: a model of feature tables has no maps")
+    if detector.kind_ == "table" and maps is not None:
+        raise ConfigError("--maps: a model of feature tables has no maps")
     _write_csv(table, out)
     if maps is not None:
         _write_maps(detector, data, table, maps, quiet)
@@ -118,7 +121,8 @@ def evaluate(
     data: Data,
     model: Model,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="CSV with `label`, and `path` for pictures.", metavar="CSV")
+        Path | None,
+        typer.Option("--labels", help="CSV with `label`, and `path` for pictures.", metavar="CSV"),
     ] = None,
     masks: Annotated[
         Path | None, typer.Option("--masks", help="Folder of masks, named as the pictures.", metavar="DIR")
@@ -187,7 +191,10 @@ def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
     if labels is None:
         words = [{part.lower() for part in Path(p).parts[:-1]} for p in table["path"]]
         abnormal = np.array([not w & {"normal", "good"} for w in words])
-        _both(abnormal, "the pictures' folders: put normals into a subfolder named normal or good, others beside it")
+        _both(
+            abnormal,
+            "the pictures' folders: put normals into a subfolder named normal or good, others beside it",
+        )
         return abnormal
     given = read_table(labels)
     missing = [c for c in ("path", "label") if c not in given.columns]

@@ -106,9 +106,9 @@ def _shown(
 
     if not quiet:
         typer.echo(f"{folder.name}: {what}", err=True)
-    detector = GanAnomalyDetector(
-        random_state=seed, device=device, max_images=max_images, verbose=int(not quiet)
-    ).fit(train)
+    detector = GanAnomalyDetector(random_state=seed, device=device, max_images=max_images, verbose=int(not quiet)).fit(
+        train
+    )
     table = detector.score_table(test)
     detector.save(folder / "model")
     write_atomically(folder / "scores.csv", table.to_csv(index=False).encode())

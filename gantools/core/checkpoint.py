@@ -26,19 +26,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     ModelError
         When it cannot be written (a full or read-only disk); `path` is then as it was.
     """
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
@@ -59,7 +60,8 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             outline = json.loads(file.metadata()["outline"])
-            return join_state(outline, {key: file.get_tensor(key) for key in file.keys()})
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return join_state(outline, tensors)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

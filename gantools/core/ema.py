@@ -34,7 +34,7 @@ class MovingAverage:
         """
         half_life = min(self.half_life, 0.2 * images_seen)
         keep = 0.5 ** (n_images / half_life) if half_life > 0 else 0.0
-        for mine, theirs in zip(self.average.parameters(), player.parameters(), strict=True):
-            mine.lerp_(theirs, 1.0 - keep)
-        for mine, theirs in zip(self.average.buffers(), player.buffers(), strict=True):
-            mine.copy_(theirs)
+        for averaged, trained in zip(self.average.parameters(), player.parameters(), strict=True):
+            averaged.lerp_(trained, 1.0 - keep)
+        for copied, buffer in zip(self.average.buffers(), player.buffers(), strict=True):
+            copied.copy_(buffer)

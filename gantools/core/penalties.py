@@ -46,9 +46,7 @@ def zero_centred_penalty(logits_of: LogitsOf, samples: Tensor) -> Tensor:
     return 0.5 * squared_gradient_norms(logits_of, samples).mean()
 
 
-def wgan_gradient_penalty(
-    logits_of: LogitsOf, reals: Tensor, fakes: Tensor, rng: torch.Generator
-) -> Tensor:
+def wgan_gradient_penalty(logits_of: LogitsOf, reals: Tensor, fakes: Tensor, rng: torch.Generator) -> Tensor:
     """Mean squared distance of gradient norms from 1, at random points between reals and fakes.
 
     Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", equation 3, without the factor lambda:

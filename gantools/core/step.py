@@ -30,9 +30,7 @@ class Move(NamedTuple):
     figures: dict[str, Tensor]
 
 
-def discriminator_move(
-    game: Game, loss: Loss, penalties: Penalties, batch: Batch, rng: torch.Generator
-) -> Move:
+def discriminator_move(game: Game, loss: Loss, penalties: Penalties, batch: Batch, rng: torch.Generator) -> Move:
     """The discriminator's cost: reals towards real, detached fakes and negatives towards fake."""
     reals = batch["reals"]
 
@@ -53,7 +51,11 @@ def discriminator_move(
         total = real.new_zeros(()) if loss.relativistic else loss.real(real).mean()
     for negatives in game.negatives(batch, rng):
         logits = logits_of(negatives.samples)
-        mask = None if negatives.mask is None else F.adaptive_avg_pool2d(negatives.mask, logits.shape[-2:])
+        mask = (
+            None
+            if negatives.mask is None
+            else F.adaptive_avg_pool2d(negatives.mask, (logits.shape[-2], logits.shape[-1]))
+        )
         total = total + negatives.weight * negative_loss(loss, real, logits, mask)
         figures["d_negative"] = logits.detach().sigmoid().mean()
     for name, term in game.discriminator_terms(batch, rng).items():
@@ -72,9 +74,7 @@ def discriminator_move(
     return Move(total + penalty, figures)
 
 
-def generator_move(
-    game: Game, loss: Loss, adversarial_weight: float, batch: Batch, rng: torch.Generator
-) -> Move:
+def generator_move(game: Game, loss: Loss, adversarial_weight: float, batch: Batch, rng: torch.Generator) -> Move:
     """The generator's cost: its fakes called real, and whatever else its game asks of it."""
     fakes = game.fakes(batch, rng)
     figures: dict[str, Tensor] = {}

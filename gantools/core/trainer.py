@@ -300,7 +300,8 @@ def _number(value: Any) -> bool:
 
 
 def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
-    parameters = [p for p in player.parameters() if p.requires_grad] or [torch.zeros(0, requires_grad=True)]
+    parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
+    parameters = parameters or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8)
 

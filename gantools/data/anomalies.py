@@ -38,9 +38,7 @@ def _others(pictures: Tensor, rng: torch.Generator) -> Tensor:
     return torch.roll(pictures[order], (int(shift[0]), int(shift[1])), (2, 3))
 
 
-def smooth_noise(
-    like: Tensor, cells: int, rng: torch.Generator, channels: int = 1
-) -> Tensor:
+def smooth_noise(like: Tensor, cells: int, rng: torch.Generator, channels: int = 1) -> Tensor:
     """Standard normal noise (N, channels, H, W) that varies over about 1/cells of the picture's side."""
     height, width = like.shape[-2:]
     coarse = torch.randn((len(like), channels, cells, cells), generator=rng, device=like.device)

@@ -65,7 +65,10 @@ class FileSource(PictureSource):
     """Pictures in files."""
 
     def __init__(
-        self, paths: Sequence[Path], names: Sequence[str] | None = None, max_megapixels: float = MAX_MEGAPIXELS
+        self,
+        paths: Sequence[Path],
+        names: Sequence[str] | None = None,
+        max_megapixels: float = MAX_MEGAPIXELS,
     ) -> None:
         self.paths = list(paths)
         self.names = list(names) if names is not None else [str(p) for p in paths]
@@ -94,14 +97,14 @@ def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:
         raise DataError(f"{name} holds NaN or infinite pixels")
     low, high = float(picture.min()), float(picture.max())
     if low < -1e-6 or high > 1 + 1e-6:
-        raise DataError(
-            f"{name} has float pixels from {low:g} to {high:g}; floats must be in [0, 1] (divide by 255?)"
-        )
+        raise DataError(f"{name} has float pixels from {low:g} to {high:g}; floats must be in [0, 1] (divide by 255?)")
     return picture.astype(np.float32)
 
 
 def is_table(X: Any) -> bool:
     """Whether `X` is a feature table rather than pictures: two dimensions, or a DataFrame without `path`."""
+    if isinstance(X, PictureSource):
+        return False
     if isinstance(X, pd.DataFrame):
         return PATH_COLUMN not in X.columns
     if isinstance(X, (str, Path)):

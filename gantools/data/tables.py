@@ -52,7 +52,11 @@ class TableEncoder:
                 median = float(np.median(known)) if len(known) else 0.0
                 filled = np.where(np.isnan(values), median, values)
                 mean, deviation = float(filled.mean()), float(filled.std())
-                self.numbers[name] = [median, mean, deviation if deviation > 1e-12 * max(abs(mean), 1) else 1.0]
+                self.numbers[name] = [
+                    median,
+                    mean,
+                    deviation if deviation > 1e-12 * max(abs(mean), 1) else 1.0,
+                ]
             else:
                 texts = _texts(column)
                 found = sorted(set(texts))

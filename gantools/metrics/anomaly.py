@@ -37,7 +37,8 @@ def pixel_auroc(masks: list[Array], maps: list[Array]) -> float:
         Anomaly maps, high means abnormal.
     """
     return auroc(
-        np.concatenate([np.asarray(m, bool).ravel() for m in masks]), np.concatenate([m.ravel() for m in maps])
+        np.concatenate([np.asarray(m, bool).ravel() for m in masks]),
+        np.concatenate([m.ravel() for m in maps]),
     )
 
 

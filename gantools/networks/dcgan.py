@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -44,7 +46,7 @@ class DcganGenerator(nn.Module):
         self.first = nn.Linear(latent, widths[0] * self.sizes[0][0] * self.sizes[0][1], bias=False)
         self.first_norm = nn.BatchNorm2d(widths[0])
         doublings: list[nn.Module] = []
-        for here, after in zip(widths, widths[1:], strict=False):
+        for here, after in pairwise(widths):
             up = nn.ConvTranspose2d(here, after, 4, 2, 1, bias=False)
             doublings.append(nn.Sequential(up, nn.BatchNorm2d(after), nn.ReLU(inplace=True)))
         doublings.append(nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1))

@@ -81,6 +81,11 @@ def _histogram(scores: pd.Series, threshold: float) -> list[dict[str, Any]]:
     counts, edges = np.histogram(scores.clip(upper=high), bins=_BINS, range=(low, max(high, low + 1e-6)))
     tallest = max(1, int(counts.max()))
     return [
-        {"height": 100 * int(c) / tallest, "count": int(c), "flagged": bool(edge > threshold), "at": f"{edge:.2f}"}
+        {
+            "height": 100 * int(c) / tallest,
+            "count": int(c),
+            "flagged": bool(edge > threshold),
+            "at": f"{edge:.2f}",
+        }
         for c, edge in zip(counts, edges[:-1], strict=True)
     ]

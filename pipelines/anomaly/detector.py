@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from gantools.core import AdversarialTrainer, Tick, Training
+from gantools.core import AdversarialTrainer, Training
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.sources import FileSource, PictureSource, is_table, open_pictures, read_table
@@ -98,8 +98,9 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
     Parameters
     ----------
     parts : "auto", str or sequence of str
-        Parts of the score. Small pictures have "discriminator", "transformations", "features", "pretrained";
-        larger pictures "pretrained_discriminator" or "discriminator" (of pixels), "pretrained"; tables "discriminator", "features", "neighbours".
+        Parts of the score. Small pictures have "discriminator", "transformations", "features" and "pretrained";
+        larger pictures "pretrained_discriminator" or, of pixels, "discriminator", and "pretrained"; tables
+        "discriminator", "features" and "neighbours".
         With ``parts=["discriminator"], synthetic=None`` it is the textbook method, a plain GAN's
         discriminator.
     synthetic : "auto", None or sequence of str
@@ -338,7 +339,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         if size is not None:
             return InputContract(glance.channels, size, size, resize=True), view
         height, width = sizes[0]
-        if one_size and 8 <= min(sizes[0]) and max(sizes[0]) <= _SHORT_SIDE:
+        if one_size and min(sizes[0]) >= 8 and max(sizes[0]) <= _SHORT_SIDE:
             return InputContract(glance.channels, height, width), view
         raise ConfigError(
             f"view='whole' needs pictures of one size from 8 to {_SHORT_SIDE} pixels; these have "

@@ -63,9 +63,7 @@ class FitSettings:
         return torch.Generator().manual_seed(self.seed)
 
 
-def hold_out(
-    indices: NDArray[np.int64], seed: int, few: int = 100
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def hold_out(indices: NDArray[np.int64], seed: int, few: int = 100) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split normals into those to learn from and those to calibrate on.
 
     A fifth is held out, at least one and at most 2,000. Fewer than `few` normals are not split: they do both.

@@ -113,9 +113,7 @@ class TileModel:
         model.pixel_scales = np.stack([centre, spread], 1)
         return model, np.stack(calibration), training
 
-    def _game(
-        self, settings: FitSettings, channels: int, tile: int, batches: Callable[[int], Batch]
-    ) -> PictureGame:
+    def _game(self, settings: FitSettings, channels: int, tile: int, batches: Callable[[int], Batch]) -> PictureGame:
         rng = settings.generator()
         generator = initialised(lambda: DcganGenerator((channels, tile, tile), width=16), rng).to(settings.device)
         players = (generator, self.discriminator, settings.fake_weight, settings.synthetic)

@@ -76,9 +76,9 @@ class WholeModel:
         fitted, held = hold_out(good, settings.seed)
         shape = tuple(pictures[int(good[0])].shape)
         rng = settings.generator()
-        discriminator = initialised(
-            lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, settings.width), rng
-        ).to(settings.device, memory_format=torch.channels_last)
+        discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, settings.width), rng).to(
+            settings.device, memory_format=torch.channels_last
+        )
         generator = initialised(lambda: DcganGenerator((shape[0], shape[1], shape[2])), rng).to(settings.device)
         game_of = TransformationGame if "transformations" in settings.parts else PictureGame
         game = game_of(generator, discriminator, settings.fake_weight, settings.synthetic)
@@ -113,7 +113,11 @@ class WholeModel:
 
     @torch.no_grad()
     def _remember(
-        self, pictures: StandardPictures, indices: NDArray[np.int64], seed: int, advance: Callable[[float], None]
+        self,
+        pictures: StandardPictures,
+        indices: NDArray[np.int64],
+        seed: int,
+        advance: Callable[[float], None],
     ) -> None:
         names = [part for part in ("features", "pretrained") if part in self.parts]
         collected: dict[str, list[Tensor]] = {name: [] for name in names}

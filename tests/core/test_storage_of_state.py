@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,8 @@ leaves = st.one_of(
 states = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(max_size=4), st.integers(0, 9)), inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.text(max_size=4), st.integers(0, 9)), inner, max_size=3),
     ),
     max_leaves=12,
 )
@@ -84,4 +84,4 @@ def test_replacing_is_whole(tmp_path: Path) -> None:
     write_atomically(file, b"old")
     write_atomically(file, b"new")
     assert file.read_bytes() == b"new"
-    assert os.listdir(tmp_path) == ["f"]
+    assert list(tmp_path.iterdir()) == [file]

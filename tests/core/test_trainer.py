@@ -41,7 +41,15 @@ def test_record_and_accounting() -> None:
     assert training.images == 80
     assert list(training.history["images"]) == list(range(8, 81, 8))
     assert training.stopped == "images"
-    wanted = {"loss_discriminator", "loss_generator", "d_real", "d_fake", "penalty", "images_per_second", "seconds"}
+    wanted = {
+        "loss_discriminator",
+        "loss_generator",
+        "d_real",
+        "d_fake",
+        "penalty",
+        "images_per_second",
+        "seconds",
+    }
     assert wanted <= set(training.history.columns)
     assert training.history["penalty"].gt(0).all()
 

@@ -70,8 +70,7 @@ def test_all_containers_give_the_same_pictures(folder: Path) -> None:
 )
 def test_bad_arrays_are_said(bad: np.ndarray, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        source = open_pictures(bad)
-        source.read(0)
+        open_pictures(bad).read(0)
 
 
 def test_empty_folder_and_missing_column(tmp_path: Path) -> None:
@@ -145,9 +144,9 @@ def test_encoder_names_what_is_wrong() -> None:
     encoder = TableEncoder().fit(frame)
     with pytest.raises(DataError, match="lacks 'b'"):
         encoder.transform(frame[["a"]])
-    with pytest.raises(DataError, match="column 'a', row 1.*'two' is not a number"):
+    with pytest.raises(DataError, match=r"column 'a', row 1.*'two' is not a number"):
         encoder.transform(pd.DataFrame({"a": ["1", "two", "3"], "b": ["x", "y", "x"]}))
-    with pytest.raises(DataError, match="column 'a', row 2.*infinity"):
+    with pytest.raises(DataError, match=r"column 'a', row 2.*infinity"):
         encoder.transform(frame.assign(a=[1, 2, np.inf]))
     with pytest.raises(DataError, match="column 'id' is text with 40 different"):
         TableEncoder().fit(pd.DataFrame({"id": [f"part {i}" for i in range(40)]}))

@@ -1,0 +1,67 @@
+"""RESULTS.md, from the figures in results/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.anomaly import HERE, rows_of
+
+_PREAMBLE = """# Results
+
+Measured on 2 shared CPU cores, without a GPU. Every figure is in `results/*.jsonl`; the commands are at the top of
+`benchmarks/anomaly.py`, this file is made by `python -m benchmarks.anomaly report`. AUROC, higher is better. The
+best of a row is bold. Seconds are of a noisy machine, sometimes with other work beside: compare within a row only.
+"""
+
+_NOTES = HERE / "results" / "notes.md"
+
+
+def _pivot(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    return frame.pivot_table(index="data", columns="method", values=column, aggfunc="mean", sort=False)
+
+
+def _markdown(table: pd.DataFrame, digits: int = 3, bold: bool = True) -> str:
+    lines = ["| | " + " | ".join(map(str, table.columns)) + " |", "|---" * (len(table.columns) + 1) + "|"]
+    for name, row in table.iterrows():
+        best = row.max()
+        cells = ["–" if pd.isna(v) else f"{v:.{digits}f}" for v in row]
+        cells = [f"**{c}**" if bold and v == best else c for c, v in zip(cells, row, strict=True)]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _with_mean(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([table, table.mean().to_frame("mean").T])
+
+
+def _section(title: str, what: str, extra: list[str]) -> str:
+    frame = pd.DataFrame(rows_of(what))
+    if frame.empty:
+        return ""
+    seeds = ", ".join(map(str, sorted(frame[frame["method"] == "gantools"]["seed"].unique())))
+    table = _pivot(frame.dropna(subset=["auroc"]), "auroc")
+    text = [f"## {title}", "", f"Seeds of gantools: {seeds}.", "", _markdown(_with_mean(table)), ""]
+    if len(table.columns) > 1:
+        ranks = table.rank(axis=1, ascending=False).mean().to_frame("mean rank (low is good)").T
+        text += [_markdown(ranks, 2, bold=False), ""]
+    ours = frame[frame["method"] == "gantools"]
+    columns = [c for c in extra if c in ours] + [c for c in ours if c.startswith("auroc_")]
+    parts = ours.groupby("data", sort=False)[[*columns, "fit_s", "score_s"]].mean()
+    text += ["What gantools' figure is made of:", "", _markdown(_with_mean(parts), 3, bold=False), ""]
+    return "\n".join(text)
+
+
+def write_report() -> Path:
+    """Write RESULTS.md; its path."""
+    sections = [
+        _PREAMBLE,
+        _NOTES.read_text() if _NOTES.exists() else "",
+        _section("Fashion-MNIST, one class normal", "fashion", ["ap"]),
+        _section("Textures with defects of kinds never trained on", "textures", ["ap", "pixel_auroc", "aupro"]),
+        _section("Outlier tables", "tables", ["ap"]),
+    ]
+    path = HERE / "RESULTS.md"
+    path.write_text("\n".join(s for s in sections if s))
+    return path

@@ -1,0 +1,254 @@
+"""The command line as a user runs it: in a process of its own, on files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+Digits = tuple[np.ndarray, np.ndarray]
+QUICK = ["--max-images", "320", "--quiet"]
+
+
+def gantools(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "gantools", *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def work(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Threes to learn from, a few of each kind to judge, and a table, as files."""
+    root = tmp_path_factory.mktemp("work")
+    pictures, labels = digits
+
+    def put(folder: str, digit: int, numbers: range) -> None:
+        (root / folder).mkdir(parents=True)
+        for i, picture in zip(numbers, pictures[labels == digit][numbers.start : numbers.stop], strict=True):
+            Image.fromarray((picture * 255).astype(np.uint8)).save(root / folder / f"d{digit}_{i}.png")
+
+    put("train", 3, range(60))
+    put("test/good", 3, range(60, 70))
+    put("test/zeros", 0, range(10))
+    (root / "test/zeros/broken.png").write_text("not a picture")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(80, 3)), columns=["a", "b", "c"])
+    table.to_csv(root / "table.csv", index=False)
+    odd = pd.concat([table.head(20), table.head(10) + 9]).assign(label=["good"] * 20 + ["bad"] * 10)
+    odd.to_csv(root / "odd.csv", index=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(work: Path) -> Path:
+    gantools("anomaly", "fit", work / "train", "--model", work / "model", *QUICK)
+    return work / "model"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from gantools.cli import main\n"
+        "for words in ([], ['anomaly'], ['anomaly', 'fit'], ['demo']):\n"
+        "    try: main([*words, '--help'])\n"
+        "    except SystemExit as stop: assert stop.code == 0\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'numpy', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", "import sys, gantools; assert 'torch' not in sys.modules"], check=True)
+
+
+def test_score_writes_a_line_for_every_input(work: Path, model: Path) -> None:
+    out = work / "scores.csv"
+    done = gantools(
+        "anomaly", "score", work / "test", "--model", model, "--out", out, "--maps", work / "maps",
+        "--report", work / "r.html", "--json", "--quiet",
+    )  # fmt: skip
+    result = json.loads(done.stdout)
+    table = pd.read_csv(out)
+    assert result["n"] == len(table) == 21
+    assert result["n_errors"] == 1
+    assert list(table.columns[:5]) == ["path", "anomaly_score", "p_value", "is_anomaly", "error"]
+    broken = table[table["path"] == "zeros/broken.png"].iloc[0]
+    assert "text" in broken["error"]
+    assert np.isnan(broken["anomaly_score"])
+    assert len(list((work / "maps").rglob("*.png"))) == 20
+    report = (work / "r.html").read_text()
+    assert "zeros/broken.png" in report
+    assert "http" not in report
+
+
+def test_evaluate_by_folders_and_by_csv(work: Path, model: Path) -> None:
+    by_folder = json.loads(gantools("anomaly", "evaluate", work / "test", "--model", model, "--json").stdout)
+    assert by_folder["auroc"] > 0.9
+    assert {"average_precision", "auroc_discriminator", "false_alarms", "n_errors"} <= set(by_folder)
+    labels = pd.read_csv(work / "scores.csv") if (work / "scores.csv").exists() else None
+    paths = labels["path"] if labels is not None else []
+    if len(paths):
+        pd.DataFrame({"path": paths, "label": [int("good" not in p) for p in paths]}).to_csv(
+            work / "labels.csv", index=False
+        )
+        by_csv = json.loads(
+            gantools(
+                "anomaly",
+                "evaluate",
+                work / "test",
+                "--model",
+                model,
+                "--labels",
+                work / "labels.csv",
+                "--json",
+            ).stdout
+        )
+        assert by_csv == by_folder
+
+
+def test_tables_from_the_shell(work: Path) -> None:
+    model = work / "table-model"
+    gantools(
+        "anomaly",
+        "fit",
+        work / "table.csv",
+        "--model",
+        model,
+        "--max-images",
+        "3000",
+        "--quiet",
+        "--seed",
+        "3",
+    )
+    result = json.loads(gantools("anomaly", "evaluate", work / "odd.csv", "--model", model, "--json").stdout)
+    assert result["auroc"] > 0.95
+    gantools("anomaly", "score", work / "table.csv", "--model", model, "--out", work / "t.csv", "--quiet")
+    assert list(pd.read_csv(work / "t.csv")["row"]) == list(range(80))
+    info = json.loads(gantools("info", model, "--json").stdout)
+    assert info["kind"] == "table"
+    assert info["parameters"]["random_state"] == 3
+    done = gantools("anomaly", "score", work / "odd.csv", "--model", model, "--out", work / "x.csv", code=1)
+    assert "label" in done.stderr
+
+
+def test_settings_reach_the_estimator(work: Path) -> None:
+    out = work / "set-model"
+    gantools(
+        "anomaly", "fit", work / "table.csv", "--model", out, "--config", "fast", "--set", "n_neighbors=2",
+        "--set", "trainer.loss=hinge", "--set", "trainer.lr_discriminator=1e-3", *QUICK,
+    )  # fmt: skip
+    parameters = json.loads(gantools("info", out, "--json").stdout)["parameters"]
+    assert parameters["n_neighbors"] == 2
+    assert parameters["trainer"]["AdversarialTrainer"]["loss"] == "hinge"
+    assert parameters["trainer"]["AdversarialTrainer"]["lr_discriminator"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["fit", "{work}/nowhere", "--model", "{work}/m"], 1, "no such file or folder"),
+        (["fit", "{work}/train"], 2, "--model"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--config", "fats"], 2, "anomaly/fast"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--set", "n_neigbors=3"], 2, "n_neighbors"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--set", "view=sideways"], 2, "view"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--set", "trainer.loss=hing"], 2, "hinge"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--device", "cuda:99"], 2, "CUDA devices"),
+        (["fit", "{work}/train", "--model", "{work}/table.csv"], 1, "is a file"),
+        (["fit", "{work}/train", "--model", "{work}/train"], 1, "no part of a model"),
+        (["score", "{work}/test", "--model", "{work}/none", "--out", "{work}/s.csv"], 1, "no model folder"),
+        (["score", "{work}/table.csv", "--model", "{model}", "--out", "{work}/s.csv"], 1, "feature table"),
+        (["score", "{work}/test", "--model", "{model}", "--out", "/proc/s.csv"], 1, "cannot be written"),
+        (["evaluate", "{work}/train", "--model", "{model}"], 1, "both kinds"),
+    ],
+)
+def test_errors_are_lines_with_codes(work: Path, model: Path, arguments: list[str], code: int, words: str) -> None:
+    done = gantools("anomaly", *(a.format(work=work, model=model) for a in arguments), code=code)
+    assert words in done.stderr
+    assert not (work / "m").exists()
+
+
+def test_presets_are_listed_and_shown() -> None:
+    listed = json.loads(gantools("config", "list", "--json").stdout)
+    wanted = {f"anomaly/{n}" for n in ("default", "fast", "thorough", "texture", "tabular")}
+    assert wanted <= set(listed)
+    assert all(listed.values())
+    assert "view: tiles" in gantools("config", "show", "anomaly/texture").stdout
+
+
+def test_interrupted_fit_resumes_to_the_same_model(work: Path) -> None:
+    """Ctrl-C leaves a checkpoint and no model; resumed, it ends where an uninterrupted run ends."""
+    common = [str(work / "table.csv"), "--max-images", "400000", "--quiet", "--seed", "1"]
+    gantools("anomaly", "fit", *common, "--model", work / "whole")
+    checkpoint = work / "cut.checkpoint" / "training.safetensors"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            _FIT_WITH_FREQUENT_CHECKPOINTS,
+            "anomaly",
+            "fit",
+            *common,
+            "--model",
+            str(work / "cut"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "resume" in stderr
+    assert not (work / "cut").exists()
+    assert checkpoint.exists()
+    gantools("anomaly", "fit", *common, "--model", work / "cut", "--resume")
+    assert not checkpoint.exists()
+    weights = [(work / name / "weights.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+_FIT_WITH_FREQUENT_CHECKPOINTS = """
+import inspect, sys
+from gantools.core import AdversarialTrainer
+AdversarialTrainer.train.__kwdefaults__["checkpoint_seconds"] = 0.2
+from gantools.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_killed_fit_leaves_no_model_and_resumes(work: Path) -> None:
+    common = [str(work / "table.csv"), "--max-images", "400000", "--quiet", "--seed", "1"]
+    model, checkpoint = work / "killed", work / "killed.checkpoint" / "training.safetensors"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            _FIT_WITH_FREQUENT_CHECKPOINTS,
+            "anomaly",
+            "fit",
+            *common,
+            "--model",
+            str(model),
+        ]
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not model.exists()
+    gantools("anomaly", "fit", *common, "--model", model, "--resume")
+    whole = work / "whole" / "weights.safetensors"
+    if whole.exists():
+        assert (model / "weights.safetensors").read_bytes() == whole.read_bytes()
