@@ -157,7 +157,7 @@ def test_settings_reach_the_estimator(work: Path) -> None:
     [
         (["fit", "{work}/nowhere", "--model", "{work}/m"], 1, "no such file or folder"),
         (["fit", "{work}/train"], 2, "--model"),
-        (["fit", "{work}/train", "--model", "{work}/m", "--config", "fats"], 2, "anomaly/fast"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--config", "fats"], 2, "default, fast"),
         (["fit", "{work}/train", "--model", "{work}/m", "--set", "n_neigbors=3"], 2, "n_neighbors"),
         (["fit", "{work}/train", "--model", "{work}/m", "--set", "view=sideways"], 2, "view"),
         (["fit", "{work}/train", "--model", "{work}/m", "--set", "trainer.loss=hing"], 2, "hinge"),
@@ -186,7 +186,7 @@ def test_presets_are_listed_and_shown() -> None:
 
 def test_interrupted_fit_resumes_to_the_same_model(work: Path) -> None:
     """Ctrl-C leaves a checkpoint and no model; resumed, it ends where an uninterrupted run ends."""
-    common = [str(work / "table.csv"), "--max-images", "400000", "--quiet", "--seed", "1"]
+    common = [str(work / "table.csv"), "--max-images", "60000", "--quiet", "--seed", "1"]
     gantools("anomaly", "fit", *common, "--model", work / "whole")
     checkpoint = work / "cut.checkpoint" / "training.safetensors"
     process = subprocess.Popen(
@@ -221,14 +221,14 @@ def test_interrupted_fit_resumes_to_the_same_model(work: Path) -> None:
 _FIT_WITH_FREQUENT_CHECKPOINTS = """
 import inspect, sys
 from gantools.core import AdversarialTrainer
-AdversarialTrainer.train.__kwdefaults__["checkpoint_seconds"] = 0.2
+AdversarialTrainer.train.__kwdefaults__["checkpoint_seconds"] = 0.05
 from gantools.cli import main
 main(sys.argv[1:])
 """
 
 
 def test_killed_fit_leaves_no_model_and_resumes(work: Path) -> None:
-    common = [str(work / "table.csv"), "--max-images", "400000", "--quiet", "--seed", "1"]
+    common = [str(work / "table.csv"), "--max-images", "60000", "--quiet", "--seed", "1"]
     model, checkpoint = work / "killed", work / "killed.checkpoint" / "training.safetensors"
     process = subprocess.Popen(
         [
