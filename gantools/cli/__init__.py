@@ -24,6 +24,7 @@ app.command("info")(models.info)
 app.command("demo")(demo.demo)
 
 _INTERRUPTED = 130
+_NO_MODEL = "interrupted; no model was written (if training had begun, --resume goes on from its checkpoint)"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"gantools: {message}", file=sys.stderr)
     except KeyboardInterrupt:
         code = _INTERRUPTED
-        print("gantools: interrupted; nothing was written", file=sys.stderr)
+        print(f"gantools: {_NO_MODEL}", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -53,7 +54,7 @@ def _explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, GantoolsError):
         return error.exit_code, str(error)
     if type(error).__name__ == "Abort":
-        return _INTERRUPTED, "interrupted; nothing was written"
+        return _INTERRUPTED, _NO_MODEL
     if type(error).__name__ == "Exit":
         return int(getattr(error, "exit_code", 0)), ""
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):

@@ -186,7 +186,7 @@ def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
     import pandas as pd
 
     from gantools.data.sources import read_table
-    from gantools.pipelines.anomaly.detector import abnormal_from_labels
+    from gantools.pipelines.anomaly.labels import abnormal_from_labels
 
     if labels is None:
         words = [{part.lower() for part in Path(p).parts[:-1]} for p in table["path"]]
@@ -213,7 +213,7 @@ def _table_labels(
     frame: pd.DataFrame, labels: Path | None, detector: Any, data: Path
 ) -> tuple[np.ndarray, pd.DataFrame]:
     from gantools.data.sources import read_table
-    from gantools.pipelines.anomaly.detector import abnormal_from_labels
+    from gantools.pipelines.anomaly.labels import abnormal_from_labels
 
     if labels is not None:
         given = read_table(labels)

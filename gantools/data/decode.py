@@ -54,7 +54,7 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
             if megapixels > max_megapixels:
                 raise DataError(
                     f"{path}: {image.width} x {image.height} pixels are more than the limit of "
-                    f"{max_megapixels:g} megapixels"
+                    f"{max_megapixels:g} megapixels (max_megapixels raises it)"
                 )
             return _decode(image, path)
     except DataError:
@@ -66,7 +66,9 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
     except UnidentifiedImageError:
         raise DataError(f"{path}: {_why_not_a_picture(path)}") from None
     except Image.DecompressionBombError:
-        raise DataError(f"{path}: more than the limit of {max_megapixels:g} megapixels") from None
+        raise DataError(
+            f"{path}: more than the limit of {max_megapixels:g} megapixels (max_megapixels raises it)"
+        ) from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise DataError(f"{path}: cannot be decoded ({error})") from None
 

@@ -125,3 +125,11 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
 
 def _texts(column: pd.Series) -> list[str]:
     return ["missing" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
+
+
+def infinite_rows(frame: pd.DataFrame) -> dict[int, str]:
+    """Rows that hold an infinite value, each with a reason that names the column."""
+    numbers = frame.select_dtypes(include="number")
+    infinite = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+    rows = np.flatnonzero(infinite.any(axis=1))
+    return {int(r): f"column {numbers.columns[infinite[r].argmax()]!r} is infinity" for r in rows}

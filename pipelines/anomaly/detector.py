@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -18,13 +19,15 @@ from torch import Tensor
 from gantools.core import AdversarialTrainer, Training
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.sources import FileSource, PictureSource, is_table, open_pictures, read_table
+from gantools.data.sources import PictureSource, is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
-from gantools.data.tables import TableEncoder
+from gantools.data.tables import TableEncoder, infinite_rows
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.anomaly import auroc
-from gantools.pipelines.anomaly import tiles, vectors, whole
+from gantools.pipelines.anomaly import tiles
 from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
+from gantools.pipelines.anomaly.kinds import KINDS, Kind
+from gantools.pipelines.anomaly.labels import abnormal_from_labels
 from gantools.pipelines.anomaly.settings import FitSettings, wanted
 from gantools.pipelines.anomaly.tiles import TileModel
 from gantools.pipelines.anomaly.vectors import VectorModel
@@ -39,53 +42,6 @@ Floats = NDArray[np.float64]
 _WHOLE_UP_TO = 64
 _SHORT_SIDE = 256
 _BATCH = 64
-
-
-class _Kind:
-    """What a kind of data has by default."""
-
-    def __init__(self, module: Any, default_parts: tuple[str, ...], synthetic: tuple[str, ...], **numbers: Any):
-        self.parts = module.PARTS
-        self.weights = module.WEIGHTS
-        self.default_parts = default_parts
-        self.synthetic = synthetic
-        self.width: int = numbers["width"]
-        self.max_images: int = numbers["max_images"]
-        self.batch_size: int = numbers["batch_size"]
-        self.trainer: AdversarialTrainer = numbers["trainer"]
-
-
-_TRAINER = {"beta1": 0.9, "beta2": 0.99, "schedule": "cosine", "weight_decay": 0.01, "ema": 0.02}
-
-_KINDS = {
-    "table": _Kind(
-        vectors,
-        vectors.PARTS,
-        ("noise",),
-        width=128,
-        max_images=80_000,
-        batch_size=128,
-        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=2e-3, **_TRAINER),
-    ),
-    "whole": _Kind(
-        whole,
-        whole.DEFAULT_PARTS,
-        whole.SYNTHETIC,
-        width=24,
-        max_images=16_000,
-        batch_size=32,
-        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=4e-3, **_TRAINER),
-    ),
-    "tiles": _Kind(
-        tiles,
-        tiles.DEFAULT_PARTS,
-        tiles.SYNTHETIC,
-        width=64,
-        max_images=12_000,
-        batch_size=16,
-        trainer=AdversarialTrainer(lr_generator=1e-3, lr_discriminator=2e-3, n_critic=4, **_TRAINER),
-    ),
-}
 
 
 class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -269,6 +225,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             When parameters cannot work together.
         """
         self._validate_params()
+        self.__dict__.pop("offset_", None)  # fitted again only when all of it is: see __sklearn_is_fitted__
         if is_table(X):
             self.kind_ = "table"
             data: Any = self._vectors(X, reset=True)
@@ -277,8 +234,8 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             source = open_pictures(X, self.max_megapixels)
             self.contract_, self.kind_ = self._contract(Glance.at(source))
             data = StandardPictures(source, self.contract_)
-        kind = _KINDS[self.kind_]
-        anywhere = [part for other in _KINDS.values() for part in other.parts]
+        kind = KINDS[self.kind_]
+        anywhere = [part for other in KINDS.values() for part in other.parts]
         self.parts_ = wanted(self.parts, kind.parts, anywhere, kind.default_parts)
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             settings = self._settings(kind, stages, on_tick)
@@ -347,7 +304,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             "set image_size, for example image_size=64"
         )
 
-    def _settings(self, kind: _Kind, stages: Stages, on_tick: Any) -> FitSettings:
+    def _settings(self, kind: Kind, stages: Stages, on_tick: Any) -> FitSettings:
         if self.synthetic is None:
             synthetic: tuple[str, ...] = ()
         elif isinstance(self.synthetic, str):
@@ -419,7 +376,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         return np.stack([self.model_.scores(data[int(i)]) for i in good])
 
     def _fused(self, part_scores: Floats) -> Floats:
-        weights = np.array([_KINDS[self.kind_].weights[p] for p in self.parts_])
+        weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
         scaled = np.stack([self.scales_[p](part_scores[:, i]) for i, p in enumerate(self.parts_)], 1)
         fused: Floats = scaled @ weights / weights.sum()
         return fused
@@ -457,8 +414,6 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         if not pictures:
             return
         if self.kind_ == "whole":
-            import torch
-
             yield indices, self.model_.scores(torch.stack(pictures))
             return
         for index, picture in zip(indices, pictures, strict=True):
@@ -557,7 +512,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         check_is_fitted(self)
         if self.kind_ == "table":
             frame = read_table(Path(X)) if isinstance(X, (str, Path)) else pd.DataFrame(X)
-            errors = _infinite_rows(frame)
+            errors = infinite_rows(frame)
             usable = np.setdiff1d(np.arange(len(frame)), list(errors))
             scores = np.full((len(frame), len(self.parts_)), np.nan)
             if len(usable):
@@ -612,11 +567,9 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             if errors:
                 raise DataError(next(iter(errors.values())))
             if self.kind_ == "whole":
-                import torch
-
                 maps += list(self.model_.maps(torch.stack(pictures)))
             else:
-                weights = np.array([_KINDS[self.kind_].weights[p] for p in self.parts_])
+                weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
                 maps += [self.model_.map(pictures[i], weights) for i in range(len(indices))]
         return maps
 
@@ -688,40 +641,15 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         detector.history_ = stored.history
         return detector
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "offset_")
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
-    """Which labels mean abnormal; see `GanAnomalyDetector.score`.
-
-    Raises
-    ------
-    DataError
-        For numbers other than 1 with 0 or -1.
-    """
-    labels = np.asarray(y)
-    if labels.dtype.kind == "b":
-        return labels
-    if labels.dtype.kind in "iuf":
-        found = set(np.unique(labels).tolist())
-        if found <= {-1, 1}:
-            return labels == -1
-        if found <= {0, 1}:
-            return labels == 1
-        raise DataError(f"labels {sorted(found)[:6]} are not known; use -1 (abnormal) and 1, or 1 (abnormal) and 0")
-    return ~np.isin(np.char.lower(labels.astype(str)), ("normal", "good"))
-
-
-def _infinite_rows(frame: pd.DataFrame) -> dict[int, str]:
-    numbers = frame.select_dtypes(include="number")
-    infinite = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
-    rows = np.flatnonzero(infinite.any(axis=1))
-    return {int(r): f"column {numbers.columns[infinite[r].argmax()]!r} is infinity" for r in rows}
 
 
 def _plain(values: Any) -> Any:
@@ -732,9 +660,4 @@ def _like(X: Any, values: NDArray[Any]) -> Any:
     """`values` in the container of `X`: a tensor on its device for a tensor."""
     if not isinstance(X, Tensor):
         return values
-    import torch
-
     return torch.from_numpy(values).to(X.device)
-
-
-__all__ = ["FileSource", "GanAnomalyDetector", "abnormal_from_labels"]

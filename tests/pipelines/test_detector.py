@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -274,6 +275,15 @@ def test_few_bad_files_are_skipped_and_many_refused(folder: Path) -> None:
 def test_wrong_parameters_are_named(digits: Digits, parameters: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         GanAnomalyDetector(max_images=32, **parameters).fit(digits[0][:20])
+
+
+def test_interrupted_fit_leaves_no_half_fitted_detector() -> None:
+    X = load_wine().data
+    detector = GanAnomalyDetector(random_state=0, max_images=640).fit(X)
+    with pytest.raises(DataError, match="infinity"):
+        detector.fit(pd.DataFrame({"a": [1.0, np.inf], "b": ["x", "y"]}))
+    with pytest.raises(NotFittedError):
+        detector.predict(X)
 
 
 def test_wrong_data_is_named(threes: GanAnomalyDetector, tmp_path: Path) -> None:

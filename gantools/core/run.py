@@ -1,0 +1,254 @@
+"""The state of one training, and what comes of it: everything that a checkpoint holds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from gantools.core.ema import MovingAverage
+from gantools.core.game import Batch, Game
+from gantools.core.step import Move
+from gantools.errors import GantoolsError, ModelError
+
+if TYPE_CHECKING:
+    from gantools.core.trainer import AdversarialTrainer
+
+_DROPPED_IN_A_ROW = 50
+
+
+@dataclass
+class Training:
+    """What came of one training.
+
+    Attributes
+    ----------
+    generator, discriminator : nn.Module
+        The players to use: averaged where the trainer and the game average them, in evaluation mode.
+    history : DataFrame
+        One row a step: `step`, `images`, `seconds`, `images_per_second`, `loss_discriminator`,
+        `loss_generator`, `d_real`, `d_fake` (mean sigmoid of the logits), `penalty`, `dropped`, and what
+        the game adds.
+    images : int
+        Reals seen by the discriminator.
+    seconds : float
+        Time in the loop, summed over resumptions.
+    stopped : str
+        Why it ended: "images", "minutes", "patience" or "callback".
+    dropped : int
+        Moves not made because a loss or gradient was not finite.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    history: pd.DataFrame
+    images: int
+    seconds: float
+    stopped: str
+    dropped: int
+
+
+def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
+    parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
+    parameters = parameters or [torch.zeros(0, requires_grad=True)]
+    betas = (trainer.beta1, trainer.beta2)
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8)
+
+
+@dataclass
+class Run:
+    """The state of one training: everything that a checkpoint holds."""
+
+    trainer: AdversarialTrainer
+    game: Game
+    max_images: int
+    max_minutes: float | None
+    seed: int
+    step_number: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    dropped: int = 0
+    stopped: str = ""
+    best: float = math.inf
+    best_at: int = 0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        trainer, game = self.trainer, self.game
+        game.generator.train()
+        game.discriminator.train()
+        device = next(game.discriminator.parameters()).device
+        self.rng = torch.Generator(device).manual_seed(self.seed)
+        self.generator_plays = game.fake_weight > 0 or trainer.adversarial_weight == 0
+        self.generator_optimiser = _optimiser(trainer, game.generator, trainer.lr_generator)
+        self.discriminator_optimiser = _optimiser(trainer, game.discriminator, trainer.lr_discriminator)
+        self.averages: dict[str, MovingAverage] = {}
+        if trainer.ema > 0:
+            half_life = trainer.ema * self.max_images
+            if self.generator_plays:
+                self.averages["generator"] = MovingAverage(game.generator, half_life)
+            if game.average_discriminator:
+                self.averages["discriminator"] = MovingAverage(game.discriminator, half_life)
+        self._dropped_in_a_row = {game.generator: 0, game.discriminator: 0}
+
+    def step(self, batches: Callable[[int], Batch]) -> None:
+        """One batch: both moves, the averages, one row of history."""
+        batch = batches(self.step_number)
+        self._set_learning_rates()
+        dropped, before = self.dropped, time.monotonic()
+        figures = self.trainer.players_move(self, batch)
+        n = len(batch["reals"])
+        self.step_number += 1
+        self.images += n
+        for player, average in self.averages.items():
+            average.update(getattr(self.game, player), n, self.images)
+        names = list(figures)
+        values: list[float] = torch.stack([figures[k].float() for k in names]).tolist() if names else []
+        self.figures = dict(zip(names, values, strict=True))
+        elapsed = time.monotonic() - before
+        self.rows.append(
+            {
+                "step": self.step_number,
+                "images": self.images,
+                "seconds": self.seconds + elapsed,
+                "images_per_second": n / max(elapsed, 1e-9),
+                **self.figures,
+                "dropped": self.dropped - dropped,
+            }
+        )
+
+    def apply(self, move: Move, player: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Step `player` down the gradient of the move's loss; not at all if that is not finite."""
+        optimiser.zero_grad(set_to_none=True)
+        move.loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(player.parameters(), self.trainer.max_norm or math.inf)
+        if bool(torch.isfinite(move.loss.detach()) & torch.isfinite(norm)):
+            optimiser.step()
+            self._dropped_in_a_row[player] = 0
+            return
+        self.dropped += 1
+        self._dropped_in_a_row[player] += 1
+        if self._dropped_in_a_row[player] >= _DROPPED_IN_A_ROW:
+            raise GantoolsError(
+                f"training diverged: {_DROPPED_IN_A_ROW} moves of a player in a row had a loss that is not finite, "
+                f"after {self.images:,} images; lower lr_generator and lr_discriminator "
+                f"({self.trainer.lr_generator:g}, {self.trainer.lr_discriminator:g})"
+            )
+
+    def fraction(self) -> float:
+        """How much of the allowed images, or of the allowed time, is used: 1 is all."""
+        spent = self.images / self.max_images
+        if self.max_minutes is not None:
+            spent = max(spent, self.seconds / 60.0 / self.max_minutes)
+        return spent
+
+    def _set_learning_rates(self) -> None:
+        factor = 1.0
+        if self.trainer.schedule == "cosine":
+            done = min(self.fraction(), 1.0)
+            factor = min(1.0, (done + 1e-3) / 0.05) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        rates = (
+            (self.generator_optimiser, self.trainer.lr_generator),
+            (self.discriminator_optimiser, self.trainer.lr_discriminator),
+        )
+        for optimiser, rate in rates:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor
+
+    def look_at_monitor(self) -> None:
+        """Early stopping: note the game's held-out figure, and stop when it no longer improves."""
+        if self.trainer.patience is None:
+            return
+        figure = self.game.monitor()
+        if figure is None:
+            return
+        self.rows[-1]["monitor"] = figure
+        if figure < self.best:
+            self.best, self.best_at = figure, self.images
+        elif self.images - self.best_at >= self.trainer.patience:
+            self.stopped = self.stopped or "patience"
+
+    def result(self) -> Training:
+        """The players to use and the record of how they came to be."""
+        players = {
+            name: self.averages[name].average if name in self.averages else getattr(self.game, name).eval()
+            for name in ("generator", "discriminator")
+        }
+        history = pd.DataFrame(self.rows)
+        return Training(
+            **players,
+            history=history,
+            images=self.images,
+            seconds=self.seconds,
+            stopped=self.stopped,
+            dropped=self.dropped,
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        """What must agree between a checkpoint and the training that goes on from it."""
+        shapes = [list(p.shape) for p in (*self.game.generator.parameters(), *self.game.discriminator.parameters())]
+        return {
+            "trainer": self.trainer.get_params(),
+            "max_images": self.max_images,
+            "seed": self.seed,
+            "game": type(self.game).__name__,
+            "shapes": shapes,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs."""
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
+        return {
+            "identity": self._identity(),
+            "counters": [self.step_number, self.images, self.seconds, self.dropped],
+            "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
+            "stopped": self.stopped,
+            "rng": self.rng.get_state(),
+            "generator": self.game.generator.state_dict(),
+            "discriminator": self.game.discriminator.state_dict(),
+            "averages": {name: average.average.state_dict() for name, average in self.averages.items()},
+            "generator_optimiser": self.generator_optimiser.state_dict(),
+            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
+            "history": {"columns": columns, "table": table},
+        }
+
+    def restore(self, state: dict[str, Any], path: Path) -> None:
+        """Go back to `state`.
+
+        Raises
+        ------
+        ModelError
+            When `state` belongs to another training, naming what differs.
+        """
+        theirs, mine = state["identity"], self._identity()
+        differing = [key for key in mine if theirs.get(key) != mine[key]]
+        if differing:
+            raise ModelError(
+                f"{path} is of a training with other settings ({', '.join(differing)}); "
+                "resume with the settings it began with, or start anew without --resume"
+            )
+        self.step_number, self.images, self.seconds, self.dropped = state["counters"]
+        best, self.best_at = state["monitor"]
+        self.best = math.inf if best is None else best
+        self.stopped = state["stopped"]
+        self.rng.set_state(state["rng"])
+        self.game.generator.load_state_dict(state["generator"])
+        self.game.discriminator.load_state_dict(state["discriminator"])
+        for name, average in self.averages.items():
+            average.average.load_state_dict(state["averages"][name])
+        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
+        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+        columns = state["history"]["columns"]
+        self.rows = [
+            {c: v for c, v in zip(columns, row, strict=True) if not math.isnan(v)}
+            for row in state["history"]["table"].tolist()
+        ]

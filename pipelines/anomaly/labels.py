@@ -1,0 +1,31 @@
+"""Which labels mean abnormal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantools.errors import DataError
+
+
+def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
+    """Which labels mean abnormal; see `GanAnomalyDetector.score`.
+
+    Raises
+    ------
+    DataError
+        For numbers other than 1 with 0 or -1.
+    """
+    labels = np.asarray(y)
+    if labels.dtype.kind == "b":
+        return labels
+    if labels.dtype.kind in "iuf":
+        found = set(np.unique(labels).tolist())
+        if found <= {-1, 1}:
+            return labels == -1
+        if found <= {0, 1}:
+            return labels == 1
+        raise DataError(f"labels {sorted(found)[:6]} are not known; use -1 (abnormal) and 1, or 1 (abnormal) and 0")
+    return ~np.isin(np.char.lower(labels.astype(str)), ("normal", "good"))
