@@ -167,18 +167,20 @@ def _write_csv(table: pd.DataFrame, out: Path) -> None:
 def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, quiet: bool) -> None:
     from gantools.data.sources import open_pictures
     from gantools.progress import Stages
-    from gantools.report.heatmaps import overlay, save_png
+    from gantools.report.heatmaps import mapped, overlay, save_png
 
     source = open_pictures(data, detector.max_megapixels)
     with Stages(not quiet) as stages, stages.stage("heatmaps") as advance:
-        for index, error in enumerate(table["error"]):
-            if error == "":
-                picture = source.read(index)
-                anomaly_map = detector.anomaly_map([picture])[0]
-                name = Path(source.name(index))
-                inside = name.name if name.is_absolute() or ".." in name.parts else str(name)
-                save_png(folder / f"{inside}.png", overlay(picture, anomaly_map))
+        for index, picture, anomaly_map in mapped(detector, source, _readable(table)):
+            name = Path(source.name(index))
+            inside = name.name if name.is_absolute() or ".." in name.parts else str(name)
+            save_png(folder / f"{inside}.png", overlay(picture, anomaly_map))
             advance((index + 1) / len(table))
+
+
+def _readable(table: pd.DataFrame) -> list[int]:
+    """Numbers of the inputs that could be scored."""
+    return [i for i, error in enumerate(table["error"]) if error == ""]
 
 
 def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
@@ -264,14 +266,12 @@ def _measured_maps(detector: Any, data: Path, table: pd.DataFrame, masks: Path) 
     from gantools.data.decode import read_picture
     from gantools.data.sources import open_pictures
     from gantools.metrics.anomaly import aupro, pixel_auroc
+    from gantools.report.heatmaps import mapped
 
     source = open_pictures(data, detector.max_megapixels)
     truths: list[Any] = []
     found: list[Any] = []
-    for index, error in enumerate(table["error"]):
-        if error:
-            continue
-        anomaly_map = detector.anomaly_map([source.read(index)])[0]
+    for index, _, anomaly_map in mapped(detector, source, _readable(table)):
         mask = _mask_of(masks, source.name(index))
         if mask is None:
             truth = np.zeros(anomaly_map.shape, bool)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gantools.core.checkpoint import write_atomically
-from gantools.report.heatmaps import overlay, png_bytes
+from gantools.report.heatmaps import mapped, overlay, png_bytes
 
 _MOST_SHOWN = 60
 _BINS = 40
@@ -43,15 +43,17 @@ def write_scores(path: Path, detector: Any, data: Any, table: pd.DataFrame) -> N
 def _scores(detector: Any, data: Any, table: pd.DataFrame) -> dict[str, Any]:
     valid = table[table["error"] == ""].sort_values("anomaly_score", ascending=False)
     name = "row" if "row" in table else "path"
+    top = valid.head(_MOST_SHOWN)
+    pictures = {} if name == "row" else _embedded(detector, data, [int(i) for i in top.index])
     cards = []
-    for index, row in valid.head(_MOST_SHOWN).iterrows():
+    for index, row in top.iterrows():
         cards.append(
             {
                 "name": str(row[name]),
                 "score": f"{row['anomaly_score']:.2f}",
                 "p": f"{row['p_value']:.4f}",
                 "flagged": bool(row["is_anomaly"]),
-                "picture": "" if name == "row" else _embedded(detector, data, index),
+                "picture": pictures.get(index, ""),
             }
         )
     return {
@@ -64,12 +66,15 @@ def _scores(detector: Any, data: Any, table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _embedded(detector: Any, data: Any, index: Any) -> str:
+def _embedded(detector: Any, data: Any, indices: list[int]) -> dict[int, str]:
+    """Pictures under their heatmaps, as data URIs by number."""
     from gantools.data.sources import open_pictures
 
-    picture = open_pictures(data, detector.max_megapixels).read(int(index))
-    shown = overlay(picture, detector.anomaly_map([picture])[0])
-    return "data:image/png;base64," + base64.b64encode(png_bytes(shown)).decode()
+    source = open_pictures(data, detector.max_megapixels)
+    return {
+        i: "data:image/png;base64," + base64.b64encode(png_bytes(overlay(picture, heat))).decode()
+        for i, picture, heat in mapped(detector, source, indices)
+    }
 
 
 def _histogram(scores: pd.Series, threshold: float) -> list[dict[str, Any]]:

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from gantools.core.checkpoint import write_atomically
+from gantools.data.sources import PictureSource
 
 # Map values where the colours begin and where they are full; 1 is what 1 % of normal pixels exceed.
 _FROM, _TO = 1.0, 4.0
 _SMALLEST_SIDE = 128
+_AT_ONCE = 64
+
+
+def mapped(
+    detector: Any, source: PictureSource, indices: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float64]]]:
+    """Pictures and their anomaly maps, some at a time.
+
+    Parameters
+    ----------
+    detector : GanAnomalyDetector
+        Fitted on pictures.
+    source : PictureSource
+    indices : sequence of int
+        Which of its pictures; all must be readable.
+
+    Yields
+    ------
+    index, picture, map
+        (H, W, C) in [0, 1] and (h, w).
+    """
+    for start in range(0, len(indices), _AT_ONCE):
+        some = indices[start : start + _AT_ONCE]
+        pictures = [source.read(i) for i in some]
+        yield from zip(some, pictures, detector.anomaly_map(pictures), strict=True)
 
 
 def overlay(picture: NDArray[np.float32], anomaly_map: NDArray[np.float64]) -> NDArray[np.uint8]:
