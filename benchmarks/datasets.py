@@ -151,7 +151,6 @@ def textures() -> dict[str, np.ndarray]:
 
 
 _OPENARENA_TEXTURES = {
-    "mud": "textures/acc_dm5/mud02b.jpg",
     "floor plate": "textures/base_floor/clang_floor512.jpg",
     "scratched": "textures/clown/scratch_base.jpg",
     "steel": "textures/clown/steel_b.jpg",

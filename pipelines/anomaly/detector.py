@@ -84,7 +84,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
     trainer : AdversarialTrainer, str or None
         The adversarial knobs; the name of a recipe; None for what suits the data.
     max_images : int or None
-        Samples the discriminator sees in training. None: 16,000 small pictures, 12,000 tiles, 80,000 rows.
+        Samples the discriminator sees in training. None: 16,000 small pictures, 8,000 tiles, 80,000 rows.
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None
