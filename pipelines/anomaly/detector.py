@@ -342,6 +342,9 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         """A feature table as standardised vectors, with scikit-learn's checks."""
         if isinstance(X, (str, Path)):
             X = read_table(Path(X))
+        if isinstance(X, pd.DataFrame) and (infinite := infinite_rows(X)):
+            row, reason = next(iter(infinite.items()))
+            raise DataError(f"row {row}: {reason}; leave it empty if it is unknown ({len(infinite)} such rows)")
         if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
             validate_data(self, X, skip_check_array=True, reset=reset)
             if len(X) < (2 if reset else 1):
