@@ -23,7 +23,8 @@ class Negatives(NamedTuple):
         Their share in the discriminator's loss, where the reals have 1.
     mask : Tensor or None
         In [0, 1], shaped as the reals with one channel: where the samples are abnormal. None: everywhere.
-        It is averaged down to the size of the logits.
+        A logit is taught abnormal by the most abnormal pixel it stands for, so that
+        thin lines are not averaged away.
     """
 
     samples: Tensor

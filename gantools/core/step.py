@@ -54,7 +54,7 @@ def discriminator_move(game: Game, loss: Loss, penalties: Penalties, batch: Batc
         mask = (
             None
             if negatives.mask is None
-            else F.adaptive_avg_pool2d(negatives.mask, (logits.shape[-2], logits.shape[-1]))
+            else F.adaptive_max_pool2d(negatives.mask, (logits.shape[-2], logits.shape[-1]))
         )
         total = total + negatives.weight * negative_loss(loss, real, logits, mask)
         figures["d_negative"] = logits.detach().sigmoid().mean()

@@ -21,18 +21,22 @@ class FeatureDiscriminator(nn.Module):
     channels : int
         Of the feature maps, all taken together.
     width : int
-        Of the two hidden layers.
+        Of the hidden layers.
+    depth : int
+        Number of 3 x 3 convolutions, each a residual with twice the dilation of the one before.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, channels: int, width: int = 64) -> None:
+    def __init__(self, channels: int, width: int = 64, depth: int = 2) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
         self.mix = nn.Conv2d(channels, width, 1)
-        self.look = nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect")
+        self.looks = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=2**i, dilation=2**i, padding_mode="reflect") for i in range(depth)
+        )
         self.logit = nn.Conv2d(width, 1, 1)
 
     @torch.no_grad()
@@ -42,7 +46,9 @@ class FeatureDiscriminator(nn.Module):
         self.deviation.copy_(maps.std((0, 2, 3), keepdim=True) + 1e-6)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Feature maps (N, C, h, w) to logits (N, 1, h, w)."""
+        """Feature maps (N, C, h, w) to logits (N, 1, h, w); h and w more than the last layer's dilation."""
         h = F.leaky_relu(self.mix((maps - self.mean) / self.deviation), _SLOPE)
-        logits: Tensor = self.logit(F.leaky_relu(self.look(h), _SLOPE))
+        for look in self.looks:
+            h = h + F.leaky_relu(look(h), _SLOPE)
+        logits: Tensor = self.logit(h)
         return logits

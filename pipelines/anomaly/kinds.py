@@ -76,9 +76,9 @@ KINDS = {
         default_parts=tiles.DEFAULT_PARTS,
         weights=tiles.WEIGHTS,
         synthetic=tiles.SYNTHETIC,
-        width=128,
-        max_images=8_000,
-        batch_size=16,
+        width=256,
+        max_images=4_000,
+        batch_size=8,
         trainer=_trainer(2e-3, n_critic=4),
     ),
 }

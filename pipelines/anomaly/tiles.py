@@ -31,14 +31,15 @@ DEFAULT_PARTS = ("pretrained_discriminator", "pretrained")
 WEIGHTS = {"discriminator": 1.0, "pretrained_discriminator": 1.0, "pretrained": 0.3}
 SYNTHETIC = ("cutpaste", "blobs", "strokes", "swirl")
 
-TILE = 64
+TILE = 96
 SMALLEST = 32
 _WINDOW = 512
 _OVERLAP = 64
 _BACKBONE_BLOCKS = (0, 2, 4)
-_BACKBONE_CHANNELS = 80
+_FEATURES = 4 * 16 + 24 + 40
+_STRIDE = 8
 _STANDARDISED_ON = 4
-_SMOOTHING = 4.0
+_SMOOTHING = 2.5
 _TOP = 0.01
 _PIXEL_TAIL = 0.99
 
@@ -80,7 +81,7 @@ class TileModel:
             `calibration` is the parts' scores of held-out normals: (M, n_parts).
         """
         fitted, held = hold_out(good, settings.seed, few=2)
-        tile = min(TILE, _smallest_side(pictures, good))
+        tile = min(TILE, _smallest_side(pictures, good) // _STRIDE * _STRIDE)
         order = Order(len(fitted), settings.batch_size, settings.seed)
 
         def batches(step: int) -> Batch:
@@ -131,7 +132,7 @@ class TileModel:
         each = math.ceil(settings.max_bank / len(indices))
         found: list[Tensor] = []
         for done, index in enumerate(indices):
-            patches = self._patches(pictures[int(index)][None].to(settings.device))[0].flatten(1).T
+            patches = self._patches(_padded(pictures[int(index)][None].to(settings.device)))[0].flatten(1).T
             keep = share.permutation(len(patches))[:each]
             found.append(patches[torch.from_numpy(keep).to(patches.device)])
             advance((done + 1) / len(indices))
@@ -140,17 +141,23 @@ class TileModel:
         self.bank = bank[torch.from_numpy(keep).to(bank.device)]
 
     def features(self, x: Tensor) -> Tensor:
-        """Frozen feature maps of pictures (N, C, H, W) in [-1, 1], at half their size: (N, 80, H/2, W/2)."""
+        """Frozen feature maps of pictures (N, C, H, W) in [-1, 1], their sides multiples of 8: (N, 128, H/4, W/4).
+
+        The finest map's pixels are dealt out to channels, so that thin lines are kept.
+        """
+        fine, middle, coarse = self._maps(x)
+        coarse = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+        return torch.cat([F.pixel_unshuffle(fine, 2), middle, coarse], 1)
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
         assert self.backbone is not None
-        maps = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
-        size = maps[0].shape[2:]
-        return torch.cat([F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps], 1)
+        maps: list[Tensor] = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
+        return maps
 
     @torch.no_grad()
     def _patches(self, x: Tensor) -> Tensor:
         """Patch features of pictures (N, C, H, W), each averaged with its neighbours: (N, 80, H/8, W/8)."""
-        assert self.backbone is not None
-        maps = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
+        maps = self._maps(x)
         size = maps[-1].shape[2:]
         pooled = torch.cat([F.adaptive_avg_pool2d(m, size) for m in maps], 1)
         return F.avg_pool2d(pooled, 3, 1, 1, count_include_pad=False)
@@ -174,16 +181,17 @@ class TileModel:
         return total / weight
 
     def _part_map(self, part: str, x: Tensor) -> Tensor:
-        if part != "pretrained":
-            shown = self.features(x) if part == "pretrained_discriminator" else x
-            coarse = -self.discriminator(shown.contiguous(memory_format=torch.channels_last))
-            coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
-        else:
+        height, width = x.shape[2:]
+        x = _padded(x)
+        if part == "pretrained":
             patches = self._patches(x)
             far = neighbour_distances(patches[0].flatten(1).T, self.bank, self.n_neighbors)
             coarse = far.view(1, 1, *patches.shape[2:])
+        else:
+            shown = self.features(x) if part == "pretrained_discriminator" else x
+            coarse = -self.discriminator(shown.contiguous(memory_format=torch.channels_last))
         large = F.interpolate(coarse, size=x.shape[2:], mode="bilinear", align_corners=False)
-        return gaussian_blur(large, _SMOOTHING)
+        return gaussian_blur(large, _SMOOTHING)[:, :, :height, :width]
 
     def scores(self, picture: Tensor) -> NDArray[np.float64]:
         """The parts' scores of one picture: the mean of each map's highest hundredth: (n_parts,)."""
@@ -230,7 +238,7 @@ def _networks(settings: FitSettings, channels: int) -> tuple[Discriminator, Effi
     rng = settings.generator()
     discriminator: Discriminator
     if "pretrained_discriminator" in parts:
-        discriminator = initialised(lambda: FeatureDiscriminator(_BACKBONE_CHANNELS, settings.width), rng)
+        discriminator = initialised(lambda: FeatureDiscriminator(_FEATURES, settings.width), rng)
     else:
         discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width), rng)
     discriminator = discriminator.to(settings.device, memory_format=torch.channels_last)
@@ -284,6 +292,11 @@ def gaussian_blur(maps: Tensor, deviation: float) -> Tensor:
     padded = F.pad(maps, (radius,) * 4, mode="reflect")
     across = F.conv2d(padded, kernel[:, :, None, :], groups=maps.shape[1])
     return F.conv2d(across, kernel[:, :, :, None], groups=maps.shape[1])
+
+
+def _padded(x: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) mirrored beyond their lower and right borders to sides that are multiples of 8."""
+    return F.pad(x, (0, -x.shape[3] % _STRIDE, 0, -x.shape[2] % _STRIDE), mode="reflect")
 
 
 def _crop(picture: Tensor, tile: int, places: np.random.Generator) -> Tensor:
