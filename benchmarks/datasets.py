@@ -152,6 +152,7 @@ def textures() -> dict[str, np.ndarray]:
 
 _OPENARENA_TEXTURES = {
     "floor plate": "textures/base_floor/clang_floor512.jpg",
+    "mud": "textures/acc_dm5/mud02b.jpg",
     "scratched": "textures/clown/scratch_base.jpg",
     "steel": "textures/clown/steel_b.jpg",
     "sand": "textures/cosmo_floor/sand02.jpg",

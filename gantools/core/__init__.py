@@ -1,7 +1,8 @@
 """The adversarial game: trainer, step, losses, penalties, averages, checkpoints. Knows no task and no command."""
 
 from gantools.core.game import Batch, Game, Negatives
+from gantools.core.games import ConditionalGame, LatentGame
 from gantools.core.run import Training
 from gantools.core.trainer import AdversarialTrainer, Tick
 
-__all__ = ["AdversarialTrainer", "Batch", "Game", "Negatives", "Tick", "Training"]
+__all__ = ["AdversarialTrainer", "Batch", "ConditionalGame", "Game", "LatentGame", "Negatives", "Tick", "Training"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,9 +46,52 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write nested `state` (mappings and lists of tensors and of what JSON holds) to one file."""
+    """Write nested `state` (mappings and lists of tensors and of what JSON holds) to one file.
+
+    What `path` held is kept beside it as the previous state. At every moment `path` is one whole state or another.
+    """
     outline, tensors = split_state(state)
-    write_atomically(path, save(tensors, metadata={"outline": json.dumps(outline)}))
+    content = save(tensors, metadata={"outline": json.dumps(outline)})
+    if path.exists():
+        _keep(path)
+    write_atomically(path, content)
+
+
+def previous(path: Path) -> Path:
+    """Where the state before the last is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def _keep(path: Path) -> None:
+    """Give `path`'s content its second name, so that the first never ceases to exist."""
+    second = previous(path)
+    linked = second.with_name(f".{second.name}.{os.getpid()}")
+    try:
+        try:
+            os.link(path, linked)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, linked)
+        linked.replace(second)
+    except OSError as error:
+        linked.unlink(missing_ok=True)
+        raise ModelError(f"{second} cannot be written: {error.strerror or error}") from error
+
+
+def load_newest_state(path: Path) -> dict[str, Any]:
+    """Read `path`, or the state before it, with a warning, where `path` is damaged.
+
+    Raises
+    ------
+    ModelError
+        When neither is whole.
+    """
+    try:
+        return load_state(path)
+    except ModelError as error:
+        if not previous(path).exists():
+            raise
+        warnings.warn(f"{error}; going on from the one before it, {previous(path)}", stacklevel=2)
+        return load_state(previous(path))
 
 
 def load_state(path: Path) -> dict[str, Any]:

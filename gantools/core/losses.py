@@ -81,6 +81,24 @@ def get_loss(name: str) -> Loss:
         raise ConfigError(f"loss={name!r} is not known; choose one of {', '.join(LOSSES)}") from None
 
 
+def smoothed(loss: Loss, real_target: float, fake_target: float) -> Loss:
+    """`loss` with the discriminator's labels moved from 1 and 0 to other targets.
+
+    Each label is a mixture of both answers: for cross-entropy that is the soft label itself, for least squares it
+    is the distance from the target, up to a constant. One-sided smoothing is ``(0.9, 0)`` (Salimans et al. 2016).
+    """
+    if (real_target, fake_target) == (1.0, 0.0):
+        return loss
+    return loss._replace(
+        real=lambda logits: real_target * loss.real(logits) + (1 - real_target) * loss.fake(logits),
+        fake=lambda logits: fake_target * loss.real(logits) + (1 - fake_target) * loss.fake(logits),
+    )
+
+
+SMOOTHABLE = ("minimax", "non_saturating", "least_squares")
+"""Losses whose labels can be smoothed."""
+
+
 def discriminator_loss(loss: Loss, real: Tensor, fake: Tensor, fake_weight: float = 1.0) -> Tensor:
     """The discriminator's mean cost: reals towards real, fakes towards fake (or each real above its fake)."""
     if loss.relativistic:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
+from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
-from gantools.errors import GantoolsError, ModelError
+from gantools.errors import ConfigError, GantoolsError, ModelError
 
 if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
@@ -62,6 +63,31 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8)
 
 
+def check_players(trainer: AdversarialTrainer, game: Game) -> None:
+    """Refuse settings that do not suit the game's discriminator.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting, and what to choose instead.
+    """
+    wrong: list[str] = []
+    d = game.discriminator
+    normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())
+    penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(trainer, name) > 0]
+    if normed and penalties:
+        wrong.append(
+            f"{penalties[0]} with batch norm in the discriminator: a sample's gradient would depend on its neighbours; "
+            f"take a discriminator without batch norm, or {penalties[0]}=0"
+        )
+    if trainer.feature_matching > 0 and not hasattr(d, "features"):
+        wrong.append(
+            f"feature_matching needs a discriminator with features(), and {type(d).__name__} has none; set it to 0"
+        )
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
 @dataclass
 class Run:
     """The state of one training: everything that a checkpoint holds."""
@@ -76,6 +102,7 @@ class Run:
     seconds: float = 0.0
     dropped: int = 0
     stopped: str = ""
+    next_tick: float = 0.0
     best: float = math.inf
     best_at: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -83,6 +110,9 @@ class Run:
 
     def __post_init__(self) -> None:
         trainer, game = self.trainer, self.game
+        check_players(trainer, game)
+        if trainer.spectral_norm:
+            normalise_spectrally(game.discriminator, torch.Generator().manual_seed(self.seed))
         game.generator.train()
         game.discriminator.train()
         device = next(game.discriminator.parameters()).device
@@ -125,15 +155,21 @@ class Run:
             }
         )
 
-    def apply(self, move: Move, player: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        """Step `player` down the gradient of the move's loss; not at all if that is not finite."""
+    def apply(self, move: Move, player: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
+        """Step `player` down the gradient of the move's loss; not at all if that is not finite.
+
+        Returns
+        -------
+        Tensor
+            The gradient's norm.
+        """
         optimiser.zero_grad(set_to_none=True)
         move.loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(player.parameters(), self.trainer.max_norm or math.inf)
         if bool(torch.isfinite(move.loss.detach()) & torch.isfinite(norm)):
             optimiser.step()
             self._dropped_in_a_row[player] = 0
-            return
+            return norm
         self.dropped += 1
         self._dropped_in_a_row[player] += 1
         if self._dropped_in_a_row[player] >= _DROPPED_IN_A_ROW:
@@ -142,6 +178,7 @@ class Run:
                 f"after {self.images:,} images; lower lr_generator and lr_discriminator "
                 f"({self.trainer.lr_generator:g}, {self.trainer.lr_discriminator:g})"
             )
+        return norm
 
     def fraction(self) -> float:
         """How much of the allowed images, or of the allowed time, is used: 1 is all."""
@@ -182,6 +219,10 @@ class Run:
             name: self.averages[name].average if name in self.averages else getattr(self.game, name).eval()
             for name in ("generator", "discriminator")
         }
+        if self.trainer.spectral_norm:
+            make_plain(self.game.discriminator)
+            if "discriminator" in self.averages:
+                make_plain(players["discriminator"])
         history = pd.DataFrame(self.rows)
         return Training(
             **players,
@@ -209,7 +250,7 @@ class Run:
         table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
         return {
             "identity": self._identity(),
-            "counters": [self.step_number, self.images, self.seconds, self.dropped],
+            "counters": [self.step_number, self.images, self.seconds, self.dropped, self.next_tick],
             "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
             "stopped": self.stopped,
             "rng": self.rng.get_state(),
@@ -236,7 +277,7 @@ class Run:
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
             )
-        self.step_number, self.images, self.seconds, self.dropped = state["counters"]
+        self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
         self.stopped = state["stopped"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -10,17 +10,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantools.core.game import Batch, Game
+from gantools.core.game import Batch, Game, Negatives
 from gantools.core.losses import Loss, discriminator_loss, generator_loss, negative_loss
 from gantools.core.penalties import wgan_gradient_penalty, zero_centred_penalty
 
 
-class Penalties(NamedTuple):
-    """Weights of the gradient penalties (Mescheder's gamma for R1 and R2, Gulrajani's lambda)."""
+class Rules(NamedTuple):
+    """What the players pay at one step.
 
+    Attributes
+    ----------
+    loss : Loss
+        The adversarial loss.
+    adversarial_weight : float
+        Its weight for the generator.
+    r1, r2, wgan_gp : float
+        Weights of the gradient penalties (Mescheder's gamma for R1 and R2, Gulrajani's lambda).
+    feature_matching : float
+        Weight of the distance between the mean features of reals and of fakes, for the generator.
+    noise : float
+        Deviation of the Gaussian noise on all that the discriminator sees.
+    """
+
+    loss: Loss
+    adversarial_weight: float = 1.0
     r1: float = 0.0
     r2: float = 0.0
     wgan_gp: float = 0.0
+    feature_matching: float = 0.0
+    noise: float = 0.0
 
 
 class Move(NamedTuple):
@@ -30,12 +48,12 @@ class Move(NamedTuple):
     figures: dict[str, Tensor]
 
 
-def discriminator_move(game: Game, loss: Loss, penalties: Penalties, batch: Batch, rng: torch.Generator) -> Move:
+def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator) -> Move:
     """The discriminator's cost: reals towards real, detached fakes and negatives towards fake."""
-    reals = batch["reals"]
+    loss, reals = rules.loss, batch["reals"]
 
     def logits_of(samples: Tensor) -> Tensor:
-        logits: Tensor = game.discriminator(*game.shown(samples, batch, rng))
+        logits: Tensor = game.discriminator(*game.shown(noisy(samples, rules.noise, rng), batch, rng))
         return logits
 
     real = logits_of(reals)
@@ -46,17 +64,13 @@ def discriminator_move(game: Game, loss: Loss, penalties: Penalties, batch: Batc
         fake = logits_of(fakes)
         total = discriminator_loss(loss, real, fake, game.fake_weight)
         figures["d_fake"] = fake.detach().sigmoid().mean()
+        figures["d_wins"] = share_of_wins(real.detach(), fake.detach())
     else:
         fakes = reals
         total = real.new_zeros(()) if loss.relativistic else loss.real(real).mean()
     for negatives in game.negatives(batch, rng):
         logits = logits_of(negatives.samples)
-        mask = (
-            None
-            if negatives.mask is None
-            else F.adaptive_max_pool2d(negatives.mask, (logits.shape[-2], logits.shape[-1]))
-        )
-        total = total + negatives.weight * negative_loss(loss, real, logits, mask)
+        total = total + negatives.weight * negative_loss(loss, real, logits, mask_of(negatives, logits))
         figures["d_negative"] = logits.detach().sigmoid().mean()
     for name, term in game.discriminator_terms(batch, rng).items():
         total = total + term
@@ -64,35 +78,71 @@ def discriminator_move(game: Game, loss: Loss, penalties: Penalties, batch: Batc
     figures["loss_discriminator"] = total.detach()
 
     penalty = real.new_zeros(())
-    if penalties.r1 > 0:
-        penalty = penalty + penalties.r1 * zero_centred_penalty(logits_of, reals)
-    if penalties.r2 > 0:
-        penalty = penalty + penalties.r2 * zero_centred_penalty(logits_of, fakes)
-    if penalties.wgan_gp > 0:
-        penalty = penalty + penalties.wgan_gp * wgan_gradient_penalty(logits_of, reals, fakes, rng)
+    if rules.r1 > 0:
+        penalty = penalty + rules.r1 * zero_centred_penalty(logits_of, reals)
+    if rules.r2 > 0:
+        penalty = penalty + rules.r2 * zero_centred_penalty(logits_of, fakes)
+    if rules.wgan_gp > 0:
+        penalty = penalty + rules.wgan_gp * wgan_gradient_penalty(logits_of, reals, fakes, rng)
     figures["penalty"] = penalty.detach()
     return Move(total + penalty, figures)
 
 
-def generator_move(game: Game, loss: Loss, adversarial_weight: float, batch: Batch, rng: torch.Generator) -> Move:
+def generator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator) -> Move:
     """The generator's cost: its fakes called real, and whatever else its game asks of it."""
     fakes = game.fakes(batch, rng)
     figures: dict[str, Tensor] = {}
     total = fakes.new_zeros(())
-    if adversarial_weight > 0:
-        with frozen(game.discriminator):
-            fake = game.discriminator(*game.shown(fakes, batch, rng))
+    with frozen(game.discriminator):
+        if rules.adversarial_weight > 0:
+            fake = game.discriminator(*game.shown(noisy(fakes, rules.noise, rng), batch, rng))
             real = None
-            if loss.relativistic:
+            if rules.loss.relativistic:
                 with torch.no_grad():
-                    real = game.discriminator(*game.shown(batch["reals"], batch, rng))
-            adversarial = generator_loss(loss, real, fake)
-        total = total + adversarial_weight * adversarial
-        figures["loss_generator"] = adversarial.detach()
+                    real = game.discriminator(*game.shown(noisy(batch["reals"], rules.noise, rng), batch, rng))
+            adversarial = generator_loss(rules.loss, real, fake)
+            total = total + rules.adversarial_weight * adversarial
+            figures["loss_generator"] = adversarial.detach()
+        if rules.feature_matching > 0:
+            matching = feature_matching(game, batch, fakes, rng)
+            total = total + rules.feature_matching * matching
+            figures["feature_matching"] = matching.detach()
     for name, term in game.generator_terms(batch, fakes).items():
         total = total + term
         figures[f"term_{name}"] = term.detach()
     return Move(total, figures)
+
+
+def feature_matching(game: Game, batch: Batch, fakes: Tensor, rng: torch.Generator) -> Tensor:
+    """Mean squared difference of the mean features of reals and of fakes, in the discriminator's last layer.
+
+    Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.1.
+    """
+    features: Callable[..., list[Tensor]] = game.discriminator.features  # type: ignore[assignment]
+    with torch.no_grad():
+        real = features(*game.shown(batch["reals"], batch, rng))[-1].mean(0)
+    fake = features(*game.shown(fakes, batch, rng))[-1].mean(0)
+    return (real - fake).square().mean()
+
+
+def noisy(samples: Tensor, deviation: float, rng: torch.Generator) -> Tensor:
+    """`samples` with Gaussian noise: instance noise (Sønderby et al. 2017; Arjovsky & Bottou 2017)."""
+    if deviation == 0:
+        return samples
+    return samples + deviation * torch.randn(samples.shape, generator=rng, device=samples.device)
+
+
+def share_of_wins(real: Tensor, fake: Tensor) -> Tensor:
+    """How often a real's logit is above a fake's, over all pairs of a batch; half a win for a tie."""
+    real, fake = real.flatten(1).mean(1) if real.ndim > 1 else real, fake.flatten(1).mean(1) if fake.ndim > 1 else fake
+    return (0.5 + 0.5 * (real[:, None] - fake[None]).sign()).mean()
+
+
+def mask_of(negatives: Negatives, logits: Tensor) -> Tensor | None:
+    """The negatives' mask at the size of the logits: a logit answers for the worst pixel that it stands for."""
+    if negatives.mask is None:
+        return None
+    return F.adaptive_max_pool2d(negatives.mask, (logits.shape[-2], logits.shape[-1]))
 
 
 @contextmanager

@@ -13,17 +13,29 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from sklearn.base import BaseEstimator
-from torch import Tensor
+from torch import Tensor, nn
 
-from gantools.core.checkpoint import load_state, save_state
+from gantools.core.checkpoint import load_newest_state, save_state
 from gantools.core.game import Batch, Game
-from gantools.core.losses import get_loss
+from gantools.core.losses import SMOOTHABLE, get_loss, smoothed
 from gantools.core.run import Run, Training
-from gantools.core.step import Penalties, discriminator_move, generator_move
+from gantools.core.step import Rules, discriminator_move, generator_move
 from gantools.errors import ConfigError, Interrupted
 
 SCHEDULES = ("constant", "cosine")
+_AT_LEAST_0 = (
+    "weight_decay",
+    "adversarial_weight",
+    "r1",
+    "r2",
+    "wgan_gp",
+    "clip",
+    "instance_noise",
+    "feature_matching",
+    "ema",
+)
 
 
 @dataclass
@@ -63,6 +75,24 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Weights of the zero-centred gradient penalties at reals and at fakes.
     wgan_gp : float
         Weight of the WGAN gradient penalty.
+    penalty_every : int
+        The penalties are taken at every so many moves of the discriminator, at so many times their weight
+        (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN").
+    clip : float
+        The discriminator's weights are clipped to [-clip, clip] after each of its moves (Arjovsky et al. 2017,
+        "Wasserstein GAN"). 0 clips nothing.
+    spectral_norm : bool
+        The discriminator's layers are divided by their largest singular value while it is trained (Miyato et al.
+        2018); what comes out has plain weights.
+    real_target, fake_target : float
+        Labels that the discriminator is taught: 0.9 and 0 is one-sided label smoothing, 0.9 and 0.1 two-sided. For
+        "non_saturating", "minimax" and "least_squares".
+    instance_noise : float
+        Deviation of Gaussian noise on all that the discriminator sees, in units of the data, when training begins.
+    noise_share : float
+        Share of training over which that noise falls to nothing, in a line.
+    feature_matching : float
+        Weight of matching the mean features of reals, for the generator (Salimans et al. 2016).
     max_norm : float or None
         Gradients longer than this are shortened to it.
     ema : float
@@ -86,6 +116,14 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         r1: float = 0.0,
         r2: float = 0.0,
         wgan_gp: float = 0.0,
+        penalty_every: int = 1,
+        clip: float = 0.0,
+        spectral_norm: bool = False,
+        real_target: float = 1.0,
+        fake_target: float = 0.0,
+        instance_noise: float = 0.0,
+        noise_share: float = 0.5,
+        feature_matching: float = 0.0,
         max_norm: float | None = None,
         ema: float = 0.05,
         patience: int | None = None,
@@ -102,6 +140,14 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.r1 = r1
         self.r2 = r2
         self.wgan_gp = wgan_gp
+        self.penalty_every = penalty_every
+        self.clip = clip
+        self.spectral_norm = spectral_norm
+        self.real_target = real_target
+        self.fake_target = fake_target
+        self.instance_noise = instance_noise
+        self.noise_share = noise_share
+        self.feature_matching = feature_matching
         self.max_norm = max_norm
         self.ema = ema
         self.patience = patience
@@ -121,23 +167,61 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             wrong.append(str(error))
         if self.schedule not in SCHEDULES:
             wrong.append(f"schedule={self.schedule!r} is not known; choose one of {', '.join(SCHEDULES)}")
-        if not isinstance(self.n_critic, int) or self.n_critic < 1:
-            wrong.append(f"n_critic={self.n_critic!r} must be a whole number of at least 1")
+        for name in ("n_critic", "penalty_every"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                wrong.append(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
         for name in ("lr_generator", "lr_discriminator"):
             if not _number(getattr(self, name)) or getattr(self, name) <= 0:
                 wrong.append(f"{name}={getattr(self, name)!r} must be a number above 0")
         for name in ("beta1", "beta2"):
             if not _number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
                 wrong.append(f"{name}={getattr(self, name)!r} must be in [0, 1)")
-        for name in ("weight_decay", "adversarial_weight", "r1", "r2", "wgan_gp", "ema"):
+        for name in _AT_LEAST_0:
             if not _number(getattr(self, name)) or getattr(self, name) < 0:
                 wrong.append(f"{name}={getattr(self, name)!r} must be a number of at least 0")
+        for name in ("real_target", "fake_target", "noise_share"):
+            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) <= 1:
+                wrong.append(f"{name}={getattr(self, name)!r} must be in [0, 1]")
         for name in ("max_norm", "patience"):
             value = getattr(self, name)
             if value is not None and (not _number(value) or value <= 0):
                 wrong.append(f"{name}={value!r} must be a number above 0, or None")
+        wrong += self._contradictions() if not wrong else []
         if wrong:
             raise ConfigError("\n".join(wrong))
+
+    def _contradictions(self) -> list[str]:
+        """Settings that are fine alone and cannot work together."""
+        wrong: list[str] = []
+        penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(self, name) > 0]
+        if self.clip > 0 and penalties:
+            wrong.append(f"clip and {penalties[0]} both bound the discriminator; set one of them to 0")
+        if self.clip > 0 and self.spectral_norm:
+            wrong.append("clip and spectral_norm both bound the discriminator's weights; choose one")
+        if self.loss == "wasserstein" and not (self.clip or self.wgan_gp or self.spectral_norm):
+            wrong.append("loss='wasserstein' needs a bounded critic: wgan_gp=10, clip=0.01 or spectral_norm=True")
+        if (self.real_target, self.fake_target) != (1.0, 0.0) and self.loss not in SMOOTHABLE:
+            wrong.append(
+                f"real_target and fake_target smooth labels, which loss={self.loss!r} has not; "
+                f"losses with labels are {', '.join(SMOOTHABLE)}"
+            )
+        if self.fake_target >= self.real_target:
+            wrong.append(f"fake_target={self.fake_target:g} must be below real_target={self.real_target:g}")
+        return wrong
+
+    def rules(self, step: int, done: float) -> Rules:
+        """What the players pay at `step`, when the share `done` of training is over."""
+        every = self.penalty_every if step % self.penalty_every == 0 else 0
+        left = max(0.0, 1 - done / self.noise_share) if self.noise_share > 0 else 0.0
+        return Rules(
+            smoothed(get_loss(self.loss), self.real_target, self.fake_target),
+            self.adversarial_weight,
+            every * self.r1,
+            every * self.r2,
+            every * self.wgan_gp,
+            self.feature_matching,
+            left * self.instance_noise,
+        )
 
     def train(
         self,
@@ -195,8 +279,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.check()
         run = Run(self, game, max_images, max_minutes, seed)
         if checkpoint is not None and resume and checkpoint.exists():
-            run.restore(load_state(checkpoint), checkpoint)
-        next_tick, next_save = 0.0, checkpoint_seconds
+            run.restore(load_newest_state(checkpoint), checkpoint)
+        next_save = run.seconds + checkpoint_seconds
         started = time.monotonic() - run.seconds
         with interruptions_noted(checkpoint is not None) as interrupted:
             while run.stopped == "":
@@ -205,8 +289,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
                 fraction = run.fraction()
                 if fraction >= 1.0:
                     run.stopped = "images" if run.images >= max_images else "minutes"
-                if fraction >= next_tick or run.stopped:
-                    next_tick = fraction + 0.01
+                if fraction >= run.next_tick or run.stopped:
+                    run.next_tick = fraction + 0.01
                     run.look_at_monitor()
                     tick = Tick(name, run.images, max_images, run.seconds, min(fraction, 1.0), run.figures)
                     if on_tick is not None and on_tick(tick):
@@ -223,18 +307,26 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
 
     def players_move(self, run: Run, batch: Batch) -> dict[str, Tensor]:
         """Both players' moves on one batch; the figures of the step."""
-        loss = get_loss(self.loss)
-        penalties = Penalties(self.r1, self.r2, self.wgan_gp)
+        rules = self.rules(run.step_number, run.fraction())
         figures: dict[str, Tensor] = {}
         if self.adversarial_weight > 0:
-            move = discriminator_move(run.game, loss, penalties, batch, run.rng)
-            run.apply(move, run.game.discriminator, run.discriminator_optimiser)
-            figures |= move.figures
+            move = discriminator_move(run.game, rules, batch, run.rng)
+            norm = run.apply(move, run.game.discriminator, run.discriminator_optimiser)
+            figures |= {**move.figures, "gradient_discriminator": norm}
+            if self.clip > 0:
+                clip_weights(run.game.discriminator, self.clip)
         if run.generator_plays and run.step_number % self.n_critic == 0:
-            move = generator_move(run.game, loss, self.adversarial_weight, batch, run.rng)
-            run.apply(move, run.game.generator, run.generator_optimiser)
-            figures |= move.figures
+            move = generator_move(run.game, rules, batch, run.rng)
+            norm = run.apply(move, run.game.generator, run.generator_optimiser)
+            figures |= {**move.figures, "gradient_generator": norm}
         return figures
+
+
+@torch.no_grad()
+def clip_weights(player: nn.Module, bound: float) -> None:
+    """Every parameter of `player` to [-bound, bound]."""
+    for p in player.parameters():
+        p.clamp_(-bound, bound)
 
 
 @contextmanager

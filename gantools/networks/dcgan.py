@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantools.errors import ConfigError
+from gantools.networks.minibatch import MinibatchDeviation, MinibatchDiscrimination
 from gantools.networks.sizes import halvings
 
 _WIDEST = 512
@@ -74,9 +76,19 @@ class DcganDiscriminator(nn.Module):
     batch_norm : bool
         Batch norm on all maps but the first, as published. Not with a gradient penalty: it makes a sample's
         logit depend on its neighbours'.
+    minibatch : str
+        "none", "deviation" or "discrimination": what the last map is given to see of the batch, against mode
+        collapse (`gantools.networks.minibatch`).
+
+    Raises
+    ------
+    ConfigError
+        For another `minibatch`.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 32, *, batch_norm: bool = False) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], width: int = 32, *, batch_norm: bool = False, minibatch: str = "none"
+    ) -> None:
         super().__init__()
         channels, *size = shape
         self.sizes = halvings((size[0], size[1]))
@@ -89,7 +101,9 @@ class DcganDiscriminator(nn.Module):
             channels = wide
         self.maps = nn.ModuleList(maps)
         height, width_ = self.sizes[-1]
-        self.logit = nn.Linear(channels * height * width_, 1)
+        flat = channels * height * width_
+        self.beside = _beside(minibatch, flat)
+        self.logit = nn.Linear(flat + getattr(self.beside, "extra", 0), 1)
         self.apply(initialise)
 
     def features(self, pictures: Tensor) -> list[Tensor]:
@@ -103,5 +117,16 @@ class DcganDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to logits (N,)."""
-        logits: Tensor = self.logit(self.features(pictures)[-1].flatten(1))
+        logits: Tensor = self.logit(self.beside(self.features(pictures)[-1].flatten(1)))
         return logits.squeeze(1)
+
+
+def _beside(minibatch: str, features: int) -> nn.Module:
+    """The layer called `minibatch`, for vectors of so many features."""
+    if minibatch == "none":
+        return nn.Identity()
+    if minibatch == "deviation":
+        return MinibatchDeviation()
+    if minibatch == "discrimination":
+        return MinibatchDiscrimination(features)
+    raise ConfigError(f"minibatch={minibatch!r} is not known; choose one of none, deviation, discrimination")

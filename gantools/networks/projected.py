@@ -45,10 +45,14 @@ class FeatureDiscriminator(nn.Module):
         self.mean.copy_(maps.mean((0, 2, 3), keepdim=True))
         self.deviation.copy_(maps.std((0, 2, 3), keepdim=True) + 1e-6)
 
+    def features(self, maps: Tensor) -> list[Tensor]:
+        """What each layer makes of the frozen `maps`, from the first to the last."""
+        found = [F.leaky_relu(self.mix((maps - self.mean) / self.deviation), _SLOPE)]
+        for look in self.looks:
+            found.append(found[-1] + F.leaky_relu(look(found[-1]), _SLOPE))
+        return found
+
     def forward(self, maps: Tensor) -> Tensor:
         """Feature maps (N, C, h, w) to logits (N, 1, h, w); h and w more than the last layer's dilation."""
-        h = F.leaky_relu(self.mix((maps - self.mean) / self.deviation), _SLOPE)
-        for look in self.looks:
-            h = h + F.leaky_relu(look(h), _SLOPE)
-        logits: Tensor = self.logit(h)
+        logits: Tensor = self.logit(self.features(maps)[-1])
         return logits

@@ -8,26 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gantools.core import Batch, Game, Negatives
+from gantools.core import Batch, LatentGame, Negatives
 from gantools.data.anomalies import corrupt, corrupt_vectors
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
 from gantools.networks.whole import WholeDiscriminator
 
 
-class _DetectorGame(Game):
-    """A generator with latents, and a discriminator whose average is kept because its logits are the product."""
+class _DetectorGame(LatentGame):
+    """The discriminator's average is kept, because its logits are the product."""
 
     average_discriminator = True
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, fake_weight: float) -> None:
         super().__init__(generator, discriminator)
         self.fake_weight = fake_weight
-
-    def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        reals = batch["reals"]
-        latents = torch.randn((len(reals), self.generator.latent), generator=rng, device=reals.device)
-        fakes: Tensor = self.generator(latents)
-        return fakes
 
 
 class PictureGame(_DetectorGame):

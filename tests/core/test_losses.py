@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gantools.core.losses import LOSSES, discriminator_loss, generator_loss, get_loss, negative_loss
+from gantools.core.losses import LOSSES, discriminator_loss, generator_loss, get_loss, negative_loss, smoothed
 from gantools.errors import ConfigError
 
 REAL = torch.tensor([-2.0, 0.3, 5.0])
@@ -57,3 +57,18 @@ def test_mask_says_where_a_negative_is_abnormal() -> None:
 def test_unknown_loss_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match="hinge"):
         get_loss("hing")
+
+
+def test_smoothed_cross_entropy_is_that_of_the_soft_label() -> None:
+    logits = torch.linspace(-4, 4, 9)
+    soft = smoothed(get_loss("non_saturating"), 0.9, 0.1)
+    for cost, label in ((soft.real, 0.9), (soft.fake, 0.1)):
+        wanted = F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label), reduction="none")
+        torch.testing.assert_close(cost(logits), wanted)
+    torch.testing.assert_close(soft.generator(logits), get_loss("non_saturating").generator(logits))
+
+
+def test_smoothed_least_squares_pull_towards_the_target() -> None:
+    logits = torch.linspace(-2, 2, 9, requires_grad=True)
+    (pull,) = torch.autograd.grad(smoothed(get_loss("least_squares"), 0.9, 0.0).real(logits).sum(), logits)
+    torch.testing.assert_close(pull, logits.detach() - 0.9)

@@ -8,7 +8,15 @@ from torch import Tensor, nn
 from gantools.core import Batch, Game, Negatives
 from gantools.core.ema import MovingAverage
 from gantools.core.losses import get_loss
-from gantools.core.step import Penalties, discriminator_move, frozen, generator_move
+from gantools.core.step import (
+    Rules,
+    discriminator_move,
+    feature_matching,
+    frozen,
+    generator_move,
+    mask_of,
+    share_of_wins,
+)
 
 
 class LineGame(Game):
@@ -33,7 +41,7 @@ HINGE = get_loss("hinge")
 
 def test_discriminator_move_detaches_the_fakes(rng: torch.Generator) -> None:
     game = LineGame()
-    discriminator_move(game, HINGE, Penalties(r1=1, r2=1, wgan_gp=1), BATCH, rng).loss.backward()
+    discriminator_move(game, Rules(HINGE, r1=1, r2=1, wgan_gp=1), BATCH, rng).loss.backward()
     assert all(p.grad is None for p in game.generator.parameters())
     assert all(p.grad is not None for p in game.discriminator.parameters())
 
@@ -41,7 +49,7 @@ def test_discriminator_move_detaches_the_fakes(rng: torch.Generator) -> None:
 def test_generator_move_leaves_the_discriminator(rng: torch.Generator) -> None:
     for name in ("hinge", "relativistic"):
         game = LineGame()
-        generator_move(game, get_loss(name), 1.0, BATCH, rng).loss.backward()
+        generator_move(game, Rules(get_loss(name)), BATCH, rng).loss.backward()
         assert all(p.grad is None and p.requires_grad for p in game.discriminator.parameters())
         assert all(p.grad is not None for p in game.generator.parameters())
 
@@ -49,7 +57,7 @@ def test_generator_move_leaves_the_discriminator(rng: torch.Generator) -> None:
 def test_negatives_are_paid_for(rng: torch.Generator) -> None:
     game = WithNegatives()
     with_, without = (
-        discriminator_move(g, HINGE, Penalties(), BATCH, torch.Generator().manual_seed(0))
+        discriminator_move(g, Rules(HINGE), BATCH, torch.Generator().manual_seed(0))
         for g in (game, _same_players(game))
     )
     logits = game.discriminator(BATCH["reals"] + 5)
@@ -66,7 +74,7 @@ def _same_players(game: Game) -> Game:
 def test_no_fakes_no_figures_of_fakes(rng: torch.Generator) -> None:
     game = WithNegatives()
     game.fake_weight = 0.0
-    assert "d_fake" not in discriminator_move(game, HINGE, Penalties(), BATCH, rng).figures
+    assert "d_fake" not in discriminator_move(game, Rules(HINGE), BATCH, rng).figures
 
 
 def test_frozen_gives_back() -> None:
@@ -87,3 +95,48 @@ def test_average_copies_buffers_and_follows_parameters() -> None:
     average.update(player, n_images=100, images_seen=10_000)
     torch.testing.assert_close(average.average.weight, torch.full((2,), 1.5))
     torch.testing.assert_close(average.average.running_mean, player.running_mean)
+
+
+def test_noise_is_on_all_that_the_discriminator_sees(rng: torch.Generator) -> None:
+    game, seen = LineGame(), []
+    game.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    still = {"reals": torch.full((1000, 1), 2.0)}
+    discriminator_move(game, Rules(HINGE, noise=0.5), still, rng)
+    generator_move(game, Rules(HINGE, noise=0.5), still, rng)
+    real, fake, generated = seen
+    torch.testing.assert_close(real.std(), torch.tensor(0.5), rtol=0.1, atol=0)
+    slope = game.generator.weight.abs().item()
+    for shown in (fake, generated):
+        torch.testing.assert_close(shown.std(), torch.tensor((slope**2 + 0.25) ** 0.5), rtol=0.1, atol=0)
+
+
+def test_feature_matching_by_hand(rng: torch.Generator) -> None:
+    game = LineGame()
+    game.discriminator.features = lambda samples: [samples, 3 * samples]  # type: ignore[assignment]
+    fakes = torch.tensor([[1.0], [2.0], [3.0], [6.0]])
+    cost = feature_matching(game, BATCH, fakes, rng)
+    torch.testing.assert_close(cost, torch.tensor((3 * 2.0 - 3 * 3.0) ** 2))
+
+
+def test_feature_matching_alone_teaches_the_generator(rng: torch.Generator) -> None:
+    game = LineGame()
+    game.discriminator.features = lambda samples: [samples]  # type: ignore[assignment]
+    rules = Rules(HINGE, adversarial_weight=0.0, feature_matching=1.0)
+    generator_move(game, rules, BATCH, rng).loss.backward()
+    assert all(p.grad is not None for p in game.generator.parameters())
+    assert all(p.grad is None for p in game.discriminator.parameters())
+
+
+def test_share_of_wins() -> None:
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0])
+    assert share_of_wins(real, fake) == (1 + 0.5 + 1 + 1) / 4
+    dense = torch.tensor([[[[0.0, 2.0]]], [[[3.0, 3.0]]]])
+    assert share_of_wins(dense, fake) == (1 + 0.5 + 1 + 1) / 4
+
+
+def test_a_logit_answers_for_the_worst_pixel_it_stands_for() -> None:
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[0, 0, 5, 2] = 1.0
+    small = mask_of(Negatives(torch.zeros(1, 1, 8, 8), 1.0, mask), torch.zeros(1, 1, 2, 2))
+    assert small is not None
+    assert small.flatten().tolist() == [0, 0, 1, 0]

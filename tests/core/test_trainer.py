@@ -54,6 +54,80 @@ def test_record_and_accounting() -> None:
     assert training.history["penalty"].gt(0).all()
 
 
+def test_lazy_penalties_are_rarer_and_heavier() -> None:
+    lazy = AdversarialTrainer(r1=0.1, penalty_every=4)
+    assert [lazy.rules(step, 0.0).r1 for step in range(5)] == [0.4, 0, 0, 0, 0.4]
+    history = lazy.train(game(), batches, max_images=80, seed=0).history
+    assert history["penalty"].gt(0).tolist() == [step % 4 == 0 for step in range(10)]
+
+
+def test_instance_noise_falls_to_nothing() -> None:
+    trainer = AdversarialTrainer(instance_noise=0.2, noise_share=0.5)
+    assert [trainer.rules(0, done).noise for done in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.2, 0.1, 0.0, 0.0])
+
+
+def test_clipping_bounds_every_weight_of_the_critic() -> None:
+    played = game()
+    AdversarialTrainer("wasserstein", clip=0.01, lr_discriminator=1.0).train(played, batches, max_images=80, seed=0)
+    assert max(p.abs().max() for p in played.discriminator.parameters()) <= 0.01
+    assert max(p.abs().max() for p in played.generator.parameters()) > 0.01
+
+
+def test_spectral_norm_bounds_the_critic_and_leaves_plain_weights() -> None:
+    played = game()
+    names = set(played.discriminator.state_dict())
+    trainer = AdversarialTrainer("hinge", spectral_norm=True, lr_discriminator=0.5)
+    d = trainer.train(played, batches, max_images=800, seed=0).discriminator
+    assert set(d.state_dict()) == names
+    for layer in (d[0], d[2]):
+        assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_recipe_of_spectral_norm_resumes_exactly(tmp_path: Path) -> None:
+    trainer = AdversarialTrainer("hinge", spectral_norm=True, instance_noise=0.1)
+    whole = trainer.train(game(), batches, max_images=400, seed=3)
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted):
+        trainer.train(game(), interrupting_at(17), max_images=400, seed=3, checkpoint=file)
+    resumed = trainer.train(game(), batches, max_images=400, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
+def test_the_state_before_the_last_is_kept_and_used_when_the_last_is_damaged(tmp_path: Path) -> None:
+    whole = AdversarialTrainer().train(game(), batches, max_images=800, seed=3)
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted):
+        AdversarialTrainer().train(
+            game(), interrupting_at(37), max_images=800, seed=3, checkpoint=file, checkpoint_seconds=0.0
+        )
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="previous"):
+        resumed = AdversarialTrainer().train(game(), batches, max_images=800, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"loss": "wasserstein"}, "bounded critic"),
+        ({"loss": "wasserstein", "clip": 0.01, "r1": 1.0}, "clip and r1"),
+        ({"loss": "hinge", "real_target": 0.9}, "losses with labels are minimax"),
+        ({"real_target": 0.1, "fake_target": 0.4}, "below"),
+        ({"clip": 0.01, "spectral_norm": True}, "choose one"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        AdversarialTrainer(**settings).train(game(), batches, max_images=8, seed=0)
+
+
+def test_settings_that_do_not_suit_the_discriminator_are_refused_at_once() -> None:
+    played = game()
+    played.discriminator.insert(1, torch.nn.BatchNorm1d(8))
+    with pytest.raises(ConfigError, match=r"(?s)wgan_gp with batch norm.*feature_matching needs"):
+        AdversarialTrainer(wgan_gp=10.0, feature_matching=1.0).train(played, batches, max_images=8, seed=0)
+
+
 @pytest.mark.parametrize("recipe", [n.split("/")[1] for n in configs.available() if n.startswith("training/")])
 def test_every_recipe_teaches_the_generator(recipe: str) -> None:
     trainer = AdversarialTrainer(**configs.read(recipe, "training")).set_params(

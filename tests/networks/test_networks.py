@@ -8,6 +8,7 @@ import torch
 from gantools.errors import ConfigError
 from gantools.networks.backbone import EfficientNetLite0
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gantools.networks.minibatch import MinibatchDeviation, MinibatchDiscrimination
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.networks.patch import PatchDiscriminator
 from gantools.networks.projected import FeatureDiscriminator
@@ -92,3 +93,34 @@ def test_backbone_takes_gray_and_stays_frozen() -> None:
     torch.testing.assert_close(backbone(gray)[0], backbone(gray.expand(-1, 3, -1, -1))[0])
     with pytest.raises(ConfigError, match="0 to 15"):
         EfficientNetLite0((16,))
+
+
+def test_minibatch_deviation_by_hand() -> None:
+    x = torch.tensor([[0.0, 1.0], [2.0, 5.0]])
+    seen = MinibatchDeviation()(x)
+    torch.testing.assert_close(seen, torch.cat([x, torch.full((2, 1), (1.0 + 2.0) / 2)], 1))
+
+
+def test_minibatch_discrimination_by_hand() -> None:
+    layer = MinibatchDiscrimination(3, kernels=2, dimensions=4)
+    x = torch.randn(5, 3)
+    m = (x @ layer.project.weight.T).view(5, 2, 4)
+    for i in range(5):
+        for b in range(2):
+            near = sum(torch.exp(-(m[i, b] - m[j, b]).abs().sum()) for j in range(5) if j != i)
+            torch.testing.assert_close(layer(x)[i, 3 + b], near)
+
+
+@pytest.mark.parametrize("minibatch", ["deviation", "discrimination"])
+def test_the_discriminator_sees_that_a_batch_is_all_alike(minibatch: str) -> None:
+    d = DcganDiscriminator((1, 16, 16), 8, minibatch=minibatch)
+    one = torch.randn(1, 1, 16, 16)
+    alike, apart = one.expand(8, -1, -1, -1), torch.cat([one, torch.randn(7, 1, 16, 16)])
+    assert d(alike)[0] != d(apart)[0]
+    plain = DcganDiscriminator((1, 16, 16), 8)
+    torch.testing.assert_close(plain(alike)[0], plain(apart)[0])
+
+
+def test_unknown_minibatch_is_refused() -> None:
+    with pytest.raises(ConfigError, match="deviation"):
+        DcganDiscriminator((1, 16, 16), 8, minibatch="std")
