@@ -76,6 +76,10 @@ class Game:
         """Named losses that the generator has besides the adversarial one, already weighted."""
         return {}
 
+    def held_out(self) -> Batch | None:
+        """A batch of reals never trained on, by which the players' health is judged; None: by the last batch."""
+        return None
+
     def monitor(self) -> float | None:
         """A held-out figure for early stopping, the lower the better; None where there is none."""
         return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,18 @@ from torch import Tensor, nn
 
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
+from gantools.core.health import (
+    BALANCED,
+    DIVERGED,
+    REMEDIES,
+    SAFE_LOGIT,
+    STATES,
+    Balance,
+    Vitals,
+    smoothed_vitals,
+    state_of,
+    vitals,
+)
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
 from gantools.errors import ConfigError, GantoolsError, ModelError
@@ -23,6 +37,8 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
+_MOST_ROLLBACKS = 12
+_LASTING = 5
 
 
 @dataclass
@@ -35,8 +51,11 @@ class Training:
         The players to use: averaged where the trainer and the game average them, in evaluation mode.
     history : DataFrame
         One row a step: `step`, `images`, `seconds`, `images_per_second`, `loss_discriminator`,
-        `loss_generator`, `d_real`, `d_fake` (mean sigmoid of the logits), `penalty`, `dropped`, and what
-        the game adds.
+        `loss_generator`, `d_real`, `d_fake` (mean sigmoid of the logits), `d_wins` (share of pairs in which the
+        real's logit is above the fake's), `gradient_discriminator`, `gradient_generator` (norms), `penalty`,
+        `dropped`, and what the game adds. Where health is watched, also `health` (a state in words) and, at every
+        tick, `health_wins`, `health_gap`, `health_spread`, `health_coverage`, `slowed_generator`,
+        `slowed_discriminator` (factors on the learning rates) and `added_noise`.
     images : int
         Reals seen by the discriminator.
     seconds : float
@@ -45,6 +64,8 @@ class Training:
         Why it ended: "images", "minutes", "patience" or "callback".
     dropped : int
         Moves not made because a loss or gradient was not finite.
+    rollbacks : int
+        How often training diverged and went back to its last good state.
     """
 
     generator: nn.Module
@@ -54,6 +75,7 @@ class Training:
     seconds: float
     stopped: str
     dropped: int
+    rollbacks: int = 0
 
 
 def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -103,6 +125,7 @@ class Run:
     dropped: int = 0
     stopped: str = ""
     next_tick: float = 0.0
+    diverged: bool = False
     best: float = math.inf
     best_at: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -128,10 +151,18 @@ class Run:
             if game.average_discriminator:
                 self.averages["discriminator"] = MovingAverage(game.discriminator, half_life)
         self._dropped_in_a_row = {game.generator: 0, game.discriminator: 0}
+        self.balance = Balance()
+        self.seen: Vitals | None = None
+        self.last_state, self.state_lasts = BALANCED, 0
+        self.last_batch: Batch = {}
+        self.good: dict[str, Any] | None = None
+        self._warned: set[str] = set()
 
     def step(self, batches: Callable[[int], Batch]) -> None:
         """One batch: both moves, the averages, one row of history."""
-        batch = batches(self.step_number)
+        if self.trainer.balance == "auto" and self.good is None:
+            self.good = self._snapshot()
+        batch = self.last_batch = batches(self.step_number)
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
         figures = self.trainer.players_move(self, batch)
@@ -173,6 +204,9 @@ class Run:
         self.dropped += 1
         self._dropped_in_a_row[player] += 1
         if self._dropped_in_a_row[player] >= _DROPPED_IN_A_ROW:
+            if self.trainer.balance == "auto":
+                self.diverged = True
+                return norm
             raise GantoolsError(
                 f"training diverged: {_DROPPED_IN_A_ROW} moves of a player in a row had a loss that is not finite, "
                 f"after {self.images:,} images; lower lr_generator and lr_discriminator "
@@ -193,8 +227,8 @@ class Run:
             done = min(self.fraction(), 1.0)
             factor = min(1.0, (done + 1e-3) / 0.05) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         rates = (
-            (self.generator_optimiser, self.trainer.lr_generator),
-            (self.discriminator_optimiser, self.trainer.lr_discriminator),
+            (self.generator_optimiser, self.trainer.lr_generator * self.balance.generator),
+            (self.discriminator_optimiser, self.trainer.lr_discriminator * self.balance.discriminator),
         )
         for optimiser, rate in rates:
             for group in optimiser.param_groups:
@@ -213,6 +247,76 @@ class Run:
         elif self.images - self.best_at >= self.trainer.patience:
             self.stopped = self.stopped or "patience"
 
+    def look_at_health(self, name: str) -> None:
+        """Measure the players, say how they are, and with ``balance="auto"`` act on it.
+
+        The measurement draws from a generator of its own, so that watching alone changes nothing.
+        """
+        if self.trainer.balance == "off" or not (self.generator_plays and self.trainer.adversarial_weight > 0):
+            return
+        batch = self.game.held_out() or self.last_batch
+        if not bool(torch.isfinite(batch["reals"]).all()):
+            return
+        rng = torch.Generator(self.rng.device).manual_seed(self.seed + 7919 * self.step_number)
+        self.game.generator.eval()
+        self.game.discriminator.eval()
+        now = vitals(self.game, batch, rng)
+        self.game.generator.train()
+        self.game.discriminator.train()
+        self.seen = smoothed_vitals(self.seen, now)
+        state = DIVERGED if self.diverged else state_of(self.seen, self.fraction())
+        self._warn_of(state, name)
+        if self.trainer.balance == "auto":
+            self.balance.act(state)
+            if state == DIVERGED:
+                self._roll_back()
+            elif state == BALANCED and now.largest < SAFE_LOGIT:
+                self.good = self._snapshot()
+        if self.rows:
+            self.rows[-1] |= self._health_figures(state, now)
+
+    def _health_figures(self, state: str, now: Vitals) -> dict[str, float]:
+        return {
+            "health": float(STATES.index(state)),
+            "health_wins": now.wins,
+            "health_gap": now.gap,
+            "health_spread": now.spread,
+            "health_coverage": now.coverage,
+            "slowed_generator": self.balance.generator,
+            "slowed_discriminator": self.balance.discriminator,
+            "added_noise": self.balance.noise,
+        }
+
+    def _warn_of(self, state: str, name: str) -> None:
+        self.state_lasts = self.state_lasts + 1 if state == self.last_state else 1
+        self.last_state = state
+        if state == BALANCED or state in self._warned or (state != DIVERGED and self.state_lasts < _LASTING):
+            return
+        self._warned.add(state)
+        done = "" if self.trainer.balance == "watch" else " (it is being counteracted)"
+        warnings.warn(
+            f"{name}: {state} after {self.images:,} images{done}; should it stay so, {REMEDIES[state]}", stacklevel=4
+        )
+
+    def _snapshot(self) -> dict[str, Any]:
+        """All that a step changes, but the history: of that, how long it is."""
+        return {**copy.deepcopy(self.state(history=False)), "rows": len(self.rows)}
+
+    def _roll_back(self) -> None:
+        """Back to the last good state, with its optimisers and randomness; the balance stays as it now is."""
+        self.diverged = False
+        self._dropped_in_a_row = dict.fromkeys(self._dropped_in_a_row, 0)
+        assert self.good is not None
+        if self.balance.rollbacks > _MOST_ROLLBACKS:
+            raise GantoolsError(
+                f"training diverged {self.balance.rollbacks} times, at learning rates down to "
+                f"{self.balance.generator:g} of those asked for; {REMEDIES[DIVERGED]}"
+            )
+        seconds = self.seconds
+        self._take(copy.deepcopy(self.good))
+        self.seconds, self.seen = seconds, None
+        self.rows = self.rows[: self.good["rows"]]
+
     def result(self) -> Training:
         """The players to use and the record of how they came to be."""
         players = {
@@ -224,6 +328,9 @@ class Run:
             if "discriminator" in self.averages:
                 make_plain(players["discriminator"])
         history = pd.DataFrame(self.rows)
+        if "health" in history:
+            words = dict(enumerate(STATES))
+            history["health"] = history["health"].map(words, na_action="ignore").ffill().bfill()
         return Training(
             **players,
             history=history,
@@ -231,6 +338,7 @@ class Run:
             seconds=self.seconds,
             stopped=self.stopped,
             dropped=self.dropped,
+            rollbacks=self.balance.rollbacks,
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -244,22 +352,31 @@ class Run:
             "shapes": shapes,
         }
 
-    def state(self) -> dict[str, Any]:
+    def state(self, history: bool = True) -> dict[str, Any]:
         """Everything that `restore` needs."""
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
-        return {
-            "identity": self._identity(),
+        players = {
             "counters": [self.step_number, self.images, self.seconds, self.dropped, self.next_tick],
             "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
-            "stopped": self.stopped,
             "rng": self.rng.get_state(),
             "generator": self.game.generator.state_dict(),
             "discriminator": self.game.discriminator.state_dict(),
             "averages": {name: average.average.state_dict() for name, average in self.averages.items()},
             "generator_optimiser": self.generator_optimiser.state_dict(),
             "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
+        }
+        if not history:
+            return players
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
+        return {
+            **players,
+            "identity": self._identity(),
+            "stopped": self.stopped,
             "history": {"columns": columns, "table": table},
+            "balance": self.balance.state(),
+            "seen": None if self.seen is None else torch.tensor(self.seen, dtype=torch.float64),
+            "warned": [sorted(self._warned), self.last_state, self.state_lasts],
+            "good": self.good,
         }
 
     def restore(self, state: dict[str, Any], path: Path) -> None:
@@ -277,10 +394,24 @@ class Run:
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
             )
+        self._take(state)
+        self.stopped = state["stopped"]
+        columns = state["history"]["columns"]
+        self.rows = [
+            {c: v for c, v in zip(columns, row, strict=True) if not math.isnan(v)}
+            for row in state["history"]["table"].tolist()
+        ]
+        self.balance = Balance(**state["balance"])
+        self.seen = None if state["seen"] is None else Vitals(*state["seen"].tolist())
+        warned, self.last_state, self.state_lasts = state["warned"]
+        self._warned = set(warned)
+        self.good = state["good"]
+
+    def _take(self, state: dict[str, Any]) -> None:
+        """Players, averages, optimisers, randomness and counters from `state`."""
         self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
-        self.stopped = state["stopped"]
         self.rng.set_state(state["rng"])
         self.game.generator.load_state_dict(state["generator"])
         self.game.discriminator.load_state_dict(state["discriminator"])
@@ -288,8 +419,3 @@ class Run:
             average.average.load_state_dict(state["averages"][name])
         self.generator_optimiser.load_state_dict(state["generator_optimiser"])
         self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
-        columns = state["history"]["columns"]
-        self.rows = [
-            {c: v for c, v in zip(columns, row, strict=True) if not math.isnan(v)}
-            for row in state["history"]["table"].tolist()
-        ]

@@ -25,6 +25,7 @@ from gantools.core.step import Rules, discriminator_move, generator_move
 from gantools.errors import ConfigError, Interrupted
 
 SCHEDULES = ("constant", "cosine")
+BALANCES = ("off", "watch", "auto")
 _AT_LEAST_0 = (
     "weight_decay",
     "adversarial_weight",
@@ -95,6 +96,10 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Weight of matching the mean features of reals, for the generator (Salimans et al. 2016).
     max_norm : float or None
         Gradients longer than this are shortened to it.
+    balance : str
+        "off"; "watch": at every tick the players' health is measured, recorded in the history and warned of once
+        (`gantools.core.health`); "auto": besides, the stronger player is slowed, noise is added, and a training
+        that diverged goes back to its last good state.
     ema : float
         Half-life of the moving averages, as a share of the images to be seen. 0 turns them off.
     patience : int or None
@@ -125,6 +130,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         noise_share: float = 0.5,
         feature_matching: float = 0.0,
         max_norm: float | None = None,
+        balance: str = "watch",
         ema: float = 0.05,
         patience: int | None = None,
     ) -> None:
@@ -149,6 +155,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.noise_share = noise_share
         self.feature_matching = feature_matching
         self.max_norm = max_norm
+        self.balance = balance
         self.ema = ema
         self.patience = patience
 
@@ -167,6 +174,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             wrong.append(str(error))
         if self.schedule not in SCHEDULES:
             wrong.append(f"schedule={self.schedule!r} is not known; choose one of {', '.join(SCHEDULES)}")
+        if self.balance not in BALANCES:
+            wrong.append(f"balance={self.balance!r} is not known; choose one of {', '.join(BALANCES)}")
         for name in ("n_critic", "penalty_every"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 wrong.append(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
@@ -286,11 +295,12 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             while run.stopped == "":
                 run.step(batches)
                 run.seconds = time.monotonic() - started
-                fraction = run.fraction()
-                if fraction >= 1.0:
-                    run.stopped = "images" if run.images >= max_images else "minutes"
-                if fraction >= run.next_tick or run.stopped:
+                if run.diverged or run.fraction() >= min(run.next_tick, 1.0):
+                    run.look_at_health(name)
+                    fraction = run.fraction()
                     run.next_tick = fraction + 0.01
+                    if fraction >= 1.0:
+                        run.stopped = "images" if run.images >= max_images else "minutes"
                     run.look_at_monitor()
                     tick = Tick(name, run.images, max_images, run.seconds, min(fraction, 1.0), run.figures)
                     if on_tick is not None and on_tick(tick):
@@ -308,6 +318,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
     def players_move(self, run: Run, batch: Batch) -> dict[str, Tensor]:
         """Both players' moves on one batch; the figures of the step."""
         rules = self.rules(run.step_number, run.fraction())
+        rules = rules._replace(noise=rules.noise + run.balance.noise)
         figures: dict[str, Tensor] = {}
         if self.adversarial_weight > 0:
             move = discriminator_move(run.game, rules, batch, run.rng)

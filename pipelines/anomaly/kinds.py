@@ -46,6 +46,7 @@ def _trainer(lr_discriminator: float, n_critic: int = 1) -> AdversarialTrainer:
         weight_decay=0.01,
         schedule="cosine",
         n_critic=n_critic,
+        balance="off",
         ema=0.02,
     )
 

@@ -17,6 +17,8 @@ from gantools.core.batches import Order
 from gantools.errors import ConfigError, GantoolsError, Interrupted, ModelError
 from tests.core.test_step import LineGame
 
+pytestmark = pytest.mark.filterwarnings("ignore:training")
+
 REALS = 2 + 0.1 * torch.randn(100, 1, generator=torch.Generator().manual_seed(0))
 
 

@@ -1,0 +1,161 @@
+"""States in plain words, watching that changes nothing, and acting that does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from gantools.core import AdversarialTrainer, LatentGame
+from gantools.core.batches import Order
+from gantools.core.health import (
+    BALANCED,
+    COLLAPSING,
+    DISCRIMINATOR_OVERPOWERS,
+    DIVERGED,
+    GENERATOR_OVERPOWERS,
+    Balance,
+    Vitals,
+    smoothed_vitals,
+    state_of,
+    vitals,
+)
+from gantools.core.initialise import initialised
+from gantools.errors import GantoolsError, Interrupted
+from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
+
+pytestmark = pytest.mark.filterwarnings("ignore:training")
+
+DIGITS = torch.from_numpy(load_digits().images).float()[:, None] / 8 - 1
+ORDER = Order(len(DIGITS), 32, 0)
+WELL = Vitals(wins=0.7, gap=1.0, spread=0.9, coverage=0.8, largest=5.0)
+
+
+def batches(step: int) -> dict[str, torch.Tensor]:
+    return {"reals": DIGITS[torch.from_numpy(ORDER.indices(step))]}
+
+
+def game() -> LatentGame:
+    rng = torch.Generator().manual_seed(1)
+    return LatentGame(
+        initialised(lambda: DcganGenerator((1, 8, 8), 16, 8), rng),
+        initialised(lambda: DcganDiscriminator((1, 8, 8), 8), rng),
+    )
+
+
+def weights_of(training: object) -> torch.Tensor:
+    return torch.cat([p.flatten() for n in ("generator", "discriminator") for p in getattr(training, n).parameters()])
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [
+        (WELL, BALANCED),
+        (WELL._replace(wins=0.99), DISCRIMINATOR_OVERPOWERS),
+        (WELL._replace(wins=0.2), GENERATOR_OVERPOWERS),
+        (WELL._replace(spread=0.2), COLLAPSING),
+        (WELL._replace(coverage=0.05, wins=0.99), COLLAPSING),
+        (WELL._replace(largest=1e5), DIVERGED),
+        (WELL._replace(largest=float("nan")), DIVERGED),
+        (WELL._replace(spread=float("nan"), coverage=float("nan")), BALANCED),
+    ],
+)
+def test_states(seen: Vitals, state: str) -> None:
+    assert state_of(seen, 0.5) == state
+    assert state_of(seen, 0.05) == (DIVERGED if state == DIVERGED else BALANCED)
+
+
+def test_one_batch_does_not_change_the_state() -> None:
+    seen = smoothed_vitals(WELL, WELL._replace(spread=0.2))
+    assert seen.spread == pytest.approx(0.55)
+    assert smoothed_vitals(None, WELL) == WELL
+
+
+def test_vitals_of_a_generator_that_makes_one_picture() -> None:
+    played = game()
+    torch.nn.init.zeros_(played.generator.first.weight)
+    rng = torch.Generator().manual_seed(0)
+    seen = vitals(played, batches(0), rng)
+    assert seen.spread == pytest.approx(0, abs=1e-4)
+    assert state_of(seen, 0.5) == COLLAPSING
+    played.fakes = lambda batch, rng: batch["reals"].flip(0)  # type: ignore[method-assign]
+    same = vitals(played, batches(0), rng)
+    assert (same.wins, same.spread, same.coverage) == pytest.approx((0.5, 1.0, 1.0))
+
+
+def test_too_few_reals_to_judge_variety() -> None:
+    seen = vitals(game(), {"reals": DIGITS[:8]}, torch.Generator().manual_seed(0))
+    assert seen.spread != seen.spread
+
+
+def test_watching_changes_nothing() -> None:
+    watched, alone = (
+        AdversarialTrainer(balance=balance, r1=0.1).train(game(), batches, max_images=3200, seed=0)
+        for balance in ("watch", "off")
+    )
+    assert torch.equal(weights_of(watched), weights_of(alone))
+    assert "health" not in alone.history
+    assert watched.history["health"].isin([BALANCED, COLLAPSING, DISCRIMINATOR_OVERPOWERS]).all()
+    assert watched.history["health_wins"].notna().sum() >= 50
+
+
+def test_the_stronger_player_is_slowed() -> None:
+    balance = Balance()
+    for _ in range(5):
+        balance.act(DISCRIMINATOR_OVERPOWERS)
+    assert balance.discriminator < 0.3
+    assert balance.generator == 1
+    assert balance.noise > 0
+    for _ in range(100):
+        balance.act(GENERATOR_OVERPOWERS)
+    assert balance.generator == 1 / 64
+
+
+def test_a_lasting_state_is_warned_of_once_with_its_remedy() -> None:
+    played = game()
+    played.latents = lambda batch, rng: torch.zeros(len(batch["reals"]), 16)  # type: ignore[method-assign]
+    with pytest.warns(UserWarning, match="training: collapsing after .* lower lr_generator") as caught:
+        AdversarialTrainer().train(played, batches, max_images=6400, seed=0)
+    assert sum("collapsing" in str(w.message) for w in caught) == 1
+
+
+def test_a_training_that_diverged_goes_back_and_goes_on() -> None:
+    settings = {"lr_generator": 2e-3, "lr_discriminator": 1.0, "beta1": 0.9}
+    alone = AdversarialTrainer(balance="watch", **settings).train(game(), batches, max_images=9600, seed=0)
+    helped = AdversarialTrainer(balance="auto", **settings).train(game(), batches, max_images=9600, seed=0)
+    assert (alone.history["health"] == DIVERGED).mean() > 0.5
+    assert helped.rollbacks > 0
+    assert helped.history["health"].iloc[-1] != DIVERGED
+    assert helped.images >= 9600
+    assert helped.history["images"].is_monotonic_increasing
+
+
+def test_a_training_that_cannot_be_saved_says_so() -> None:
+    settings = {"lr_generator": 2e-3, "lr_discriminator": 1e4, "balance": "auto"}
+    with pytest.raises(GantoolsError, match="diverged 13 times"):
+        AdversarialTrainer(**settings).train(game(), batches, max_images=9600, seed=0)
+
+
+def test_resumed_with_its_balance(tmp_path: Path) -> None:
+    trainer = AdversarialTrainer(balance="auto", lr_generator=2e-3, lr_discriminator=1.0, beta1=0.9)
+    whole = trainer.train(game(), batches, max_images=6400, seed=0)
+    file = tmp_path / "c.safetensors"
+    sent = []
+
+    def interrupting(step: int) -> dict[str, torch.Tensor]:
+        import os
+        import signal
+
+        if step == 90 and not sent:
+            sent.append(step)
+            os.kill(os.getpid(), signal.SIGINT)
+        return batches(step)
+
+    with pytest.raises(Interrupted):
+        trainer.train(game(), interrupting, max_images=6400, seed=0, checkpoint=file)
+    resumed = trainer.train(game(), batches, max_images=6400, seed=0, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+    assert whole.rollbacks == resumed.rollbacks
+    assert whole.history["health"].tolist() == resumed.history["health"].tolist()
