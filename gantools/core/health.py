@@ -36,6 +36,9 @@ REMEDIES = {
 SAFE_LOGIT = 100.0
 """A state is worth going back to while no logit is larger."""
 
+MOST_ROLLBACKS = 12
+"""A training that goes back more often cannot be helped."""
+
 _MOST = 256
 _FEWEST = 32
 _NEIGHBOURS = 5
@@ -47,7 +50,10 @@ _SELDOM_WINS = 0.35
 _LITTLE_SPREAD = 0.5
 _LITTLE_COVERAGE = 0.15
 _LARGEST_LOGIT = 1e3
-_SLOWEST = 1 / 64
+_SLOWER = 0.25
+_LASTING = 5
+_TOO_LATE = 0.5
+GO_ON, GO_BACK, BEGIN_ANEW = "go on", "go back", "begin anew"
 
 
 class Vitals(NamedTuple):
@@ -130,44 +136,47 @@ def smoothed_vitals(before: Vitals | None, now: Vitals) -> Vitals:
 class Balance:
     """What is done to keep the players at similar strength.
 
+    Weights that grew under a rate that was too high are not mended by a lower one. So while less than half of
+    training is over, a game that has gone wrong for some looks in a row begins anew, with lower rates; later it goes
+    back to its last good state.
+
     Attributes
     ----------
     generator, discriminator : float
-        Factors on the learning rates: at most 1, at least 1/64, after divergence less.
-    noise : float
-        Deviation of the instance noise added to the trainer's own.
+        Factors on the learning rates, at most 1.
+    began : float
+        Share of training that was over when the game began anew.
+    ill : int
+        Looks in a row at which it was not balanced.
     rollbacks : int
-        How often training went back to the last good state.
+        How often training began anew or went back.
     """
 
     generator: float = 1.0
     discriminator: float = 1.0
-    noise: float = 0.0
+    began: float = 0.0
+    ill: int = 0
     rollbacks: int = 0
 
-    def act(self, state: str) -> None:
-        """Slow the stronger player; noise where fakes are told too easily; ease off while all is well."""
-        if state == DISCRIMINATOR_OVERPOWERS:
-            self.discriminator = _slower(self.discriminator, 0.75)
-            self.noise += 0.01
-        elif state == GENERATOR_OVERPOWERS:
-            self.generator = _slower(self.generator, 0.75)
-        elif state == COLLAPSING:
-            self.generator = _slower(self.generator, 0.9)
-            self.discriminator = _slower(self.discriminator, 0.9)
-            self.noise += 0.02
-        elif state == DIVERGED:
-            self.generator *= 0.5
-            self.discriminator *= 0.5
-            self.rollbacks += 1
-        else:
-            self.noise *= 0.95
-        self.noise = min(self.noise, 0.2)
+    def act(self, state: str, done: float, lr_generator: float, lr_discriminator: float) -> str:
+        """What to do when the share `done` of training is over: "go on", "go back" or "begin anew".
+
+        Who wins does not tell whose rate was too high: a generator that has blown up loses every pair. So the player
+        with the higher rate is slowed, or both where neither rate is twice the other.
+        """
+        self.ill = 0 if state == BALANCED else self.ill + 1
+        if state != DIVERGED and (self.ill < _LASTING or done > _TOO_LATE):
+            return GO_ON
+        ratio = lr_discriminator * self.discriminator / (lr_generator * self.generator)
+        self.discriminator *= _SLOWER if ratio > 0.5 else 1.0
+        self.generator *= _SLOWER if ratio < 2.0 else 1.0
+        self.rollbacks += 1
+        self.ill = 0
+        if done > _TOO_LATE:
+            return GO_BACK
+        self.began = done
+        return BEGIN_ANEW
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
         return asdict(self)
-
-
-def _slower(factor: float, by: float) -> float:
-    return max(factor * by, min(factor, _SLOWEST))

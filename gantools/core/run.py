@@ -19,7 +19,10 @@ from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import (
     BALANCED,
+    BEGIN_ANEW,
     DIVERGED,
+    GO_ON,
+    MOST_ROLLBACKS,
     REMEDIES,
     SAFE_LOGIT,
     STATES,
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
-_MOST_ROLLBACKS = 12
 _LASTING = 5
 
 
@@ -54,8 +56,8 @@ class Training:
         `loss_generator`, `d_real`, `d_fake` (mean sigmoid of the logits), `d_wins` (share of pairs in which the
         real's logit is above the fake's), `gradient_discriminator`, `gradient_generator` (norms), `penalty`,
         `dropped`, and what the game adds. Where health is watched, also `health` (a state in words) and, at every
-        tick, `health_wins`, `health_gap`, `health_spread`, `health_coverage`, `slowed_generator`,
-        `slowed_discriminator` (factors on the learning rates) and `added_noise`.
+        tick, `health_wins`, `health_gap`, `health_spread`, `health_coverage`, `slowed_generator` and
+        `slowed_discriminator` (factors on the learning rates).
     images : int
         Reals seen by the discriminator.
     seconds : float
@@ -155,13 +157,14 @@ class Run:
         self.seen: Vitals | None = None
         self.last_state, self.state_lasts = BALANCED, 0
         self.last_batch: Batch = {}
+        self.start: dict[str, Any] | None = None
         self.good: dict[str, Any] | None = None
         self._warned: set[str] = set()
 
     def step(self, batches: Callable[[int], Batch]) -> None:
         """One batch: both moves, the averages, one row of history."""
         if self.trainer.balance == "auto" and self.good is None:
-            self.good = self._snapshot()
+            self.start = self.good = self._snapshot()
         batch = self.last_batch = batches(self.step_number)
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
@@ -264,16 +267,15 @@ class Run:
         self.game.generator.train()
         self.game.discriminator.train()
         self.seen = smoothed_vitals(self.seen, now)
-        state = DIVERGED if self.diverged else state_of(self.seen, self.fraction())
+        state = DIVERGED if self.diverged else state_of(self.seen, self.fraction() - self.balance.began)
         self._warn_of(state, name)
+        self.rows[-1] |= self._health_figures(state, now)
         if self.trainer.balance == "auto":
-            self.balance.act(state)
-            if state == DIVERGED:
-                self._roll_back()
+            do = self.balance.act(state, self.fraction(), self.trainer.lr_generator, self.trainer.lr_discriminator)
+            if do != GO_ON:
+                self._roll_back(self.start if do == BEGIN_ANEW else self.good)
             elif state == BALANCED and now.largest < SAFE_LOGIT:
                 self.good = self._snapshot()
-        if self.rows:
-            self.rows[-1] |= self._health_figures(state, now)
 
     def _health_figures(self, state: str, now: Vitals) -> dict[str, float]:
         return {
@@ -284,7 +286,6 @@ class Run:
             "health_coverage": now.coverage,
             "slowed_generator": self.balance.generator,
             "slowed_discriminator": self.balance.discriminator,
-            "added_noise": self.balance.noise,
         }
 
     def _warn_of(self, state: str, name: str) -> None:
@@ -299,23 +300,21 @@ class Run:
         )
 
     def _snapshot(self) -> dict[str, Any]:
-        """All that a step changes, but the history: of that, how long it is."""
-        return {**copy.deepcopy(self.state(history=False)), "rows": len(self.rows)}
+        """Players, averages, optimisers and randomness as they are now."""
+        return copy.deepcopy(self._players())
 
-    def _roll_back(self) -> None:
-        """Back to the last good state, with its optimisers and randomness; the balance stays as it now is."""
+    def _roll_back(self, there: dict[str, Any] | None) -> None:
+        """Back to the last good state, with its optimisers and randomness; images and time go on."""
         self.diverged = False
         self._dropped_in_a_row = dict.fromkeys(self._dropped_in_a_row, 0)
-        assert self.good is not None
-        if self.balance.rollbacks > _MOST_ROLLBACKS:
+        if self.balance.rollbacks > MOST_ROLLBACKS:
             raise GantoolsError(
                 f"training diverged {self.balance.rollbacks} times, at learning rates down to "
                 f"{self.balance.generator:g} of those asked for; {REMEDIES[DIVERGED]}"
             )
-        seconds = self.seconds
-        self._take(copy.deepcopy(self.good))
-        self.seconds, self.seen = seconds, None
-        self.rows = self.rows[: self.good["rows"]]
+        assert there is not None
+        self._take_players(copy.deepcopy(there))
+        self.seen = None
 
     def result(self) -> Training:
         """The players to use and the record of how they came to be."""
@@ -352,11 +351,9 @@ class Run:
             "shapes": shapes,
         }
 
-    def state(self, history: bool = True) -> dict[str, Any]:
-        """Everything that `restore` needs."""
-        players = {
-            "counters": [self.step_number, self.images, self.seconds, self.dropped, self.next_tick],
-            "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
+    def _players(self) -> dict[str, Any]:
+        """What a step changes, but the counters."""
+        return {
             "rng": self.rng.get_state(),
             "generator": self.game.generator.state_dict(),
             "discriminator": self.game.discriminator.state_dict(),
@@ -364,18 +361,22 @@ class Run:
             "generator_optimiser": self.generator_optimiser.state_dict(),
             "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
         }
-        if not history:
-            return players
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs."""
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
         return {
-            **players,
+            **self._players(),
+            "counters": [self.step_number, self.images, self.seconds, self.dropped, self.next_tick],
+            "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
             "identity": self._identity(),
             "stopped": self.stopped,
             "history": {"columns": columns, "table": table},
             "balance": self.balance.state(),
             "seen": None if self.seen is None else torch.tensor(self.seen, dtype=torch.float64),
             "warned": [sorted(self._warned), self.last_state, self.state_lasts],
+            "start": self.start,
             "good": self.good,
         }
 
@@ -394,7 +395,10 @@ class Run:
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
             )
-        self._take(state)
+        self._take_players(state)
+        self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
+        best, self.best_at = state["monitor"]
+        self.best = math.inf if best is None else best
         self.stopped = state["stopped"]
         columns = state["history"]["columns"]
         self.rows = [
@@ -405,13 +409,9 @@ class Run:
         self.seen = None if state["seen"] is None else Vitals(*state["seen"].tolist())
         warned, self.last_state, self.state_lasts = state["warned"]
         self._warned = set(warned)
-        self.good = state["good"]
+        self.start, self.good = state["start"], state["good"]
 
-    def _take(self, state: dict[str, Any]) -> None:
-        """Players, averages, optimisers, randomness and counters from `state`."""
-        self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
-        best, self.best_at = state["monitor"]
-        self.best = math.inf if best is None else best
+    def _take_players(self, state: dict[str, Any]) -> None:
         self.rng.set_state(state["rng"])
         self.game.generator.load_state_dict(state["generator"])
         self.game.discriminator.load_state_dict(state["discriminator"])

@@ -318,7 +318,6 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
     def players_move(self, run: Run, batch: Batch) -> dict[str, Tensor]:
         """Both players' moves on one batch; the figures of the step."""
         rules = self.rules(run.step_number, run.fraction())
-        rules = rules._replace(noise=rules.noise + run.balance.noise)
         figures: dict[str, Tensor] = {}
         if self.adversarial_weight > 0:
             move = discriminator_move(run.game, rules, batch, run.rng)

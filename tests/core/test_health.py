@@ -12,10 +12,13 @@ from gantools.core import AdversarialTrainer, LatentGame
 from gantools.core.batches import Order
 from gantools.core.health import (
     BALANCED,
+    BEGIN_ANEW,
     COLLAPSING,
     DISCRIMINATOR_OVERPOWERS,
     DIVERGED,
     GENERATOR_OVERPOWERS,
+    GO_BACK,
+    GO_ON,
     Balance,
     Vitals,
     smoothed_vitals,
@@ -101,16 +104,29 @@ def test_watching_changes_nothing() -> None:
     assert watched.history["health_wins"].notna().sum() >= 50
 
 
-def test_the_stronger_player_is_slowed() -> None:
+def acted(state: str, times: int, done: float, lr_generator: float, lr_discriminator: float) -> tuple[Balance, str]:
     balance = Balance()
-    for _ in range(5):
-        balance.act(DISCRIMINATOR_OVERPOWERS)
-    assert balance.discriminator < 0.3
-    assert balance.generator == 1
-    assert balance.noise > 0
-    for _ in range(100):
-        balance.act(GENERATOR_OVERPOWERS)
-    assert balance.generator == 1 / 64
+    does = [balance.act(state, done, lr_generator, lr_discriminator) for _ in range(times)]
+    assert does[:-1] == [GO_ON] * (times - 1)
+    return balance, does[-1]
+
+
+def test_the_faster_player_is_slowed_whoever_wins() -> None:
+    for state in (COLLAPSING, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS):
+        balance, does = acted(state, 5, 0.2, 0.1, 0.001)
+        assert does == BEGIN_ANEW
+        assert (balance.generator, balance.discriminator, balance.began) == (0.25, 1.0, 0.2)
+    balance, _ = acted(COLLAPSING, 5, 0.2, 0.001, 0.1)
+    assert (balance.generator, balance.discriminator) == (1.0, 0.25)
+    balance, _ = acted(COLLAPSING, 5, 0.2, 0.1, 0.15)
+    assert (balance.generator, balance.discriminator) == (0.25, 0.25)
+
+
+def test_what_does_not_last_or_comes_late_is_left_alone() -> None:
+    assert acted(COLLAPSING, 4, 0.2, 0.1, 0.1)[0] == Balance(ill=4)
+    assert acted(COLLAPSING, 20, 0.6, 0.1, 0.1)[1] == GO_ON
+    balance, does = acted(DIVERGED, 1, 0.6, 0.1, 0.1)
+    assert (does, balance.generator) == (GO_BACK, 0.25)
 
 
 def test_a_lasting_state_is_warned_of_once_with_its_remedy() -> None:
@@ -133,9 +149,10 @@ def test_a_training_that_diverged_goes_back_and_goes_on() -> None:
 
 
 def test_a_training_that_cannot_be_saved_says_so() -> None:
-    settings = {"lr_generator": 2e-3, "lr_discriminator": 1e4, "balance": "auto"}
     with pytest.raises(GantoolsError, match="diverged 13 times"):
-        AdversarialTrainer(**settings).train(game(), batches, max_images=9600, seed=0)
+        AdversarialTrainer(balance="auto").train(
+            game(), lambda step: {"reals": 1e20 * batches(step)["reals"]}, max_images=9600, seed=0
+        )
 
 
 def test_resumed_with_its_balance(tmp_path: Path) -> None:
