@@ -7,8 +7,9 @@ fake; the generator's variety is how far apart its fakes lie and how many reals 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+import warnings
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,11 @@ from torch.nn import functional as F
 
 from gantools.core.game import Batch, Game
 from gantools.core.step import share_of_wins
+from gantools.errors import GantoolsError
 from gantools.metrics.generated import neighbourhoods, spread_ratio
+
+if TYPE_CHECKING:
+    from gantools.core.trainer import AdversarialTrainer
 
 BALANCED = "balanced"
 DISCRIMINATOR_OVERPOWERS = "discriminator overpowers"
@@ -36,9 +41,6 @@ REMEDIES = {
 SAFE_LOGIT = 100.0
 """A state is worth going back to while no logit is larger."""
 
-MOST_ROLLBACKS = 12
-"""A training that goes back more often cannot be helped."""
-
 _MOST = 256
 _FEWEST = 32
 _NEIGHBOURS = 5
@@ -53,7 +55,12 @@ _LARGEST_LOGIT = 1e3
 _SLOWER = 0.25
 _LASTING = 5
 _TOO_LATE = 0.5
+_MOST_ROLLBACKS = 12
 GO_ON, GO_BACK, BEGIN_ANEW = "go on", "go back", "begin anew"
+
+
+class HealthWarning(UserWarning):
+    """A training that is not healthy, with its remedy."""
 
 
 class Vitals(NamedTuple):
@@ -177,6 +184,97 @@ class Balance:
         self.began = done
         return BEGIN_ANEW
 
-    def state(self) -> dict[str, Any]:
+
+@dataclass
+class Watch:
+    """What has been seen of one training so far, and what was done about it.
+
+    Attributes
+    ----------
+    balance : Balance
+    seen : Vitals or None
+        Smoothed.
+    state : str
+        The last look's.
+    lasts : int
+        Looks in a row with that state.
+    warned : list of str
+        States already warned of.
+    """
+
+    balance: Balance = field(default_factory=Balance)
+    seen: Vitals | None = None
+    state: str = BALANCED
+    lasts: int = 0
+    warned: list[str] = field(default_factory=list)
+
+    def look(
+        self, now: Vitals, diverged: bool, done: float, trainer: AdversarialTrainer, where: str
+    ) -> tuple[str, dict[str, float]]:
+        """Judge what is seen `now`, warn once of what lasts, and decide what to do.
+
+        Parameters
+        ----------
+        now : Vitals
+            Of this look.
+        diverged : bool
+            Whether moves in a row were not finite.
+        done : float
+            Share of training that is over.
+        trainer : AdversarialTrainer
+            Whose `balance` and learning rates are obeyed.
+        where : str
+            Which training, and how far; for the warning.
+
+        Returns
+        -------
+        do : str
+            "go on", "go back" or "begin anew".
+        figures : dict
+            For the history.
+
+        Raises
+        ------
+        GantoolsError
+            When training diverged too often to be helped.
+        """
+        self.seen = smoothed_vitals(self.seen, now)
+        state = DIVERGED if diverged else state_of(self.seen, done - self.balance.began)
+        self.lasts = self.lasts + 1 if state == self.state else 1
+        self.state = state
+        if state != BALANCED and state not in self.warned and (state == DIVERGED or self.lasts >= _LASTING):
+            self.warned.append(state)
+            done_about_it = " (it is being counteracted)" if trainer.balance == "auto" else ""
+            warnings.warn(
+                f"{where}: {state}{done_about_it}; should it stay so, {REMEDIES[state]}", HealthWarning, stacklevel=4
+            )
+        do = GO_ON
+        if trainer.balance == "auto":
+            do = self.balance.act(state, done, trainer.lr_generator, trainer.lr_discriminator)
+        if do != GO_ON:
+            self.seen = None
+        if self.balance.rollbacks > _MOST_ROLLBACKS:
+            raise GantoolsError(
+                f"{where}: diverged {self.balance.rollbacks} times, at learning rates down to "
+                f"{self.balance.generator:g} of those asked for; {REMEDIES[DIVERGED]}"
+            )
+        return do, {
+            "health": float(STATES.index(state)),
+            "health_wins": now.wins,
+            "health_gap": now.gap,
+            "health_spread": now.spread,
+            "health_coverage": now.coverage,
+            "slowed_generator": self.balance.generator,
+            "slowed_discriminator": self.balance.discriminator,
+        }
+
+    def saved(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return asdict(self)
+        seen = None if self.seen is None else torch.tensor(self.seen, dtype=torch.float64)
+        return {**vars(self), "balance": asdict(self.balance), "seen": seen}
+
+    @classmethod
+    def restored(cls, saved: dict[str, Any]) -> Watch:
+        """The way back from `saved`."""
+        seen = None if saved["seen"] is None else Vitals(*saved["seen"].tolist())
+        return cls(**{**saved, "balance": Balance(**saved["balance"]), "seen": seen})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,21 +16,7 @@ from torch import Tensor, nn
 
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
-from gantools.core.health import (
-    BALANCED,
-    BEGIN_ANEW,
-    DIVERGED,
-    GO_ON,
-    MOST_ROLLBACKS,
-    REMEDIES,
-    SAFE_LOGIT,
-    STATES,
-    Balance,
-    Vitals,
-    smoothed_vitals,
-    state_of,
-    vitals,
-)
+from gantools.core.health import BALANCED, BEGIN_ANEW, GO_BACK, SAFE_LOGIT, STATES, Watch, vitals
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
 from gantools.errors import ConfigError, GantoolsError, ModelError
@@ -40,7 +25,6 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
-_LASTING = 5
 
 
 @dataclass
@@ -153,13 +137,10 @@ class Run:
             if game.average_discriminator:
                 self.averages["discriminator"] = MovingAverage(game.discriminator, half_life)
         self._dropped_in_a_row = {game.generator: 0, game.discriminator: 0}
-        self.balance = Balance()
-        self.seen: Vitals | None = None
-        self.last_state, self.state_lasts = BALANCED, 0
+        self.watch = Watch()
         self.last_batch: Batch = {}
         self.start: dict[str, Any] | None = None
         self.good: dict[str, Any] | None = None
-        self._warned: set[str] = set()
 
     def step(self, batches: Callable[[int], Batch]) -> None:
         """One batch: both moves, the averages, one row of history."""
@@ -230,8 +211,8 @@ class Run:
             done = min(self.fraction(), 1.0)
             factor = min(1.0, (done + 1e-3) / 0.05) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         rates = (
-            (self.generator_optimiser, self.trainer.lr_generator * self.balance.generator),
-            (self.discriminator_optimiser, self.trainer.lr_discriminator * self.balance.discriminator),
+            (self.generator_optimiser, self.trainer.lr_generator * self.watch.balance.generator),
+            (self.discriminator_optimiser, self.trainer.lr_discriminator * self.watch.balance.discriminator),
         )
         for optimiser, rate in rates:
             for group in optimiser.param_groups:
@@ -266,38 +247,16 @@ class Run:
         now = vitals(self.game, batch, rng)
         self.game.generator.train()
         self.game.discriminator.train()
-        self.seen = smoothed_vitals(self.seen, now)
-        state = DIVERGED if self.diverged else state_of(self.seen, self.fraction() - self.balance.began)
-        self._warn_of(state, name)
-        self.rows[-1] |= self._health_figures(state, now)
-        if self.trainer.balance == "auto":
-            do = self.balance.act(state, self.fraction(), self.trainer.lr_generator, self.trainer.lr_discriminator)
-            if do != GO_ON:
-                self._roll_back(self.start if do == BEGIN_ANEW else self.good)
-            elif state == BALANCED and now.largest < SAFE_LOGIT:
-                self.good = self._snapshot()
-
-    def _health_figures(self, state: str, now: Vitals) -> dict[str, float]:
-        return {
-            "health": float(STATES.index(state)),
-            "health_wins": now.wins,
-            "health_gap": now.gap,
-            "health_spread": now.spread,
-            "health_coverage": now.coverage,
-            "slowed_generator": self.balance.generator,
-            "slowed_discriminator": self.balance.discriminator,
-        }
-
-    def _warn_of(self, state: str, name: str) -> None:
-        self.state_lasts = self.state_lasts + 1 if state == self.last_state else 1
-        self.last_state = state
-        if state == BALANCED or state in self._warned or (state != DIVERGED and self.state_lasts < _LASTING):
-            return
-        self._warned.add(state)
-        done = "" if self.trainer.balance == "watch" else " (it is being counteracted)"
-        warnings.warn(
-            f"{name}: {state} after {self.images:,} images{done}; should it stay so, {REMEDIES[state]}", stacklevel=4
+        do, figures = self.watch.look(
+            now, self.diverged, self.fraction(), self.trainer, f"{name}, {self.images:,} images"
         )
+        self.rows[-1] |= figures
+        if do == GO_BACK:
+            self._roll_back(self.good)
+        elif do == BEGIN_ANEW:
+            self._roll_back(self.start)
+        elif self.trainer.balance == "auto" and self.watch.state == BALANCED and now.largest < SAFE_LOGIT:
+            self.good = self._snapshot()
 
     def _snapshot(self) -> dict[str, Any]:
         """Players, averages, optimisers and randomness as they are now."""
@@ -307,14 +266,8 @@ class Run:
         """Back to the last good state, with its optimisers and randomness; images and time go on."""
         self.diverged = False
         self._dropped_in_a_row = dict.fromkeys(self._dropped_in_a_row, 0)
-        if self.balance.rollbacks > MOST_ROLLBACKS:
-            raise GantoolsError(
-                f"training diverged {self.balance.rollbacks} times, at learning rates down to "
-                f"{self.balance.generator:g} of those asked for; {REMEDIES[DIVERGED]}"
-            )
         assert there is not None
         self._take_players(copy.deepcopy(there))
-        self.seen = None
 
     def result(self) -> Training:
         """The players to use and the record of how they came to be."""
@@ -337,7 +290,7 @@ class Run:
             seconds=self.seconds,
             stopped=self.stopped,
             dropped=self.dropped,
-            rollbacks=self.balance.rollbacks,
+            rollbacks=self.watch.balance.rollbacks,
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -373,9 +326,7 @@ class Run:
             "identity": self._identity(),
             "stopped": self.stopped,
             "history": {"columns": columns, "table": table},
-            "balance": self.balance.state(),
-            "seen": None if self.seen is None else torch.tensor(self.seen, dtype=torch.float64),
-            "warned": [sorted(self._warned), self.last_state, self.state_lasts],
+            "watch": self.watch.saved(),
             "start": self.start,
             "good": self.good,
         }
@@ -405,10 +356,7 @@ class Run:
             {c: v for c, v in zip(columns, row, strict=True) if not math.isnan(v)}
             for row in state["history"]["table"].tolist()
         ]
-        self.balance = Balance(**state["balance"])
-        self.seen = None if state["seen"] is None else Vitals(*state["seen"].tolist())
-        warned, self.last_state, self.state_lasts = state["warned"]
-        self._warned = set(warned)
+        self.watch = Watch.restored(state["watch"])
         self.start, self.good = state["start"], state["good"]
 
     def _take_players(self, state: dict[str, Any]) -> None:

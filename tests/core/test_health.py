@@ -20,6 +20,7 @@ from gantools.core.health import (
     GO_BACK,
     GO_ON,
     Balance,
+    HealthWarning,
     Vitals,
     smoothed_vitals,
     state_of,
@@ -29,7 +30,7 @@ from gantools.core.initialise import initialised
 from gantools.errors import GantoolsError, Interrupted
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 
-pytestmark = pytest.mark.filterwarnings("ignore:training")
+pytestmark = pytest.mark.filterwarnings("ignore::gantools.core.health.HealthWarning")
 
 DIGITS = torch.from_numpy(load_digits().images).float()[:, None] / 8 - 1
 ORDER = Order(len(DIGITS), 32, 0)
@@ -132,7 +133,7 @@ def test_what_does_not_last_or_comes_late_is_left_alone() -> None:
 def test_a_lasting_state_is_warned_of_once_with_its_remedy() -> None:
     played = game()
     played.latents = lambda batch, rng: torch.zeros(len(batch["reals"]), 16)  # type: ignore[method-assign]
-    with pytest.warns(UserWarning, match="training: collapsing after .* lower lr_generator") as caught:
+    with pytest.warns(HealthWarning, match="training, .* images: collapsing; .* lower lr_generator") as caught:
         AdversarialTrainer().train(played, batches, max_images=6400, seed=0)
     assert sum("collapsing" in str(w.message) for w in caught) == 1
 

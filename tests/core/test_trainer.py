@@ -17,7 +17,7 @@ from gantools.core.batches import Order
 from gantools.errors import ConfigError, GantoolsError, Interrupted, ModelError
 from tests.core.test_step import LineGame
 
-pytestmark = pytest.mark.filterwarnings("ignore:training")
+pytestmark = pytest.mark.filterwarnings("ignore::gantools.core.health.HealthWarning")
 
 REALS = 2 + 0.1 * torch.randn(100, 1, generator=torch.Generator().manual_seed(0))
 
