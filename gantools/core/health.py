@@ -38,9 +38,6 @@ REMEDIES = {
     DIVERGED: "lower lr_generator and lr_discriminator, or raise r1",
 }
 
-SAFE_LOGIT = 100.0
-"""A state is worth going back to while no logit is larger."""
-
 _MOST = 256
 _FEWEST = 32
 _NEIGHBOURS = 5
@@ -52,6 +49,7 @@ _SELDOM_WINS = 0.35
 _LITTLE_SPREAD = 0.5
 _LITTLE_COVERAGE = 0.15
 _LARGEST_LOGIT = 1e3
+_SAFE_LOGIT = 1e2
 _SLOWER = 0.25
 _LASTING = 5
 _TOO_LATE = 0.5
@@ -200,6 +198,8 @@ class Watch:
         Looks in a row with that state.
     warned : list of str
         States already warned of.
+    good : bool
+        Whether the last look's state is worth going back to.
     """
 
     balance: Balance = field(default_factory=Balance)
@@ -207,6 +207,7 @@ class Watch:
     state: str = BALANCED
     lasts: int = 0
     warned: list[str] = field(default_factory=list)
+    good: bool = False
 
     def look(
         self, now: Vitals, diverged: bool, done: float, trainer: AdversarialTrainer, where: str
@@ -238,10 +239,13 @@ class Watch:
         GantoolsError
             When training diverged too often to be helped.
         """
+        if trainer.loss == "wasserstein":  # a critic's values have no scale of their own
+            now = now._replace(largest=now.largest / 1000)
         self.seen = smoothed_vitals(self.seen, now)
         state = DIVERGED if diverged else state_of(self.seen, done - self.balance.began)
         self.lasts = self.lasts + 1 if state == self.state else 1
         self.state = state
+        self.good = state == BALANCED and now.largest < _SAFE_LOGIT
         if state != BALANCED and state not in self.warned and (state == DIVERGED or self.lasts >= _LASTING):
             self.warned.append(state)
             done_about_it = " (it is being counteracted)" if trainer.balance == "auto" else ""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
-from gantools.core.health import BALANCED, BEGIN_ANEW, GO_BACK, SAFE_LOGIT, STATES, Watch, vitals
+from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Watch, vitals
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
 from gantools.errors import ConfigError, GantoolsError, ModelError
@@ -255,7 +255,7 @@ class Run:
             self._roll_back(self.good)
         elif do == BEGIN_ANEW:
             self._roll_back(self.start)
-        elif self.trainer.balance == "auto" and self.watch.state == BALANCED and now.largest < SAFE_LOGIT:
+        elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
 
     def _snapshot(self) -> dict[str, Any]:

@@ -98,8 +98,9 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Gradients longer than this are shortened to it.
     balance : str
         "off"; "watch": at every tick the players' health is measured, recorded in the history and warned of once
-        (`gantools.core.health`); "auto": besides, the stronger player is slowed, noise is added, and a training
-        that diverged goes back to its last good state.
+        (`gantools.core.health`); "auto": besides, a game that stays unhealthy begins anew with lower learning rates
+        while less than half of it is over, and one that diverges later goes back to its last good state.
+        Not the default: a sound game whose discriminator wins for long at first would be begun anew too.
     ema : float
         Half-life of the moving averages, as a share of the images to be seen. 0 turns them off.
     patience : int or None
