@@ -72,7 +72,7 @@ def _bricks(folder: Path, seed: int, device: str, quiet: bool) -> dict[str, Any]
     spoilt = [_painted(crop(320, 512), rng) for _ in range(12)]
     abnormal = np.repeat([False, True], 12)
     what = "40 pieces of wall to learn from, paint spots to find"
-    return _shown(folder, train, np.stack([*good, *spoilt]), abnormal, what, seed, device, quiet, 2400)
+    return _shown(folder, train, np.stack([*good, *spoilt]), abnormal, what, seed, device, quiet, 1200)
 
 
 def _painted(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gantools import AdversarialTrainer, GanAnomalyDetector, load
+from gantools import AdversarialTrainer, GanAnomalyDetector, configs, load
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.anomaly import auroc, pixel_auroc
 from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
@@ -342,3 +342,26 @@ def test_windows_cover_everything_and_stay_small() -> None:
         covered[rows, columns] += 1
         assert rows.stop - rows.start <= 512
     assert covered.min() >= 1
+
+
+RECIPES = [name.split("/")[1] for name in configs.available() if name.startswith("training/")]
+
+
+@pytest.mark.filterwarnings("ignore::gantools.core.health.HealthWarning")
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_by_name(recipe: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random((8, 16, 16), dtype=np.float32)
+    bars = np.tile((np.arange(16) % 4 < 2).astype(np.float32), (60, 16, 1))
+    bars *= np.random.default_rng(1).uniform(0.6, 1.0, (60, 1, 1)).astype(np.float32)
+    detector = GanAnomalyDetector(parts=["discriminator"], trainer=recipe, max_images=640, random_state=0).fit(bars)
+    scores = detector.anomaly_score(noise)
+    assert scores.mean() > detector.anomaly_score(bars).mean()
+    detector.save(tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").anomaly_score(noise), scores)
+
+
+def test_tiles_of_odd_sizes_have_maps_of_their_own_size() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.random((h, w), dtype=np.float32) for h, w in ((97, 131), (105, 100), (100, 121))]
+    detector = GanAnomalyDetector(view="tiles", max_images=16, random_state=0).fit(pictures)
+    assert [m.shape for m in detector.anomaly_map(pictures)] == [p.shape for p in pictures]
