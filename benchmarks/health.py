@@ -15,6 +15,7 @@ import warnings
 from typing import Any
 
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from benchmarks.anomaly import RESULTS, known, rows_of
@@ -84,6 +85,7 @@ def plot(seed: int = 0) -> None:
     axes[0, 0].legend(fontsize=6)
     figure.tight_layout()
     figure.savefig(RESULTS / "health.png", dpi=70)
+    Image.open(RESULTS / "health.png").convert("RGB").quantize(16).save(RESULTS / "health.png", optimize=True)
 
 
 def main() -> None:

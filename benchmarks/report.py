@@ -72,7 +72,17 @@ def _health() -> str:
     )
     lines = ["| | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(row) + " |" for name, row in table.iterrows()]
-    return "\n".join([*_HEALTH_TEXT, f"Seeds: {seeds}; mean, and lowest to highest.", "", *lines, ""])
+    return "\n".join(
+        [
+            *_HEALTH_TEXT,
+            f"Seeds: {seeds}; mean, and lowest to highest.",
+            "",
+            *lines,
+            "",
+            "![wins, spread and rates over training, seed 0](results/health.png)",
+            "",
+        ]
+    )
 
 
 _HEALTH = ("Fréchet distance", "coverage")
