@@ -51,7 +51,7 @@ class Training:
     dropped : int
         Moves not made because a loss or gradient was not finite.
     rollbacks : int
-        How often training diverged and went back to its last good state.
+        How often training began anew, or went back to its last good state.
     """
 
     generator: nn.Module
@@ -188,7 +188,7 @@ class Run:
         self.dropped += 1
         self._dropped_in_a_row[player] += 1
         if self._dropped_in_a_row[player] >= _DROPPED_IN_A_ROW:
-            if self.trainer.balance == "auto":
+            if self.trainer.balance == "auto" and self._health_can_be_judged():
                 self.diverged = True
                 return norm
             raise GantoolsError(
@@ -236,11 +236,9 @@ class Run:
 
         The measurement draws from a generator of its own, so that watching alone changes nothing.
         """
-        if self.trainer.balance == "off" or not (self.generator_plays and self.trainer.adversarial_weight > 0):
+        if not self._health_can_be_judged():
             return
         batch = self.game.held_out() or self.last_batch
-        if not bool(torch.isfinite(batch["reals"]).all()):
-            return
         rng = torch.Generator(self.rng.device).manual_seed(self.seed + 7919 * self.step_number)
         self.game.generator.eval()
         self.game.discriminator.eval()
@@ -257,6 +255,12 @@ class Run:
             self._roll_back(self.start)
         elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
+
+    def _health_can_be_judged(self) -> bool:
+        """Whether it is watched, both players play, and the last reals, which no player is to blame for, are finite."""
+        if self.trainer.balance == "off" or not (self.generator_plays and self.trainer.adversarial_weight > 0):
+            return False
+        return bool(torch.isfinite(self.last_batch["reals"]).all())
 
     def _snapshot(self) -> dict[str, Any]:
         """Players, averages, optimisers and randomness as they are now."""

@@ -164,6 +164,13 @@ def test_a_training_that_cannot_be_saved_says_so() -> None:
         )
 
 
+def test_data_that_are_not_finite_are_not_the_players_fault() -> None:
+    with pytest.raises(GantoolsError, match="a loss that is not finite"):
+        AdversarialTrainer(balance="auto").train(
+            game(), lambda step: {"reals": torch.full((32, 1, 8, 8), torch.nan)}, max_images=9600, seed=0
+        )
+
+
 def test_resumed_with_its_balance(tmp_path: Path) -> None:
     trainer = AdversarialTrainer(balance="auto", lr_generator=2e-3, lr_discriminator=1.0, beta1=0.9)
     whole = trainer.train(game(), batches, max_images=6400, seed=0)
