@@ -281,8 +281,7 @@ class Run:
         }
         if self.trainer.spectral_norm:
             make_plain(self.game.discriminator)
-            if "discriminator" in self.averages:
-                make_plain(players["discriminator"])
+            make_plain(players["discriminator"])
         history = pd.DataFrame(self.rows)
         if "health" in history:
             words = dict(enumerate(STATES))

@@ -26,7 +26,7 @@ def normalise_spectrally(player: nn.Module, rng: torch.Generator) -> None:
         return player
 
     device = next(player.parameters()).device
-    initialised(lambda: normalised(), rng).to(device)
+    initialised(normalised, rng).to(device)
 
 
 def make_plain(player: nn.Module) -> None:

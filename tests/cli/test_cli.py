@@ -189,23 +189,7 @@ def test_interrupted_fit_resumes_to_the_same_model(work: Path) -> None:
     common = [str(work / "table.csv"), "--max-images", "60000", "--quiet", "--seed", "1"]
     gantools("anomaly", "fit", *common, "--model", work / "whole")
     checkpoint = work / "cut.checkpoint" / "training.safetensors"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            _FIT_WITH_FREQUENT_CHECKPOINTS,
-            "anomaly",
-            "fit",
-            *common,
-            "--model",
-            str(work / "cut"),
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = _fitting(common, work / "cut", checkpoint)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
@@ -227,24 +211,20 @@ main(sys.argv[1:])
 """
 
 
-def test_killed_fit_leaves_no_model_and_resumes(work: Path) -> None:
-    common = [str(work / "table.csv"), "--max-images", "60000", "--quiet", "--seed", "1"]
-    model, checkpoint = work / "killed", work / "killed.checkpoint" / "training.safetensors"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            _FIT_WITH_FREQUENT_CHECKPOINTS,
-            "anomaly",
-            "fit",
-            *common,
-            "--model",
-            str(model),
-        ]
-    )
+def _fitting(common: list[str], model: Path, checkpoint: Path) -> subprocess.Popen[str]:
+    """A fit in a process of its own, that has just written its first checkpoint."""
+    command = [sys.executable, "-c", _FIT_WITH_FREQUENT_CHECKPOINTS, "anomaly", "fit", *common, "--model", str(model)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
+    return process
+
+
+def test_killed_fit_leaves_no_model_and_resumes(work: Path) -> None:
+    common = [str(work / "table.csv"), "--max-images", "60000", "--quiet", "--seed", "1"]
+    model, checkpoint = work / "killed", work / "killed.checkpoint" / "training.safetensors"
+    process = _fitting(common, model, checkpoint)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not model.exists()
