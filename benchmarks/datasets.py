@@ -160,3 +160,59 @@ _OPENARENA_TEXTURES = {
     "rust": "textures/gothic_trim/pitted_rust2.jpg",
     "tin floor": "textures/proto2/tin_floor03.jpg",
 }
+
+
+class Photographs(NamedTuple):
+    """Photographs by name, uint8 (H, W, 3), of which none is in both."""
+
+    train: dict[str, np.ndarray]
+    test: dict[str, np.ndarray]
+
+
+def photographs() -> Photographs:
+    """Twenty-five photographs to learn from and twelve, of other sources or makers, to judge by.
+
+    Those to learn from come with MATE, Lomiri and Plasma; those to judge by with scikit-image, scikit-learn and
+    Lomiri. JPEGs are halved, and halved again until their longer side is at most 1,400 pixels, to shed their noise.
+    """
+    import skimage.data
+
+    for folder in (MATE, LOMIRI, PLASMA):
+        if not folder.exists():
+            raise SystemExit(
+                f"{folder} is not here: install mate-backgrounds, lomiri-wallpapers-16.04, lomiri-wallpapers-20.04 "
+                "and plasma-workspace-wallpapers"
+            )
+    train = {path.stem: halved(Image.open(path)) for path in sorted(MATE.glob("*.jpg"))}
+    for name in ("BytheWater", "ColdRipple", "ColorfulCups", "FallenLeaf"):
+        train[name] = halved(Image.open(PLASMA / name / "contents/images/2560x1600.jpg"))
+    test = {name: getattr(skimage.data, name)() for name in ("astronaut", "chelsea", "coffee")}
+    test["motorcycle"] = skimage.data.stereo_motorcycle()[0]
+    test["rocket"] = halved(Image.fromarray(skimage.data.rocket()))
+    for name, picture in zip(("china", "flower"), sklearn_datasets.load_sample_images().images, strict=True):
+        test[name] = halved(Image.fromarray(picture))
+    for path in sorted(LOMIRI.glob("*_by_*.jpg")):
+        name = path.stem.split("_by_")[0]
+        if name in _LOMIRI_TRAIN:
+            train[name] = halved(Image.open(path))
+        elif name in _LOMIRI_TEST:
+            test[name] = halved(Image.open(path))
+    return Photographs(train, test)
+
+
+MATE = Path("/usr/share/backgrounds/mate/nature")
+LOMIRI = Path("/usr/share/backgrounds")
+PLASMA = Path("/usr/share/wallpapers")
+_LONGEST = 1400
+_LOMIRI_TRAIN = (
+    "Dragonfly", "Kleiber", "Picture_0B", "Wine", "aitzgorri", "free", "greentock", "seeding", "sunset",
+)  # fmt: skip
+_LOMIRI_TEST = ("Bridge", "Picture_1A", "friends", "life", "picosdeeuropa")
+
+
+def halved(image: Image.Image) -> np.ndarray:
+    """A photograph at half its size or less, without the noise and the blocks of its JPEG."""
+    factor = 2
+    while max(image.size) / factor > _LONGEST:
+        factor *= 2
+    return np.asarray(image.convert("RGB").reduce(factor))

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gantools.core import AdversarialTrainer
     from gantools.pipelines.anomaly import GanAnomalyDetector
+    from gantools.pipelines.superres import GanSuperResolver
     from gantools.storage import load
 
 __version__ = "0.1.0"
-__all__ = ["AdversarialTrainer", "GanAnomalyDetector", "__version__", "load"]
+__all__ = ["AdversarialTrainer", "GanAnomalyDetector", "GanSuperResolver", "__version__", "load"]
 
 _HOMES = {
     "AdversarialTrainer": "gantools.core",
     "GanAnomalyDetector": "gantools.pipelines.anomaly",
+    "GanSuperResolver": "gantools.pipelines.superres",
     "load": "gantools.storage",
 }
 

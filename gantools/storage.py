@@ -219,8 +219,9 @@ def load(folder: str | Path, device: str = "auto") -> Any:
         When the folder is missing, incomplete, altered or of a kind this version does not know.
     """
     from gantools.pipelines.anomaly import GanAnomalyDetector
+    from gantools.pipelines.superres import GanSuperResolver
 
-    known = {"GanAnomalyDetector": GanAnomalyDetector}
+    known = {"GanAnomalyDetector": GanAnomalyDetector, "GanSuperResolver": GanSuperResolver}
     stored = read_model(Path(folder))
     if stored.name not in known:
         raise ModelError(f"{folder} holds a {stored.name!r}; this version of gantools knows {', '.join(known)}")

@@ -1,15 +1,20 @@
-"""What every estimator does in the same way: devices, seeds, trainers by name."""
+"""What every estimator does in the same way: devices, seeds, trainers by name, training with progress, storage."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch import Tensor
 
 from gantools import configs
-from gantools.core import AdversarialTrainer
+from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.errors import ConfigError
+from gantools.progress import Stages
 
 
 def resolve_device(device: str) -> torch.device:
@@ -56,3 +61,53 @@ def resolve_trainer(trainer: AdversarialTrainer | str | None, default: Adversari
         raise ConfigError(f"trainer={trainer!r} must be an AdversarialTrainer, the name of a recipe, or None")
     trainer.check()
     return trainer
+
+
+def train_shown(
+    trainer: AdversarialTrainer,
+    game: Game,
+    batches: Callable[[int], Batch],
+    stages: Stages,
+    on_tick: Callable[[Tick], bool],
+    name: str = "training",
+    **limits: Any,
+) -> Training:
+    """`AdversarialTrainer.train`, showing progress as a stage called `name`; its other arguments are `limits`."""
+    with stages.stage(name) as advance:
+
+        def tick(tick: Tick) -> bool:
+            advance(tick.fraction)
+            return on_tick(tick)
+
+        return trainer.train(game, batches, on_tick=tick, name=name, **limits)
+
+
+def plain_params(estimator: Any) -> dict[str, Any]:
+    """An estimator's parameters as JSON can hold them; `restored_params` is the way back."""
+    params: dict[str, Any] = {}
+    for name, value in estimator.get_params(deep=False).items():
+        if isinstance(value, AdversarialTrainer):
+            value = {"AdversarialTrainer": value.get_params()}
+        elif isinstance(value, Path):
+            value = str(value)
+        elif isinstance(value, np.generic):
+            value = value.item()
+        elif isinstance(value, (tuple, np.ndarray)):
+            value = [str(v) for v in value]
+        elif isinstance(value, np.random.RandomState):
+            value = None
+        params[name] = value
+    return params
+
+
+def restored_params(stored: dict[str, Any], device: str) -> dict[str, Any]:
+    """A constructor's parameters from what `plain_params` gave, on another device."""
+    params = {**stored, "device": device}
+    if isinstance(params.get("trainer"), dict):
+        params["trainer"] = AdversarialTrainer(**params["trainer"]["AdversarialTrainer"])
+    return params
+
+
+def like(X: Any, values: Any) -> Any:
+    """An array in the container of `X`: a tensor on its device for a tensor."""
+    return torch.from_numpy(values).to(X.device) if isinstance(X, Tensor) else values

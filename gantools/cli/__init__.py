@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from gantools.cli import anomaly, demo, models
+from gantools.cli import anomaly, demo, models, superres
 from gantools.errors import GantoolsError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(anomaly.app, name="anomaly")
+app.add_typer(superres.app, name="sr")
 app.add_typer(models.config_app, name="config")
 app.command("info")(models.info)
 app.command("demo")(demo.demo)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +47,36 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
     DataError
         Naming the file and the reason.
     """
+    with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
+        return _decode(image, path)
+
+
+def open_checked(path: Path, max_megapixels: float) -> Image.Image:
+    """The file, opened and not yet decoded, once its size is known to be within the limit.
+
+    Raises
+    ------
+    DataError
+        When it is larger. Other errors are Pillow's: see `decoding_errors`.
+    """
+    with warnings.catch_warnings():
+        # The size is checked below, against a limit that the message can name.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(path)
+    if image.width * image.height / 1e6 > max_megapixels:
+        image.close()
+        raise DataError(
+            f"{path}: {image.width} x {image.height} pixels are more than the limit of "
+            f"{max_megapixels:g} megapixels (max_megapixels raises it)"
+        )
+    return image
+
+
+@contextmanager
+def decoding_errors(path: Path, max_megapixels: float) -> Iterator[None]:
+    """What goes wrong inside comes as a `DataError` that names the file and the reason."""
     try:
-        with warnings.catch_warnings():
-            # The size is checked below, against a limit that the message can name.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-        with image:
-            megapixels = image.width * image.height / 1e6
-            if megapixels > max_megapixels:
-                raise DataError(
-                    f"{path}: {image.width} x {image.height} pixels are more than the limit of "
-                    f"{max_megapixels:g} megapixels (max_megapixels raises it)"
-                )
-            return _decode(image, path)
+        yield
     except DataError:
         raise
     except FileNotFoundError:
@@ -83,7 +103,7 @@ def _why_not_a_picture(path: Path) -> str:
 
 
 def _decode(image: Image.Image, path: Path) -> Picture:
-    if _deep(image):
+    if is_deep(image):
         return _decode_deep(image, path)
     image = ImageOps.exif_transpose(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
@@ -98,42 +118,60 @@ def _decode(image: Image.Image, path: Path) -> Picture:
     return _with_channels(np.asarray(image, np.float32) / 255.0)
 
 
-def _deep(image: Image.Image) -> bool:
-    """Whether the file holds more than eight bits a channel."""
-    raw_mode = image.tile[0][3] if getattr(image, "tile", None) else ""
-    raw_mode = raw_mode[0] if isinstance(raw_mode, tuple) else raw_mode
-    return image.mode in ("F", "I") or image.mode.startswith("I;16") or ";16" in str(raw_mode)
+def is_deep(image: Image.Image) -> bool:
+    """Whether the file, not yet decoded, holds more than eight bits a channel."""
+    return image.mode in ("F", "I") or image.mode.startswith("I;16") or ";16" in raw_mode(image)
+
+
+def raw_mode(image: Image.Image) -> str:
+    """How the file, not yet decoded, stores a pixel, in Pillow's words."""
+    arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
+    return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
 def _decode_deep(image: Image.Image, path: Path) -> Picture:
-    """Sixteen bits, gray or colour: Pillow cuts colour down to eight, so OpenCV reads these."""
+    """Sixteen bits, gray or colour, to [0, 1]; transparency is laid on white."""
+    data = read_deep(path)
+    if data.dtype.kind == "f":
+        if not (np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1):
+            raise DataError(f"{path}: {data.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")
+        scale = 1.0
+    else:
+        scale = float(np.iinfo(data.dtype).max)
+    array = data.astype(np.float32) / np.float32(scale)
+    if array.shape[2] == 4:
+        alpha = array[..., 3:]
+        array = array[..., :3] * alpha + (1 - alpha)
+    return np.ascontiguousarray(oriented(array, image.getexif().get(0x0112, 1)))
+
+
+def read_deep(path: Path) -> NDArray[Any]:
+    """A file's pixels as they are stored: (H, W, C) of uint8, uint16 or floats, gray, RGB or RGBA, not yet upright.
+
+    Pillow cuts colours of sixteen bits down to eight, so OpenCV reads these.
+
+    Raises
+    ------
+    DataError
+        When it cannot be decoded, or pixels are of another type.
+    """
     import cv2
 
     data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if data is None:
         raise DataError(f"{path}: cannot be decoded")
-    if data.dtype == np.uint8:
-        scale = 255.0
-    elif data.dtype == np.uint16:
-        scale = 65535.0
-    elif data.dtype.kind == "f" and np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1:
-        scale = 1.0
-    else:
-        raise DataError(f"{path}: {data.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")
-    array = _with_channels(data.astype(np.float32) / scale)
-    if array.shape[2] == 4:
-        alpha = array[..., 3:]
-        array = array[..., :3] * alpha + (1 - alpha)
-    if array.shape[2] == 3:
-        array = array[..., ::-1]
-    return np.ascontiguousarray(_oriented(array, image.getexif().get(0x0112, 1)))
+    if data.dtype not in (np.uint8, np.uint16) and data.dtype.kind != "f":
+        raise DataError(f"{path}: {data.dtype} pixels; save it with 8 or 16 bits a channel")
+    data = data[..., None] if data.ndim == 2 else data
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(data.shape[2])
+    return data if order is None else data[..., order]
 
 
 def _with_channels(array: Picture) -> Picture:
     return array[..., None] if array.ndim == 2 else array
 
 
-def _oriented(array: Picture, orientation: int) -> Picture:
+def oriented(array: Picture, orientation: int) -> Picture:
     """Apply an EXIF orientation (1 to 8) to an (H, W, C) array."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)

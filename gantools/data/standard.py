@@ -167,15 +167,26 @@ class StandardPictures:
                 reasons.append(str(error))
             if index % 100 == 0:
                 advance(index / n)
-        allowed = max_bad * n if max_bad < 1 else max_bad
-        if len(reasons) > allowed:
-            shown = "\n".join(f"  {reason}" for reason in reasons[:10])
-            more = f"\n  and {len(reasons) - 10} more" if len(reasons) > 10 else ""
-            raise DataError(
-                f"{len(reasons)} of {n} pictures cannot be used, more than max_bad={max_bad:g} allows "
-                f"(--max-bad N to skip up to N of them):\n{shown}{more}"
-            )
+        skip_or_refuse(reasons, n, max_bad)
         return np.asarray(good, np.int64), reasons
+
+
+def skip_or_refuse(reasons: list[str], n: int, max_bad: float) -> None:
+    """Let `reasons`, one for each of `n` pictures that cannot be used, pass where there are few.
+
+    Raises
+    ------
+    DataError
+        When there are more than `max_bad` (a share below 1, else a count), with reasons.
+    """
+    allowed = max_bad * n if max_bad < 1 else max_bad
+    if len(reasons) > allowed:
+        shown = "\n".join(f"  {reason}" for reason in reasons[:10])
+        more = f"\n  and {len(reasons) - 10} more" if len(reasons) > 10 else ""
+        raise DataError(
+            f"{len(reasons)} of {n} pictures cannot be used, more than max_bad={max_bad:g} allows "
+            f"(--max-bad N to skip up to N of them):\n{shown}{more}"
+        )
 
 
 def read_in_batches(

@@ -1,4 +1,4 @@
-"""The dense discriminator: a logit for every few pixels, from a small neighbourhood, at two scales."""
+"""Dense discriminators: a logit for every few pixels, from a small neighbourhood."""
 
 from __future__ import annotations
 
@@ -61,5 +61,43 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to logits (N, 1, ceil(H/4), ceil(W/4))."""
+        logits: Tensor = self.logit(self.features(pictures)[-1])
+        return logits
+
+
+class TextureDiscriminator(nn.Module):
+    """Pictures of any size from 8 pixels up to a map of logits, a quarter of their size; a logit sees 34 pixels.
+
+    A patch discriminator (Isola et al. 2017) that is small and cheap enough to teach a small generator on a CPU.
+
+    Parameters
+    ----------
+    channels : int
+        Of what is shown.
+    width : int
+        Channels of the first map; the others have twice as many.
+    """
+
+    def __init__(self, channels: int, width: int = 32) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            [
+                nn.Conv2d(channels, width, 4, 2, 1),
+                nn.Conv2d(width, 2 * width, 4, 2, 1),
+                nn.Conv2d(2 * width, 2 * width, 3, 1, 1),
+                nn.Conv2d(2 * width, 2 * width, 3, 1, 1),
+            ]
+        )
+        self.logit = nn.Conv2d(2 * width, 1, 3, 1, 1)
+
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """What each convolution makes of `pictures`, from the first to the last."""
+        found = [pictures]
+        for conv in self.convs:
+            found.append(F.leaky_relu(conv(found[-1]), _SLOPE))
+        return found[1:]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) in [-1, 1] to logits (N, 1, H/4, W/4)."""
         logits: Tensor = self.logit(self.features(pictures)[-1])
         return logits

@@ -32,7 +32,7 @@ from gantools.pipelines.anomaly.settings import FitSettings, wanted
 from gantools.pipelines.anomaly.tiles import TileModel
 from gantools.pipelines.anomaly.vectors import VectorModel
 from gantools.pipelines.anomaly.whole import WholeModel
-from gantools.pipelines.base import resolve_device, resolve_seed, resolve_trainer
+from gantools.pipelines.base import like, plain_params, resolve_device, resolve_seed, resolve_trainer, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
@@ -455,7 +455,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         DataError
             When a sample cannot be scored; `score_table` gives a reason for each instead.
         """
-        return _like(X, -self._fused(self._all_part_scores(X)))
+        return like(X, -self._fused(self._all_part_scores(X)))
 
     def anomaly_score(self, X: Any) -> Any:
         """How abnormal samples are: 0 is a typical normal, 1 the most abnormal twentieth of normals; see
@@ -470,14 +470,14 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
     def predict(self, X: Any) -> Any:
         """1 for normal, -1 for abnormal: int64 (N,)."""
         decision = np.asarray(_plain(self.decision_function(X)))
-        return _like(X, np.where(decision >= 0, 1, -1))
+        return like(X, np.where(decision >= 0, 1, -1))
 
     def p_value(self, X: Any) -> Any:
         """The chance that a fresh normal would score as high: conformal p-values, (N,).
 
         With fewer than 100 normals in training they are approximate, as none could be held out.
         """
-        return _like(X, p_values(np.asarray(_plain(self.anomaly_score(X))), self.calibration_))
+        return like(X, p_values(np.asarray(_plain(self.anomaly_score(X))), self.calibration_))
 
     def transform(self, X: Any) -> Floats:
         """Each part's score on the common scale, as columns named by `get_feature_names_out`: (N, n_parts)."""
@@ -600,30 +600,11 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             "encoder": self.encoder_.to_dict() if self.kind_ == "table" else None,
         }
         summary = {"kind": self.kind_, "parts": list(self.parts_), "training": self.training_}
-        write_model(Path(folder), type(self).__name__, self._plain_params(), state, summary, self.history_)
-
-    def _plain_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = {}
-        for name, value in self.get_params(deep=False).items():
-            if isinstance(value, AdversarialTrainer):
-                value = {"AdversarialTrainer": value.get_params()}
-            elif isinstance(value, Path):
-                value = str(value)
-            elif isinstance(value, np.generic):
-                value = value.item()
-            elif isinstance(value, (tuple, np.ndarray)):
-                value = [str(v) for v in value]
-            elif isinstance(value, np.random.RandomState):
-                value = None
-            params[name] = value
-        return params
+        write_model(Path(folder), type(self).__name__, plain_params(self), state, summary, self.history_)
 
     @classmethod
     def _from_stored(cls, stored: StoredModel, device: str) -> GanAnomalyDetector:
-        params = dict(stored.parameters)
-        if isinstance(params.get("trainer"), dict):
-            params["trainer"] = AdversarialTrainer(**params["trainer"]["AdversarialTrainer"])
-        detector = cls(**{**params, "device": device})
+        detector = cls(**restored_params(stored.parameters, device))
         state = stored.state
         detector.kind_ = state["kind"]
         detector.parts_ = tuple(state["parts"])
@@ -657,10 +638,3 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
 
 def _plain(values: Any) -> Any:
     return values.numpy(force=True) if isinstance(values, Tensor) else values
-
-
-def _like(X: Any, values: NDArray[Any]) -> Any:
-    """`values` in the container of `X`: a tensor on its device for a tensor."""
-    if not isinstance(X, Tensor):
-        return values
-    return torch.from_numpy(values).to(X.device)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.errors import ConfigError
+from gantools.pipelines.base import train_shown
 from gantools.progress import Stages
 
 _HELD_OUT = 0.2
@@ -41,22 +42,18 @@ class FitSettings:
 
     def train(self, game: Game, batches: Callable[[int], Batch]) -> Training:
         """Play `game` with these settings, showing progress."""
-        with self.stages.stage("training") as advance:
-
-            def tick(tick: Tick) -> bool:
-                advance(tick.fraction)
-                return self.on_tick(tick)
-
-            return self.trainer.train(
-                game,
-                batches,
-                max_images=self.max_images,
-                seed=self.seed,
-                max_minutes=self.max_minutes,
-                checkpoint=self.checkpoint,
-                resume=self.resume,
-                on_tick=tick,
-            )
+        return train_shown(
+            self.trainer,
+            game,
+            batches,
+            self.stages,
+            self.on_tick,
+            max_images=self.max_images,
+            seed=self.seed,
+            max_minutes=self.max_minutes,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
 
     def generator(self) -> torch.Generator:
         """A fresh generator for initial weights, on the CPU so that devices agree."""

@@ -1,0 +1,139 @@
+"""Super-resolution on real photographs, beside interpolation and the models others ship.
+
+    python -m benchmarks.superres photographs --scale 4 --seeds 0 --peers    ours, bicubic and Lanczos
+    python -m benchmarks.superres photographs --scale 4 --seeds 0            and the peers of superres_peers.py
+    python -m benchmarks.superres kinds                                      what learning one's own kind brings
+
+Ours learns from 25 photographs and is judged, like every peer, by twelve others. Figures are appended to
+results/superres.jsonl, a line for each picture; what is there is not measured again. PSNR and SSIM are of the luma of
+rounded pictures without a border of `scale` pixels. Low pictures are antialiased bicubic reductions, in eight bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.anomaly import RESULTS, known
+from benchmarks.datasets import photographs
+from benchmarks.superres_peers import PEERS, available, niqe, upscaled
+from gantools import GanSuperResolver, configs
+from gantools.data.resize import cropped, reduced
+from gantools.pipelines.superres.enlarge import from_signed, to_signed
+from gantools.pipelines.superres.figures import Example, measured, sheet
+
+Row = dict[str, Any]
+SLOW = {"upscalerjs-thick", "realesrgan-x4plus"}
+
+
+def examples(pictures: dict[str, np.ndarray], scale: int) -> list[Example]:
+    """Pictures to judge by, cut to whole multiples of the scale, and reduced."""
+    found = []
+    for name, picture in pictures.items():
+        planes = cropped(to_signed(picture), scale)
+        low = from_signed(reduced(planes[None], scale)[0], np.dtype(np.uint8))
+        found.append(Example(name, low, from_signed(planes, np.dtype(np.uint8))))
+    return found
+
+
+def judged(key: Row, judges: list[Example], results: dict[str, tuple[np.ndarray, float]], scale: int) -> Iterator[Row]:
+    """A row for each picture: distances to the truth, naturalness, and how fast it was made."""
+    for example in judges:
+        picture, seconds = results[example.name]
+        figures = measured([example], {"it": lambda low, made=picture: made}, scale).iloc[0]
+        row = {**key, "picture": example.name, "psnr": figures["psnr"], "ssim": figures["ssim"]}
+        row |= {"perceptual": figures["perceptual"], "niqe": _niqe(picture)}
+        yield row | {"megapixels_per_s": picture.shape[0] * picture.shape[1] / 1e6 / seconds}
+
+
+def _niqe(picture: np.ndarray) -> float:
+    try:
+        return niqe(picture)
+    except ValueError:  # smaller than two of its blocks
+        return float("nan")
+
+
+def timed(enlarge: Any, judges: list[Example]) -> dict[str, tuple[np.ndarray, float]]:
+    """Every example enlarged, with seconds; the first is done twice, to warm up."""
+    enlarge(judges[0].low)
+    results = {}
+    for example in judges:
+        started = time.perf_counter()
+        picture = enlarge(example.low)
+        results[example.name] = (picture, time.perf_counter() - started)
+    return results
+
+
+def on_photographs(scale: int, seeds: list[int], peers: list[str], preset: str) -> Iterator[Row]:
+    """Ours at both ends of `perception`, interpolation, the peers and the truth, on twelve photographs."""
+    sets = photographs()
+    judges = examples(sets.test, scale)
+    for seed in seeds:
+        key = {"data": "photographs", "scale": scale, "seed": seed, "preset": preset}
+        if known("superres", {**key, "method": "gantools, perception 0"}):
+            continue
+        settings = {**configs.read(preset, "sr"), "scale": scale}
+        started = time.perf_counter()
+        resolver = GanSuperResolver(**settings, random_state=seed, holdout=0.0, verbose=1)
+        resolver.fit(list(sets.train.values()))
+        fitted = {"fit_s": time.perf_counter() - started, "threads": torch.get_num_threads()}
+        for perception in (0.0, 0.5, 1.0):
+            method = f"gantools, perception {perception:g}"
+            enlarger = resolver.enlarger(perception)
+            results = timed(partial(resolver.enlarge, enlarger=enlarger), judges)
+            yield from judged({**key, **fitted, "method": method}, judges, results, scale)
+        _write_sheet(resolver, judges, RESULTS / f"superres-x{scale}.png")
+    fixed = {"data": "photographs", "scale": scale}
+    simple = {"bicubic": None, "lanczos": None, "truth": None}
+    from gantools.pipelines.superres.figures import interpolations
+
+    for method in simple:
+        if not known("superres", {**fixed, "method": method}):
+            if method == "truth":
+                results = {e.name: (e.high, float("nan")) for e in judges}
+            else:
+                results = timed(interpolations(scale)[method], judges)
+            yield from judged({**fixed, "method": method}, judges, results, scale)
+    for peer in peers:
+        if available(peer, scale) and not known("superres", {**fixed, "method": peer}):
+            with tempfile.TemporaryDirectory() as folder:
+                results = upscaled(peer, scale, {e.name: e.low for e in judges}, Path(folder))
+            yield from judged({**fixed, "method": peer}, judges, results, scale)
+
+
+def _write_sheet(resolver: GanSuperResolver, judges: list[Example], path: Path) -> None:
+    from gantools.data.keep import Kept, write_kept
+
+    shown = [e for e in judges if e.name in ("astronaut", "chelsea", "coffee", "motorcycle", "friends")]
+    write_kept(path, Kept(sheet(shown, resolver.methods(both_ends=True), resolver.scale_)))
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["photographs"])
+    parser.add_argument("--scale", type=int, default=4)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--preset", default="cpu-fast")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    arguments = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    rows = on_photographs(arguments.scale, arguments.seeds, arguments.peers, arguments.preset)
+    for row in rows:
+        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+        print(json.dumps(rounded), flush=True)
+        with (RESULTS / "superres.jsonl").open("a") as file:
+            file.write(json.dumps(rounded) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""``gantools sr``: fit, upscale, evaluate."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli import shared
+from gantools.errors import ConfigError, GantoolsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(help="Enlarge pictures: super-resolution.", no_args_is_help=True, rich_markup_mode=None)
+
+Data = Annotated[Path, typer.Argument(help="Folder of pictures, one picture, or CSV with `path`.", metavar="DATA")]
+Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
+Low = Annotated[
+    Path | None,
+    typer.Option("--low", help="Low pictures of the sharp ones in DATA, named alike.", metavar="LRDIR"),
+]
+Perception = Annotated[
+    float | None,
+    typer.Option("--perception", help="0 is nearest to the truth, 1 looks most like real pictures.", metavar="P"),
+]
+Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turns: better, eight times slower.")]
+
+
+@app.command()
+def fit(
+    data: Data,
+    model: Model,
+    scale: Annotated[int | None, typer.Option("--scale", help="How many times larger: 2, 3, 4 or 8.")] = None,
+    low: Low = None,
+    config: shared.Config = "cpu-fast",
+    settings: shared.Settings = None,
+    max_bad: Annotated[
+        float | None,
+        typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1."),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
+    ] = None,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    max_minutes: shared.MaxMinutes = None,
+    max_images: shared.MaxImages = None,
+    resume: shared.Resume = False,
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Learn to enlarge from DATA, sharp pictures. Some are held out, to say how good the model is."""
+    from gantools import GanSuperResolver
+    from gantools.pipelines.superres.figures import means
+    from gantools.storage import check_target
+
+    checkpoint = model.with_name(model.name + ".checkpoint")
+    flags: dict[str, Any] = {
+        "scale": scale,
+        "degradation": "none" if low is not None else None,
+        "random_state": seed,
+        "device": device,
+        "max_minutes": max_minutes,
+        "max_images": max_images,
+        "max_bad": max_bad,
+        "checkpoint": str(checkpoint),
+        "resume": resume,
+        "verbose": int(not quiet),
+    }
+    parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
+    check_target(model)
+    target = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
+    if not resume:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    with shared.warnings_as_lines(quiet):
+        resolver = GanSuperResolver(**parameters)
+        resolver = resolver.fit(data) if low is None else resolver.fit(low, data)
+        resolver.set_params(checkpoint=None, resume=False).save(model)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    if resolver.training_["held_out"]:
+        _write_sheet(target, resolver, resolver.held_out_examples(data, low), both_ends=True)
+    summary = {"model": str(model), **resolver.training_, **means(resolver.validation_)}
+    shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
+
+
+def _fitted(resolver: Any, summary: dict[str, Any], sheet: Path) -> str:
+    told = f"Learnt from {summary['samples']:,} pictures, {summary['skipped']} skipped; "
+    told += f"{summary['seconds']:.0f} s of training.\n"
+    if summary["held_out"]:
+        told += f"On the {summary['held_out']} held out (sheet: {sheet}):\n{_table(resolver.validation_)}\n"
+    else:
+        told += "None was held out to measure on (five pictures or more are wanted for that).\n"
+    model = summary["model"]
+    return f"{told}Model: {model}\nNext: gantools sr upscale DATA --model {model} --out DIR"
+
+
+def _table(figures: pd.DataFrame) -> str:
+    """Means of the figures, a line for each method."""
+    averages = figures.groupby("method", sort=False)[["psnr", "ssim", "perceptual"]].mean()
+    lines = [f"{'':28s} {'PSNR-Y':>8s} {'SSIM':>7s} {'perceptual distance':>20s}"]
+    names = {"ours": "ours, perception 0", "texture": "ours, perception 1"} if "texture" in averages.index else {}
+    for method, row in averages.iterrows():
+        name = names.get(str(method), str(method))
+        lines.append(f"{name:28s} {row['psnr']:8.2f} {row['ssim']:7.4f} {row['perceptual']:20.4f}")
+    return "\n".join(lines)
+
+
+def _write_sheet(path: Path, resolver: Any, examples: Any, both_ends: bool) -> None:
+    import itertools
+
+    from gantools.data.keep import Kept, write_kept
+    from gantools.pipelines.superres.figures import sheet
+
+    methods = resolver.methods(both_ends=both_ends)
+    picture = sheet(list(itertools.islice(examples, 6)), methods, resolver.scale_)
+    write_kept(path, Kept(picture))
+
+
+@app.command()
+def upscale(
+    data: Data,
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the enlarged pictures.", metavar="DIR")],
+    perception: Perception = None,
+    tta: Tta = False,
+    true_colours: Annotated[
+        bool, typer.Option("--true-colours", help="Put right slow drifts of colour and brightness.")
+    ] = False,
+    tile: Annotated[int | None, typer.Option("--tile", help="Side of a tile, for little memory.")] = None,
+    frames: Annotated[bool, typer.Option("--frames", help="Every frame of animations and multi-page files.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists in DIR.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip what exists in DIR.")] = False,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Enlarge DATA into DIR, with the same names, subfolders and formats."""
+    from gantools.data.sources import FileSource, open_pictures
+    from gantools.pipelines.superres.files import targets, upscale_files
+
+    resolver = _loaded(model, device, quiet, perception, tta, true_colours, tile)
+    source = open_pictures(data, resolver.max_megapixels)
+    assert isinstance(source, FileSource)
+    result = upscale_files(resolver, targets(source, out), overwrite, resume, frames, bool(not quiet))
+
+    def words() -> str:
+        skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
+        return f"{result['n']} enlarged{skipped}, {result['n_errors']} failed. Pictures: {out}"
+
+    notes = [*result["notes"], *result["errors"]]
+    if not quiet and notes:
+        typer.echo("\n".join(f"gantools: {note}" for note in notes), err=True)
+    shared.report({"out": str(out), **result}, json, quiet, words)
+    if result["errors"]:
+        raise typer.Exit(GantoolsError.exit_code)
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    model: Model,
+    low: Low = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV of each picture's figures.", metavar="FILE.csv")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option("--sheet", help="Picture that compares.", metavar="FILE.png")] = None,
+    perception: Perception = None,
+    tta: Tta = False,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """How near enlarged pictures are to DATA, sharp ones, which are reduced first, beside interpolation."""
+    from gantools.pipelines.superres.figures import means
+
+    resolver = _loaded(model, device, quiet, perception, tta, False, None)
+    pair: tuple[Path, Path | None] = (data, None) if low is None else (low, data)
+    figures = resolver.evaluate(*pair)
+    if figures.empty:
+        raise GantoolsError(f"{data}: none of the pictures can be judged")
+    if out is not None:
+        from gantools.core.checkpoint import write_atomically
+
+        write_atomically(shared.writable_file(out), figures.to_csv(index=False).encode())
+    if sheet is not None:
+        _write_sheet(shared.writable_file(sheet), resolver, resolver.examples(*pair), both_ends=False)
+    result = {"n": int(figures["path"].nunique()), **means(figures)}
+    shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(figures)}")
+
+
+def _loaded(
+    model: Path,
+    device: str,
+    quiet: bool,
+    perception: float | None,
+    tta: bool,
+    true_colours: bool,
+    tile: int | None,
+) -> Any:
+    from gantools import GanSuperResolver, load
+
+    resolver = load(model, device)
+    if not isinstance(resolver, GanSuperResolver):
+        raise ConfigError(f"{model} is no super-resolver")
+    if perception is not None:
+        if not 0 <= perception <= 1:
+            raise ConfigError(f"--perception {perception:g}: from 0 to 1")
+        resolver.set_params(perception=perception)
+    return resolver.set_params(verbose=int(not quiet), tta=tta, true_colours=true_colours, tile=tile)

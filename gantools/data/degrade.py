@@ -1,0 +1,58 @@
+"""What happens to pictures before people want them larger: blur, noise, reduction and JPEG, twice over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gantools.data.resize import reduced
+
+
+class Degradation:
+    """Low pictures as they are found in the wild: a second-order degradation (Wang et al. 2021, "Real-ESRGAN").
+
+    At the large size blur, noise and JPEG, each by chance and of random strength; then reduction; then the same once
+    more, milder, at the small size. By albumentations, drawn from the generator of random numbers that is given.
+
+    Parameters
+    ----------
+    scale : int
+        How many times smaller the low pictures are.
+    strength : float
+        Multiplies blur and noise, and how far JPEG's quality falls below 95. At 1 a low picture looks like one that
+        was sent through a messenger twice.
+    """
+
+    def __init__(self, scale: int, strength: float = 1.0) -> None:
+        self.scale = scale
+        self.before = _spoiling(blur=0.6 * scale * strength, noise=0.03 * strength, worst=round(95 - 45 * strength))
+        self.after = _spoiling(blur=0.8 * strength, noise=0.02 * strength, worst=round(95 - 35 * strength))
+
+    def __call__(self, high: Tensor, rng: np.random.Generator) -> Tensor:
+        """A picture (C, sH, sW) in [-1, 1] to a low one (C, H, W) in [-1, 1]."""
+        spoilt = self._spoilt(self.before, high, rng)
+        return self._spoilt(self.after, reduced(spoilt[None], self.scale)[0], rng)
+
+    def _spoilt(self, spoiling: Any, picture: Tensor, rng: np.random.Generator) -> Tensor:
+        spoiling.set_random_seed(int(rng.integers(2**31)))
+        array = np.ascontiguousarray(picture.add(1).div(2).clamp(0, 1).permute(1, 2, 0).numpy())
+        found = spoiling(image=array)["image"].reshape(array.shape)
+        return torch.from_numpy(np.ascontiguousarray(found.transpose(2, 0, 1))).mul(2).sub(1)
+
+
+def _spoiling(blur: float, noise: float, worst: int) -> Any:
+    """Blur of a deviation up to `blur` pixels, noise of up to `noise` of the range, JPEG down to quality `worst`."""
+    import albumentations as A
+
+    quality = (max(5, min(worst, 95)), 95)
+    return A.Compose(
+        [
+            A.AdvancedBlur((3, 9), (0.1, max(blur, 0.11)), (0.1, max(blur, 0.11)), noise_limit=(0.95, 1.05), p=0.8),
+            A.OneOf([A.GaussNoise((0.0, noise)), A.GaussNoise((0.0, noise), per_channel=False)], p=0.6),
+            A.ImageCompression("jpeg", quality, p=0.7),
+        ],
+        seed=0,
+    )

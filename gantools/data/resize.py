@@ -1,0 +1,55 @@
+"""Changing the size of pictures by the filters that others measure against."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def reduced(pictures: Tensor, scale: int) -> Tensor:
+    """Pictures `scale` times smaller, by antialiased bicubic interpolation.
+
+    The kernel (Keys 1981, a = -0.5, stretched by `scale`) is MATLAB's `imresize` and Pillow's: what the field
+    makes its low resolution with. Without antialiasing both the baseline and what a network learns are wrong.
+
+    Parameters
+    ----------
+    pictures : Tensor, (N, C, H, W), float
+        H and W multiples of `scale`: see `cropped`.
+    scale : int
+
+    Returns
+    -------
+    Tensor, (N, C, H / scale, W / scale)
+        Unclamped: bicubic overshoots a little.
+    """
+    size = (pictures.shape[2] // scale, pictures.shape[3] // scale)
+    return F.interpolate(pictures, size=size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def enlarged(pictures: Tensor, scale: int) -> Tensor:
+    """Pictures (N, C, H, W) `scale` times larger, by the same bicubic kernel; unclamped."""
+    size = (pictures.shape[2] * scale, pictures.shape[3] * scale)
+    return F.interpolate(pictures, size=size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def enlarged_lanczos(pictures: Tensor, scale: int, lobes: int = 3) -> Tensor:
+    """Pictures (N, C, H, W) `scale` times larger, by Lanczos interpolation with three lobes; unclamped."""
+    rows = _lanczos_matrix(pictures.shape[2], scale, lobes).to(pictures)
+    columns = _lanczos_matrix(pictures.shape[3], scale, lobes).to(pictures)
+    return rows @ pictures @ columns.T
+
+
+def _lanczos_matrix(length: int, scale: int, lobes: int) -> Tensor:
+    """Weights (length x scale, length); at the borders the kernel is cut off and its weights sum to 1 again."""
+    centres = (torch.arange(length * scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    distances = centres[:, None] - torch.arange(length, dtype=torch.float64)
+    weights = torch.sinc(distances) * torch.sinc(distances / lobes) * (distances.abs() < lobes)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def cropped(pictures: Tensor, multiple: int) -> Tensor:
+    """Pictures (..., H, W) without the last rows and columns that are no whole `multiple`."""
+    height, width = pictures.shape[-2] // multiple * multiple, pictures.shape[-1] // multiple * multiple
+    return pictures[..., :height, :width]

@@ -1,0 +1,122 @@
+"""How good enlarged pictures are, beside what interpolation makes of the same ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from gantools.data.resize import enlarged, enlarged_lanczos
+from gantools.metrics.pictures import PerceptualDistance, psnr_y, ssim_y
+from gantools.pipelines.superres.enlarge import from_signed, to_signed
+
+Method = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+class Example(NamedTuple):
+    """A picture to judge by: the low one, (H, W, C) of any depth, and the truth, `scale` times as large."""
+
+    name: str
+    low: NDArray[Any]
+    high: NDArray[Any]
+
+
+def interpolations(scale: int) -> dict[str, Method]:
+    """What anyone has without a model: bicubic and Lanczos interpolation."""
+
+    def by(filtered: Callable[[torch.Tensor, int], torch.Tensor]) -> Method:
+        return lambda low: from_signed(filtered(to_signed(low)[None], scale)[0], low.dtype)
+
+    return {"bicubic": by(enlarged), "lanczos": by(enlarged_lanczos)}
+
+
+def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int) -> pd.DataFrame:
+    """One row for every picture and method: `path`, `method`, `psnr`, `ssim`, `perceptual`.
+
+    PSNR and SSIM are of the luma, in pictures rounded to their depth, without a border of `scale` pixels.
+    """
+    distance = PerceptualDistance()
+    rows = []
+    for example in examples:
+        truth = unit(example.high)
+        for method, enlarge in methods.items():
+            found = unit(enlarge(example.low))
+            border = scale if min(truth.shape[2:]) > 4 * scale else 0
+            rows.append(
+                {
+                    "path": example.name,
+                    "method": method,
+                    "psnr": psnr_y(found, truth, border),
+                    "ssim": ssim_y(found, truth, border),
+                    "perceptual": distance(found, truth),
+                }
+            )
+    return pd.DataFrame(rows, columns=["path", "method", "psnr", "ssim", "perceptual"])
+
+
+def means(table: pd.DataFrame) -> dict[str, float]:
+    """The means of `measured` by name: `psnr` of the method "ours", `psnr_bicubic` and so on of the others."""
+    found: dict[str, float] = {}
+    averages = table.groupby("method", sort=False)[["psnr", "ssim", "perceptual"]].mean()
+    for method, row in averages.iterrows():
+        ending = "" if method == "ours" else f"_{method}"
+        found |= {f"{figure}{ending}": float(value) for figure, value in row.items()}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
+
+
+def unit(picture: NDArray[Any]) -> torch.Tensor:
+    """(H, W, C) of any depth to (1, C, H, W) in [0, 1], without alpha."""
+    without = picture[..., :-1] if picture.shape[2] in (2, 4) else picture
+    return to_signed(without)[None].add_(1).div_(2)
+
+
+def sheet(
+    examples: Iterator[Example] | list[Example], methods: dict[str, Method], scale: int, side: int = 128
+) -> NDArray[np.uint8]:
+    """A picture to look at: for each example, the crop with the most detail as each method and the truth show it.
+
+    Parameters
+    ----------
+    side : int
+        Of a crop, in pixels of the large picture.
+
+    Returns
+    -------
+    ndarray, (rows, columns, 3), uint8
+        A row for each example: the low picture's own pixels, the methods in order, the truth.
+    """
+    rows = []
+    for example in examples:
+        top, left = _busiest(example.high, min(side, *example.high.shape[:2]) // scale * scale, scale)
+        size = min(side, *example.high.shape[:2]) // scale * scale
+        window = (slice(top, top + size), slice(left, left + size))
+        low = example.low.repeat(scale, 0).repeat(scale, 1)
+        shown = [low, *(enlarge(example.low) for enlarge in methods.values()), example.high]
+        crops = [np.pad(_eight_bits(p[window]), ((0, 4), (0, 4), (0, 0)), constant_values=255) for p in shown]
+        rows.append(np.concatenate(crops, 1))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    )
+
+
+def _busiest(picture: NDArray[Any], size: int, multiple: int) -> tuple[int, int]:
+    """Where the window of `size` pixels with the most local contrast begins, on the grid of `multiple`."""
+    gray = unit(picture).mean(1)[0]
+    change = torch.zeros_like(gray)
+    change[1:] += (gray[1:] - gray[:-1]).abs()
+    change[:, 1:] += (gray[:, 1:] - gray[:, :-1]).abs()
+    sums = torch.nn.functional.avg_pool2d(change[None, None], size, multiple)[0, 0]
+    at = int(sums.argmax())
+    return at // sums.shape[1] * multiple, at % sums.shape[1] * multiple
+
+
+def _eight_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    """Any depth and channels as (H, W, 3), uint8."""
+    planes = unit(picture)[0].mul(255).round().byte().permute(1, 2, 0).numpy()
+    return planes if planes.shape[2] == 3 else np.repeat(planes[..., :1], 3, axis=2)

@@ -1,0 +1,303 @@
+"""Pictures to learn from: pairs of high and low resolution, in bounded memory, cut into patches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gantools.core import Batch
+from gantools.core.batches import Order
+from gantools.data.degrade import Degradation
+from gantools.data.resize import cropped, reduced
+from gantools.data.sources import FileSource, PictureSource, to_tensor
+from gantools.data.standard import skip_or_refuse
+from gantools.errors import DataError
+
+_BUDGET = 1 << 30
+_BYTES = 2
+
+
+@dataclass
+class Pair:
+    """A picture and the low one that it is to be made from.
+
+    Attributes
+    ----------
+    high : Tensor, (C, sH, sW), float16 in [-1, 1]
+    low : Tensor or None, (C, H, W), float16 in [-1, 1]
+        None where it is made anew at every step.
+    name : str
+    """
+
+    high: Tensor
+    low: Tensor | None
+    name: str
+
+
+def read_pairs(
+    high: PictureSource,
+    low: PictureSource | None,
+    scale: int,
+    channels: int,
+    *,
+    degraded: bool,
+    seed: int,
+    max_bad: float,
+    advance: Callable[[float], None],
+    budget: int = _BUDGET,
+) -> tuple[list[Pair], list[str]]:
+    """Read every picture once and keep all of it, or as large a part, at random, as memory allows each.
+
+    Parameters
+    ----------
+    high, low : PictureSource
+        `low` is None where low pictures are made by reducing the high ones.
+    degraded : bool
+        Whether low pictures are made at every step, and not kept.
+
+    Returns
+    -------
+    pairs, reasons
+        The pairs, and why other pictures were skipped.
+
+    Raises
+    ------
+    DataError
+        When more than `max_bad` cannot be used, or the two of a pair do not fit: all of them are listed.
+    """
+    share = budget // _BYTES // max(len(high), 1)
+    pairs: list[Pair] = []
+    reasons: list[str] = []
+    misfits: list[str] = []
+    for index in range(len(high)):
+        try:
+            large = to_tensor(with_channels(high.read(index), channels, high.name(index)))
+            small = None if low is None else to_tensor(with_channels(low.read(index), channels, low.name(index)))
+        except DataError as error:
+            reasons.append(str(error))
+            continue
+        if small is not None:
+            wrong = misfit(small, large, scale)
+            if wrong:
+                assert low is not None
+                misfits.append(f"{low.name(index)} and {high.name(index)}: {wrong}")
+                continue
+        pairs.append(_kept(large, small, scale, share, degraded, high.name(index), (seed, index)))
+        advance((index + 1) / len(high))
+    if misfits:
+        raise DataError(f"{len(misfits)} of {len(high)} pairs do not fit together:\n" + _listed(misfits))
+    skip_or_refuse(reasons, len(high), max_bad)
+    return pairs, reasons
+
+
+def misfit(low: Tensor, high: Tensor, scale: int) -> str:
+    """Why two pictures (C, H, W) are no pair of a low and a high one; nothing where they are."""
+    (h, w), (sh, sw) = low.shape[1:], high.shape[1:]
+    if (sh, sw) != (h * scale, w * scale):
+        return f"{w} x {h} and {sw} x {sh} pixels; times {scale}, {w * scale} x {h * scale} are wanted"
+    shift = _misaligned(low, reduced(high[None].float(), scale)[0])
+    if shift is not None:
+        return f"they show different things, or one is shifted by {shift[1]} x {shift[0]} small pixels"
+    return ""
+
+
+def _misaligned(low: Tensor, reference: Tensor, most: int = 2) -> tuple[int, int] | None:
+    """The shift, in pixels of the low picture, at which it resembles the reduced high one more than at none."""
+    a, b = low.mean(0), reference.mean(0)
+    if min(a.shape) <= 4 * most or a.std() < 1e-3 or b.std() < 1e-3:
+        return None
+    inner = slice(most, -most)
+
+    def likeness(dy: int, dx: int) -> float:
+        moved = a.roll((dy, dx), (0, 1))[inner, inner]
+        return float(torch.corrcoef(torch.stack([moved.flatten(), b[inner, inner].flatten()]))[0, 1])
+
+    here = likeness(0, 0)
+    shifts = [(dy, dx) for dy in range(-most, most + 1) for dx in range(-most, most + 1)]
+    best = max(shifts, key=lambda s: likeness(*s))
+    return best if likeness(*best) > here + 0.02 else None
+
+
+def _kept(
+    high: Tensor, low: Tensor | None, scale: int, share: int, degraded: bool, name: str, seed: tuple[int, int]
+) -> Pair:
+    """The pair, or a window of it of at most `share` values."""
+    high = cropped(high, scale) if min(high.shape[1:]) >= scale else _repeated(high, scale)
+    if low is None and not degraded:
+        low = reduced(high[None], scale)[0].mul(255).round().div(255).clamp(0, 1)
+    if high.numel() > share:
+        side = max(int((share / high.shape[0]) ** 0.5) // scale, 1)
+        rng = np.random.default_rng(seed)
+        h, w = high.shape[1] // scale, high.shape[2] // scale
+        height, width = min(side, h), min(side * side // min(side, h), w)
+        top, left = int(rng.integers(h - height + 1)), int(rng.integers(w - width + 1))
+        low = None if low is None else low[:, top : top + height, left : left + width]
+        rows = slice(top * scale, (top + height) * scale)
+        high = high[:, rows, left * scale : (left + width) * scale]
+    return Pair(high.mul(2).sub(1).half(), None if low is None else low.mul(2).sub(1).half(), name)
+
+
+def _repeated(picture: Tensor, least: int) -> Tensor:
+    """A picture (C, H, W) continued as in a mirror until each side has at least `least` pixels."""
+    grow = [(0, max(0, least - side)) for side in picture.shape[1:]]
+    if not any(after for _, after in grow):
+        return picture
+    return torch.from_numpy(np.pad(picture.numpy(), ((0, 0), *grow), mode="symmetric"))
+
+
+class Patches:
+    """Batches of patches by step: a function of the seed and the step, and of nothing else.
+
+    Parameters
+    ----------
+    pairs : list of Pair
+        A picture is chosen as often as its area asks for. One smaller than a patch is continued as in a mirror.
+    scale : int
+    side : int
+        Of a patch, in pixels of the low picture.
+    batch_size : int
+    degradation : Degradation or None
+        Makes the low patches where the pairs have none.
+    """
+
+    def __init__(
+        self,
+        pairs: list[Pair],
+        scale: int,
+        side: int,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        degradation: Degradation | None = None,
+    ) -> None:
+        self.scale, self.side, self.seed, self.device, self.degradation = scale, side, seed, device, degradation
+        self.pairs = [
+            Pair(
+                _repeated(p.high, side * scale),
+                None if p.low is None else _repeated(p.low, side),
+                p.name,
+            )
+            for p in pairs
+        ]
+        self._ends = np.cumsum([_patches_in(p, side * scale) for p in self.pairs])
+        self._order = Order(int(self._ends[-1]), batch_size, seed)
+
+    def __call__(self, step: int) -> Batch:
+        """Step `step`'s `reals` (N, C, s side, s side) and `low` (N, C, side, side), float32 in [-1, 1]."""
+        rng = np.random.default_rng((self.seed, step, 3))
+        highs: list[Tensor] = []
+        lows: list[Tensor] = []
+        s, side = self.scale, self.side
+        for number in self._order.indices(step):
+            pair = self.pairs[int(np.searchsorted(self._ends, number, side="right"))]
+            top = int(rng.integers(pair.high.shape[1] // s - side + 1))
+            left = int(rng.integers(pair.high.shape[2] // s - side + 1))
+            high = pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s]
+            low = None if pair.low is None else pair.low[:, top : top + side, left : left + side]
+            way = int(rng.integers(8))
+            high = _turned(high, way).float()
+            highs.append(high)
+            if low is not None:
+                lows.append(_turned(low, way).float())
+            else:
+                assert self.degradation is not None
+                lows.append(self.degradation(high, rng))
+        return {"reals": torch.stack(highs).to(self.device), "low": torch.stack(lows).to(self.device)}
+
+
+def _patches_in(pair: Pair, side: int) -> int:
+    """How many patches the picture's area holds, at least one: how often it is taken in one pass."""
+    return max(1, round(pair.high.shape[1] * pair.high.shape[2] / side**2))
+
+
+def _turned(patch: Tensor, way: int) -> Tensor:
+    """One of the eight flips and turns of a square patch."""
+    if way & 1:
+        patch = patch.flip(2)
+    if way & 2:
+        patch = patch.flip(1)
+    return patch.transpose(1, 2) if way & 4 else patch
+
+
+def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDArray[np.float32]:
+    """A picture (H, W, C) with so many channels: gray is repeated, alpha dropped.
+
+    Raises
+    ------
+    DataError
+        Where that cannot be.
+    """
+    found = picture.shape[2]
+    if found == channels:
+        return picture
+    if found == 1:
+        return np.repeat(picture, channels, axis=2)
+    if found == channels + 1 and found in (2, 4):
+        return picture[..., :channels]
+    raise DataError(f"{name}: has {found} channels, where others have {channels}")
+
+
+def matched(low: PictureSource, high: PictureSource) -> tuple[PictureSource, PictureSource]:
+    """Two sources in the same order: files by their stems, arrays by their number.
+
+    Raises
+    ------
+    DataError
+        When counts differ, or stems have no counterpart: all of them are listed.
+    """
+    if isinstance(low, FileSource) and isinstance(high, FileSource):
+        lows, highs = _by_stem(low), _by_stem(high)
+        lonely = [f"{low.name(i)}: no high picture of this name" for k, i in lows.items() if k not in highs]
+        lonely += [f"{high.name(i)}: no low picture of this name" for k, i in highs.items() if k not in lows]
+        if lonely:
+            raise DataError(f"{len(lonely)} pictures have no partner (pairs share a file stem):\n" + _listed(lonely))
+        order = sorted(lows)
+        return _subset(low, [lows[k] for k in order]), _subset(high, [highs[k] for k in order])
+    if len(low) != len(high):
+        raise DataError(f"there are {len(low)} low and {len(high)} high pictures; pairs are wanted")
+    return low, high
+
+
+def _by_stem(source: FileSource) -> dict[str, int]:
+    found: dict[str, int] = {}
+    root = os.path.commonpath([path.absolute().parent for path in source.paths])
+    for index, path in enumerate(source.paths):
+        stem = str(path.absolute().relative_to(root).with_suffix(""))
+        if stem in found:
+            raise DataError(f"{source.name(index)} and {source.name(found[stem])} share their stem; rename one")
+        found[stem] = index
+    return found
+
+
+def _subset(source: FileSource, order: list[int]) -> FileSource:
+    return FileSource([source.paths[i] for i in order], [source.names[i] for i in order], source.max_megapixels)
+
+
+class Chosen(PictureSource):
+    """Some pictures of a source, by their numbers."""
+
+    def __init__(self, source: PictureSource, indices: NDArray[np.int64]) -> None:
+        self.source, self.indices = source, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def name(self, index: int) -> str:
+        """The source's name for it."""
+        return self.source.name(int(self.indices[index]))
+
+    def read(self, index: int) -> Any:
+        """The source's picture."""
+        return self.source.read(int(self.indices[index]))
+
+
+def _listed(lines: list[str], most: int = 20) -> str:
+    more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
+    return "\n".join([*(f"  {line}" for line in lines[:most]), *more])

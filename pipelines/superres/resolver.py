@@ -1,0 +1,694 @@
+"""The super-resolver, with scikit-learn's transformer interface."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from gantools.core import AdversarialTrainer, Tick, Training
+from gantools.core.initialise import initialised
+from gantools.data.decode import MAX_MEGAPIXELS, is_picture
+from gantools.data.degrade import Degradation
+from gantools.data.keep import Kept, opaque_colours, read_kept
+from gantools.data.resize import cropped, reduced
+from gantools.data.sources import ArraySource, FileSource, PictureSource, is_table, open_pictures
+from gantools.data.standard import Glance
+from gantools.errors import ConfigError, DataError
+from gantools.networks.backbone import load_backbone
+from gantools.networks.patch import TextureDiscriminator
+from gantools.networks.upscaler import SIZES, build_upscaler
+from gantools.pipelines.base import (
+    plain_params,
+    resolve_device,
+    resolve_seed,
+    resolve_trainer,
+    restored_params,
+    train_shown,
+)
+from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours, blended, from_signed, to_signed
+from gantools.pipelines.superres.figures import Example, interpolations, means, measured, unit
+from gantools.pipelines.superres.games import EnlargingGame
+from gantools.pipelines.superres.pictures import Chosen, Patches, matched, read_pairs
+from gantools.progress import Stages
+from gantools.storage import StoredModel, write_model
+
+SCALES = (2, 3, 4, 8)
+_MOST_HELD_OUT = 10
+_FEWEST_TO_SPLIT = 5
+_PERCEPTUAL_BLOCKS = (0, 2, 4)
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """What suits a size of network."""
+
+    max_images: int
+    batch_size: int
+    patch: int
+    discriminator_width: int
+    lr_fidelity: float
+
+
+_DEFAULTS = {
+    "tiny": _Defaults(120_000, 16, 24, 32, 2e-3),
+    "small": _Defaults(1_600_000, 32, 48, 64, 5e-4),
+    "large": _Defaults(1_600_000, 16, 64, 64, 2e-4),
+}
+
+
+def fidelity_trainer(lr: float) -> AdversarialTrainer:
+    """The trainer of the first stage, in which the discriminator does not play."""
+    return AdversarialTrainer(
+        adversarial_weight=0.0, lr_generator=lr, beta1=0.9, beta2=0.99, schedule="cosine", ema=0.02, balance="off"
+    )
+
+
+TEXTURE_TRAINER = AdversarialTrainer(
+    "hinge",
+    adversarial_weight=0.005,
+    lr_generator=1e-4,
+    lr_discriminator=4e-4,
+    beta1=0.5,
+    spectral_norm=True,
+    ema=0.05,
+)
+
+
+class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Learns from sharp pictures of one kind to enlarge others of that kind.
+
+    A generator first learns to be as near to the truth as it can (fidelity); then a discriminator that tells its
+    pictures from real ones teaches it to look like them (texture). Both are kept, and `perception` goes from one to
+    the other without training anew.
+
+    Parameters
+    ----------
+    scale : 2, 3, 4 or 8
+        How many times larger.
+    perception : float
+        From 0, nearest to the truth, to 1, most like real pictures; used by `transform`, not by `fit`.
+    degradation : str
+        How low pictures are made of high ones when `fit` is given high ones only: "bicubic", antialiased, as in
+        papers; "real", blurred, noisy and compressed; "none": pairs must be given.
+    size : str
+        Of the generator: "tiny" for CPUs, "small" and "large" (as ESRGAN's) for GPUs.
+    adversarial_share : float
+        Share of the pictures to be seen, and of the time limit, that goes to the second stage. 0 leaves it out.
+    pixel_weight, matching_weight, perceptual_weight : float
+        Weights, in the second stage, of the mean absolute differences of pixels, of the discriminator's features and
+        of a pretrained network's features.
+    patch : int or None
+        Side of the patches to learn from, in pixels of the low picture; None for what suits the size. Pictures that
+        are smaller are continued as in a mirror.
+    true_colours : bool
+        Whether `transform` puts right slow drifts of colour.
+    tta : bool
+        Whether `transform` takes the mean over the eight flips and turns: a little better, eight times slower.
+    tile : int or None
+        Side of the tiles of `transform`, in pixels of the low picture. Results do not depend on it.
+    holdout : float
+        Share of the pictures to be measured on instead of learnt from: at least one, at most ten, and none of fewer
+        than five.
+    trainer : AdversarialTrainer, str or None
+        The adversarial knobs of the second stage; the name of a recipe; None for the tested default.
+    max_images : int or None
+        Patches seen in training, in both stages together; None for what suits the size.
+    max_minutes : float or None
+        Limit on the time in training.
+    batch_size : int or None
+        Patches of a step; None for what suits the size.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+    random_state : int, RandomState or None
+        Of everything random.
+    max_bad : float
+        Unreadable pictures that are skipped, with a warning, when fitting: a share below 1, else a count.
+    max_megapixels : float
+        Larger picture files are refused.
+    checkpoint : str, Path or None
+        Folder for the training's checkpoints.
+    resume : bool
+        Go on from the checkpoints where there are some.
+    verbose : int
+        0 is silent; 1 shows progress on stderr.
+
+    Attributes
+    ----------
+    scale_ : int
+        How many times larger `transform` makes pictures.
+    channels_ : int
+        Of the pictures learnt from: 1, 3, or as many as arrays had. Alpha does not count.
+    generators_ : dict of nn.Module
+        "fidelity" and "texture".
+    validation_ : DataFrame
+        For each picture held out and each method ("ours" at perception 0, "texture" at 1, "bicubic", "lanczos"):
+        `psnr`, `ssim` and `perceptual`. Empty where none was held out.
+    history_ : DataFrame
+        One row a training step, with its `stage`; see `gantools.core.Training`.
+    training_ : dict
+        Summary: patches seen, seconds, why training stopped, pictures skipped and held out, means of `validation_`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from gantools import GanSuperResolver
+    >>> china, flower = load_sample_images().images
+    >>> resolver = GanSuperResolver(scale=2, max_images=320, random_state=0).fit([china])
+    >>> resolver.transform([flower[:50, :60]])[0].shape
+    (100, 120, 3)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "scale": [Options(Integral, set(SCALES))],
+        "perception": [Interval(Real, 0, 1, closed="both")],
+        "degradation": [StrOptions({"bicubic", "real", "none"})],
+        "size": [StrOptions(set(SIZES))],
+        "adversarial_share": [Interval(Real, 0, 1, closed="left")],
+        "pixel_weight": [Interval(Real, 0, None, closed="left")],
+        "matching_weight": [Interval(Real, 0, None, closed="left")],
+        "perceptual_weight": [Interval(Real, 0, None, closed="left")],
+        "patch": [Interval(Integral, 8, None, closed="left"), None],
+        "true_colours": ["boolean"],
+        "tta": ["boolean"],
+        "tile": [Interval(Integral, 16, None, closed="left"), None],
+        "holdout": [Interval(Real, 0, 1, closed="left")],
+        "trainer": [AdversarialTrainer, str, None],
+        "max_images": [Interval(Integral, 1, None, closed="left"), None],
+        "max_minutes": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "max_bad": [Interval(Real, 0, None, closed="left")],
+        "max_megapixels": [Interval(Real, 0, None, closed="neither")],
+        "checkpoint": [str, Path, None],
+        "resume": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        scale: int = 4,
+        *,
+        perception: float = 0.0,
+        degradation: str = "bicubic",
+        size: str = "tiny",
+        adversarial_share: float = 0.25,
+        pixel_weight: float = 1.0,
+        matching_weight: float = 1.0,
+        perceptual_weight: float = 0.0,
+        patch: int | None = None,
+        true_colours: bool = False,
+        tta: bool = False,
+        tile: int | None = None,
+        holdout: float = 0.1,
+        trainer: Any = None,
+        max_images: int | None = None,
+        max_minutes: float | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        max_bad: float = 0.1,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        checkpoint: Any = None,
+        resume: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        self.scale = scale
+        self.perception = perception
+        self.degradation = degradation
+        self.size = size
+        self.adversarial_share = adversarial_share
+        self.pixel_weight = pixel_weight
+        self.matching_weight = matching_weight
+        self.perceptual_weight = perceptual_weight
+        self.patch = patch
+        self.true_colours = true_colours
+        self.tta = tta
+        self.tile = tile
+        self.holdout = holdout
+        self.trainer = trainer
+        self.max_images = max_images
+        self.max_minutes = max_minutes
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.max_bad = max_bad
+        self.max_megapixels = max_megapixels
+        self.checkpoint = checkpoint
+        self.resume = resume
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fitting
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None) -> GanSuperResolver:
+        """Learn to enlarge.
+
+        Parameters
+        ----------
+        X : pictures
+            Sharp pictures, of which the low ones are made; or, with pictures as `y`, the low ones. An array (N, H, W)
+            or (N, H, W, C), uint8, uint16 or float in [0, 1]; a tensor; a list of arrays of differing sizes, or of
+            paths; a DataFrame or CSV with a `path` column; a folder.
+        y : pictures or None
+            The sharp pictures, `scale` times as large as X, in the same order; files are paired by their stems.
+            Anything that is no pictures, such as the labels that a Pipeline hands on, is ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            When there is nothing that can be used, or pairs do not fit together.
+        ConfigError
+            When parameters cannot work together.
+        """
+        self._validate_params()
+        self.__dict__.pop("generators_", None)  # fitted again only when all of it is
+        paired = are_pictures(y)
+        if paired and self.degradation == "real":
+            raise ConfigError("degradation='real' makes low pictures, and pairs were given; use degradation='none'")
+        if not paired and self.degradation == "none":
+            raise ConfigError("degradation='none' needs pairs: low pictures as X and sharp ones as y")
+        high, low = self._sources(X, y)
+        self.channels_ = {2: 1, 4: 3}.get(found := Glance.at(high).channels, found)
+        seed, device, suited = resolve_seed(self.random_state), resolve_device(self.device), _DEFAULTS[self.size]
+        learnt, held = self._split(len(high), seed)
+        degradation = Degradation(self.scale) if self.degradation == "real" else None
+        self.scale_ = int(self.scale)
+        with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
+            with stages.stage("reading pictures") as advance:
+                pairs, skipped = read_pairs(
+                    Chosen(high, learnt),
+                    None if low is None else Chosen(low, learnt),
+                    self.scale,
+                    self.channels_,
+                    degraded=degradation is not None,
+                    seed=seed,
+                    max_bad=self.max_bad,
+                    advance=advance,
+                )
+            if skipped:
+                warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
+            patches = Patches(
+                pairs,
+                self.scale,
+                self.patch or suited.patch,
+                self.batch_size or suited.batch_size,
+                seed,
+                device,
+                degradation,
+            )
+            first, second = self._train(patches, seed, device, stages, on_tick)
+            self.generators_ = {"fidelity": first.generator, "texture": second.generator if second else first.generator}
+            self._take_record(first, second, len(pairs), skipped, len(held))
+            self.validation_ = self._validated(high, low, held, seed, stages)
+        self.training_ |= {name: round(value, 4) for name, value in means(self.validation_).items()}
+        return self
+
+    def _sources(self, X: Any, y: Any) -> tuple[PictureSource, PictureSource | None]:
+        """The sharp pictures, and the low ones where both are given, in the same order."""
+        if not are_pictures(y):
+            return self._source(X), None
+        low, high = matched(self._source(X), self._source(y))
+        return high, low
+
+    def _source(self, X: Any) -> PictureSource:
+        if is_table(X):
+            raise DataError(
+                "pictures are wanted, and this is a feature table: arrays of pictures have three axes or more"
+            )
+        return open_pictures(X, self.max_megapixels)
+
+    def _split(self, n: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the pictures to learn from, and of those held out."""
+        if self.holdout == 0 or n < _FEWEST_TO_SPLIT:
+            return np.arange(n), np.empty(0, np.int64)
+        shuffled = np.random.default_rng((seed, 1)).permutation(n)
+        k = min(max(1, round(self.holdout * n)), _MOST_HELD_OUT)
+        return np.sort(shuffled[k:]), np.sort(shuffled[:k])
+
+    def _train(
+        self, patches: Patches, seed: int, device: torch.device, stages: Stages, on_tick: Callable[[Tick], bool]
+    ) -> tuple[Training, Training | None]:
+        """Both stages, the second from where the first ended."""
+        suited = _DEFAULTS[self.size]
+        rng = torch.Generator().manual_seed(seed)
+        generator = initialised(lambda: build_upscaler(self.size, self.scale, self.channels_), rng).to(device)
+        discriminator = initialised(
+            lambda: TextureDiscriminator(2 * self.channels_, suited.discriminator_width), rng
+        ).to(device)
+        trainer = resolve_trainer(self.trainer, TEXTURE_TRAINER)
+        total = self.max_images or suited.max_images
+
+        def play(game: EnlargingGame, trainer: AdversarialTrainer, share: float, name: str) -> Training:
+            return train_shown(
+                trainer,
+                game,
+                patches,
+                stages,
+                on_tick,
+                name,
+                max_images=max(1, round(share * total)),
+                max_minutes=None if self.max_minutes is None else share * self.max_minutes,
+                seed=seed,
+                checkpoint=None if self.checkpoint is None else Path(self.checkpoint) / f"{name}.safetensors",
+                resume=self.resume,
+            )
+
+        first = play(
+            EnlargingGame(generator, discriminator),
+            fidelity_trainer(suited.lr_fidelity),
+            1 - self.adversarial_share,
+            "fidelity",
+        )
+        if self.adversarial_share == 0:
+            return first, None
+        generator.load_state_dict(first.generator.state_dict())
+        game = EnlargingGame(
+            generator,
+            discriminator,
+            pixels=self.pixel_weight,
+            matching=self.matching_weight,
+            perceptual=self.perceptual_weight,
+            backbone=load_backbone(_PERCEPTUAL_BLOCKS, device) if self.perceptual_weight > 0 else None,
+        )
+        return first, play(game, trainer, self.adversarial_share, "texture")
+
+    def _take_record(self, first: Training, second: Training | None, n: int, skipped: list[str], n_held: int) -> None:
+        parts = [("fidelity", first)] + ([("texture", second)] if second else [])
+        self.history_ = pd.concat([t.history.assign(stage=name) for name, t in parts], ignore_index=True)
+        self.training_ = {
+            "images": sum(t.images for _, t in parts),
+            "seconds": round(sum(t.seconds for _, t in parts), 2),
+            "stopped": parts[-1][1].stopped,
+            "dropped": sum(t.dropped for _, t in parts),
+            "samples": n,
+            "skipped": len(skipped),
+            "held_out": n_held,
+        }
+
+    def _validated(
+        self, high: PictureSource, low: PictureSource | None, held: NDArray[np.int64], seed: int, stages: Stages
+    ) -> pd.DataFrame:
+        """Both ends of `perception` beside interpolation, on the pictures held out."""
+        with stages.stage("measuring") as advance:
+
+            def shown() -> Iterator[Example]:
+                for done, example in enumerate(self._examples(high, low, held, seed)):
+                    yield example
+                    advance((done + 1) / len(held))
+
+            return measured(shown(), self.methods(both_ends=True), self.scale_)
+
+    def _examples(self, high: PictureSource, low: PictureSource | None, indices: Any, seed: int) -> Iterator[Example]:
+        """Pairs to judge by, of the pictures that can be read and are large enough."""
+        for index in indices:
+            try:
+                truth = _raw(high, int(index))
+                small = None if low is None else _raw(low, int(index))
+            except DataError:
+                continue
+            if small is None:
+                truth = self._whole_multiple(truth)
+                small = self._reduced(truth, (seed, int(index)))
+            elif truth.shape[:2] != (small.shape[0] * self.scale_, small.shape[1] * self.scale_):
+                raise DataError(_wrong_ratio(low, high, int(index), small, truth, self.scale_))
+            yield Example(high.name(int(index)), small, truth)
+
+    def _whole_multiple(self, picture: NDArray[Any]) -> NDArray[Any]:
+        height, width = (side // self.scale_ * self.scale_ for side in picture.shape[:2])
+        if 0 in (height, width):
+            raise DataError(
+                f"a picture of {picture.shape[1]} x {picture.shape[0]} pixels is too small for scale={self.scale_}"
+            )
+        return picture[:height, :width]
+
+    def _reduced(self, picture: NDArray[Any], seed: tuple[int, int]) -> NDArray[Any]:
+        """The low picture of a high one, as in fitting, rounded to its depth."""
+        planes = cropped(to_signed(picture), self.scale_)
+        if self.degradation == "real":
+            low = Degradation(self.scale_)(planes, np.random.default_rng(seed))
+        else:
+            low = reduced(planes[None], self.scale_)[0]
+        return from_signed(low, picture.dtype)
+
+    # ------------------------------------------------------------------ use
+
+    def enlarger(self, perception: float | None = None) -> Enlarger:
+        """The generator at a point of `perception`, the parameter's if None, ready for pictures of any size."""
+        check_is_fitted(self)
+        at = self.perception if perception is None else perception
+        generator: nn.Module = blended(self.generators_["fidelity"], self.generators_["texture"], float(at))
+        generator = Eightfold(generator) if self.tta else generator
+        generator = TrueColours(generator) if self.true_colours else generator
+        return Enlarger(generator, self.channels_, resolve_device(self.device), self.tile)
+
+    def transform(self, X: Any) -> Any:
+        """Enlarge pictures.
+
+        Parameters
+        ----------
+        X : pictures
+            As for `fit`, of any sizes, gray or in colour, with or without alpha.
+
+        Returns
+        -------
+        array, list of arrays, or tensor
+            In the dtype that came in, 8 or 16 bits for files: an array where one came in or all sizes agree, else a
+            list; a tensor on the same device for a tensor.
+
+        Raises
+        ------
+        DataError
+            When a picture cannot be read.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        enlarger = self.enlarger()
+        source = self._source(X)
+        found = []
+        with Stages(bool(self.verbose)) as stages, stages.stage("enlarging") as advance:
+            for index in range(len(source)):
+                picture = _raw(source, index)
+                n = len(source)
+                large = self.enlarge(picture, enlarger, lambda f, i=index, n=n: advance((i + f) / n))
+                found.append(large[..., 0] if _is_flat(source, index) else large)
+        return _gathered(X, found)
+
+    def enlarge(
+        self,
+        picture: NDArray[Any],
+        enlarger: Enlarger | None = None,
+        advance: Callable[[float], None] = lambda fraction: None,
+    ) -> NDArray[Any]:
+        """One picture (H, W, C) enlarged; two or four channels are gray or colour with alpha.
+
+        Under transparent pixels the colours of the nearest others are taken, so that edges are clean on any
+        background.
+        """
+        if picture.shape[2] in (2, 4) and picture.shape[2] != self.channels_:
+            picture = opaque_colours(picture)
+        return (enlarger or self.enlarger())(picture, advance)
+
+    def enlarge_file(
+        self,
+        path: str | Path,
+        enlarger: Enlarger | None = None,
+        every_frame: bool = False,
+        advance: Callable[[float], None] = lambda fraction: None,
+    ) -> list[Kept]:
+        """A picture file enlarged, one for each frame, with its colour profile and EXIF.
+
+        Raises
+        ------
+        DataError
+            When it cannot be read.
+        """
+        frames = read_kept(Path(path), self.max_megapixels, every_frame)
+        ready = enlarger or self.enlarger()
+        for number, kept in enumerate(frames):
+            kept.pixels = self.enlarge(kept.pixels, ready, lambda f, i=number: advance((i + f) / len(frames)))
+        return frames
+
+    def examples(self, X: Any, y: Any = None) -> Iterator[Example]:
+        """Pairs to judge by: of low pictures `X` and sharp ones `y`, or of sharp ones alone, reduced as in fitting."""
+        high, low = self._sources(X, y)
+        return self._examples(high, low, range(len(high)), resolve_seed(0))
+
+    def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
+        """As `examples`, but only of what was held out when fitting these very pictures with this `random_state`."""
+        high, low = self._sources(X, y)
+        seed = resolve_seed(self.random_state)
+        return self._examples(high, low, self._split(len(high), seed)[1], seed)
+
+    def methods(self, both_ends: bool = False) -> dict[str, Callable[[NDArray[Any]], NDArray[Any]]]:
+        """Ways to enlarge a picture (H, W, C): "ours", as parameters stand, and interpolation.
+
+        With `both_ends`, "ours" is at perception 0 and "texture" at 1.
+        """
+        at = {"ours": 0.0, "texture": 1.0} if both_ends and self.adversarial_share > 0 else {"ours": None}
+        mine = {name: partial(self.enlarge, enlarger=self.enlarger(p)) for name, p in at.items()}
+        return {**mine, **interpolations(self.scale_)}
+
+    def evaluate(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """PSNR-Y, SSIM and perceptual distance of each picture, beside those of bicubic and Lanczos interpolation.
+
+        Parameters
+        ----------
+        X, y : pictures
+            Low and sharp pictures, or sharp ones alone, which are reduced as in fitting.
+
+        Returns
+        -------
+        DataFrame
+            One row for every picture and method: `path`, `method`, `psnr`, `ssim`, `perceptual`.
+        """
+        check_is_fitted(self)
+        return measured(self.examples(X, y), self.methods(), self.scale_)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean PSNR-Y, in dB, of the enlarged pictures; arguments as of `evaluate`."""
+        from gantools.metrics.pictures import psnr_y
+
+        check_is_fitted(self)
+        enlarger = self.enlarger()
+        figures = [
+            psnr_y(unit(self.enlarge(e.low, enlarger)), unit(e.high), self.scale_ if min(e.low.shape[:2]) > 4 else 0)
+            for e in self.examples(X, y)
+        ]
+        if not figures:
+            raise DataError("none of the pictures can be judged")
+        return float(np.mean(figures))
+
+    # ------------------------------------------------------------------ storage
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted resolver to a folder, from which `gantools.load` reads it.
+
+        Raises
+        ------
+        ModelError
+            When the folder holds something else, or cannot be written; nothing is left half written.
+        """
+        check_is_fitted(self)
+        state = {
+            "channels": self.channels_,
+            "scale": self.scale_,
+            "size": self.size,
+            "generators": {name: player.state_dict() for name, player in self.generators_.items()},
+            "validation": self.validation_.astype(object).where(self.validation_.notna(), None).to_dict("list"),
+        }
+        kind = {"scale": self.scale_, "size": self.size, "channels": self.channels_}
+        summary = {**kind, "training": self.training_}
+        write_model(Path(folder), type(self).__name__, plain_params(self), state, summary, self.history_)
+
+    @classmethod
+    def _from_stored(cls, stored: StoredModel, device: str) -> GanSuperResolver:
+        resolver = cls(**restored_params(stored.parameters, device))
+        state = stored.state
+        resolver.channels_, resolver.scale_ = state["channels"], state["scale"]
+        resolver.generators_ = {}
+        for name, weights in state["generators"].items():
+            player = initialised(
+                lambda: build_upscaler(state["size"], state["scale"], state["channels"]), torch.Generator()
+            )
+            player.load_state_dict(weights)
+            resolver.generators_[name] = player.eval().to(resolve_device(device))
+        resolver.validation_ = pd.DataFrame(state["validation"])
+        resolver.training_ = stored.summary["training"]
+        resolver.history_ = stored.history
+        return resolver
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "generators_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = False
+        return tags
+
+
+def are_pictures(y: Any) -> bool:
+    """Whether `y` holds pictures, and not the labels that a Pipeline hands on."""
+    if y is None:
+        return False
+    if isinstance(y, PictureSource):
+        return True
+    if isinstance(y, (str, Path)):
+        return True
+    if isinstance(y, pd.DataFrame):
+        return "path" in y.columns
+    if hasattr(y, "ndim") and y.ndim >= 3:
+        return True
+    first = y[0] if isinstance(y, (list, tuple)) and len(y) else None
+    if isinstance(y, (np.ndarray, pd.Series)) and len(y):
+        first = y.iloc[0] if isinstance(y, pd.Series) else y[0]
+    if isinstance(first, (str, Path)):
+        return is_picture(Path(first))
+    return getattr(first, "ndim", 0) >= 2
+
+
+def _raw(source: PictureSource, index: int) -> NDArray[Any]:
+    """A picture (H, W, C) in the depth it is stored in, with its alpha.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or holds what is no picture.
+    """
+    if isinstance(source, Chosen):
+        return _raw(source.source, int(source.indices[index]))
+    if isinstance(source, FileSource):
+        return read_kept(source.paths[index], source.max_megapixels)[0].pixels
+    checked = source.read(index)
+    if isinstance(source, ArraySource):
+        return np.asarray(source.pictures[index]).reshape(checked.shape)
+    return checked
+
+
+def _is_flat(source: PictureSource, index: int) -> bool:
+    """Whether the picture came as (H, W), without an axis of channels."""
+    return isinstance(source, ArraySource) and np.asarray(source.pictures[index]).ndim == 2
+
+
+def _gathered(X: Any, found: list[NDArray[Any]]) -> Any:
+    """Enlarged pictures in the container of X."""
+    if isinstance(X, (list, tuple, str, Path, pd.Series, pd.DataFrame)) and not isinstance(X, Tensor):
+        same = len({f.shape for f in found}) == 1 and not isinstance(X, (list, tuple))
+        return np.stack(found) if same else found
+    stacked = np.stack(found)
+    if not isinstance(X, Tensor):
+        return stacked
+    tensor = torch.from_numpy(stacked).to(X.device)
+    channels_first = X.ndim == 4 and X.shape[-1] not in (1, 3, 4) and X.shape[1] in (1, 3, 4)
+    return tensor.permute(0, 3, 1, 2) if channels_first else tensor
+
+
+def _wrong_ratio(
+    low: Any, high: PictureSource, index: int, small: NDArray[Any], truth: NDArray[Any], scale: int
+) -> str:
+    return (
+        f"{low.name(index)} ({small.shape[1]} x {small.shape[0]}) and {high.name(index)} "
+        f"({truth.shape[1]} x {truth.shape[0]}): the second should be {scale} times as large; "
+        "is this a model of another scale?"
+    )

@@ -1,0 +1,124 @@
+"""`gantools sr` as a user runs it, on files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from skimage import data
+
+from tests.cli.test_cli import gantools
+
+QUICK = ["--max-images", "160", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs to learn from and to judge by, and low ones in every form to enlarge."""
+    root = tmp_path_factory.mktemp("sr")
+    for folder in ("train", "test", "low/sub"):
+        (root / folder).mkdir(parents=True)
+    coffee, cat = data.coffee(), data.chelsea()
+    for i in range(6):
+        Image.fromarray(coffee[i * 50 : i * 50 + 90, i * 60 : i * 60 + 120]).save(root / "train" / f"{i}.png")
+    Image.fromarray(cat[50:150, 100:221]).save(root / "test/cat.png")
+    Image.fromarray(cat[:20, :30]).save(root / "low/photo.jpg")
+    Image.fromarray(cat[:20, :30]).convert("P").save(root / "low/sub/palette.gif")
+    Image.fromarray(cat[:20, :30, 0].astype(np.uint16) * 257).save(root / "low/sub/deep.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(work: Path) -> Path:
+    gantools("sr", "fit", work / "train", "--scale", "2", "--model", work / "model", *QUICK)
+    return work / "model"
+
+
+def test_fit_holds_out_and_says_how_good_it_is(work: Path) -> None:
+    done = gantools("sr", "fit", work / "train", "--scale", "2", "--model", work / "told", "--max-images", "64")
+    assert "Learnt from 5 pictures" in done.stdout
+    for word in ("PSNR-Y", "SSIM", "bicubic", "lanczos", "ours, perception 0", "ours, perception 1"):
+        assert word in done.stdout
+    with Image.open(work / "told-sheet.png") as sheet:
+        assert sheet.width > 5 * 60
+    fitted = json.loads(gantools("sr", "fit", work / "train", "--model", work / "j", *QUICK, "--json").stdout)
+    assert {"psnr", "psnr_bicubic", "ssim", "psnr_lanczos", "held_out"} <= set(fitted)
+    assert json.loads(gantools("info", work / "j", "--json").stdout)["scale"] == 4
+
+
+def test_upscale_keeps_names_folders_and_depth(work: Path, model: Path) -> None:
+    out = work / "out"
+    done = gantools("sr", "upscale", work / "low", "--model", model, "--out", out, "--perception", "0.5", "--json")
+    result = json.loads(done.stdout)
+    assert (result["n"], result["n_errors"]) == (3, 0)
+    sizes = {str(p.relative_to(out)): Image.open(p).size for p in out.rglob("*.*")}
+    assert sizes == {"photo.jpg": (60, 40), "sub/palette.png": (60, 40), "sub/deep.png": (60, 40)}
+    assert Image.open(out / "sub/deep.png").mode.startswith("I;16")
+    assert "palette.png" in done.stderr
+    assert "exists" in gantools("sr", "upscale", work / "low", "--model", model, "--out", out, code=2).stderr
+    before = (out / "photo.jpg").stat().st_mtime_ns
+    again = gantools("sr", "upscale", work / "low", "--model", model, "--out", out, "--resume", "--json")
+    assert json.loads(again.stdout)["n_skipped"] == 3
+    assert (out / "photo.jpg").stat().st_mtime_ns == before
+
+
+def test_unreadable_files_are_told_at_the_end_and_the_rest_is_done(work: Path, model: Path) -> None:
+    folder = work / "mixed"
+    folder.mkdir()
+    (folder / "a.png").write_text("no picture")
+    Image.fromarray(data.chelsea()[:9, :9]).save(folder / "b.png")
+    done = gantools("sr", "upscale", folder, "--model", model, "--out", work / "mixed-out", code=1)
+    assert "1 enlarged, 1 failed" in done.stdout
+    assert "a.png: is text" in done.stderr
+    assert [p.name for p in (work / "mixed-out").iterdir()] == ["b.png"]
+
+
+def test_one_picture_works_where_a_folder_does(work: Path, model: Path) -> None:
+    one = work / "low/photo.jpg"
+    gantools("sr", "upscale", one, "--model", model, "--out", work / "one", "--tta", "--true-colours", "--quiet")
+    assert Image.open(work / "one/photo.jpg").size == (60, 40)
+
+
+def test_frames_of_an_animation(work: Path, model: Path) -> None:
+    folder = work / "moving"
+    folder.mkdir()
+    frames = [Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (0, 120, 255)]
+    frames[0].save(folder / "a.tif", save_all=True, append_images=frames[1:])
+    done = gantools("sr", "upscale", folder, "--model", model, "--out", work / "first")
+    assert "3 frames" in done.stderr
+    gantools("sr", "upscale", folder, "--model", model, "--out", work / "all", "--frames")
+    assert sorted(p.name for p in (work / "all").iterdir()) == ["a-001.tif", "a-002.tif", "a-003.tif"]
+
+
+def test_evaluate_gives_figures_for_every_picture(work: Path, model: Path) -> None:
+    done = gantools(
+        "sr", "evaluate", work / "test", "--model", model, "--json", "--quiet",
+        "--out", work / "figures.csv", "--sheet", work / "compare.png",
+    )  # fmt: skip
+    result = json.loads(done.stdout)
+    assert {"psnr", "ssim", "perceptual", "psnr_bicubic", "psnr_lanczos"} <= set(result)
+    table = pd.read_csv(work / "figures.csv")
+    assert list(table["method"]) == ["ours", "bicubic", "lanczos"]
+    assert set(table["path"]) == {"cat.png"}
+    assert (work / "compare.png").is_file()
+
+
+def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
+    def told(*arguments: object, code: int) -> str:
+        return gantools(*arguments, code=code).stderr
+
+    assert "original" in told("sr", "upscale", work / "low", "--model", model, "--out", work / "low", code=2)
+    assert "scale" in told("sr", "fit", work / "train", "--scale", "5", "--model", work / "x", code=2)
+    assert "from 0 to 1" in told(
+        "sr", "upscale", work / "low", "--model", model, "--out", work / "x", "--perception", "2", code=2
+    )
+    assert "no such file" in told("sr", "fit", work / "nowhere", "--model", work / "x", code=1)
+    pairs = told("sr", "fit", work / "train", "--low", work / "low", "--scale", "2", "--model", work / "x", code=1)
+    assert "no partner" in pairs
+    scale = told("sr", "evaluate", work / "test", "--low", work / "test", "--model", model, code=1)
+    assert "another scale" in scale
+    assert not (work / "x").exists()

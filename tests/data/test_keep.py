@@ -1,0 +1,153 @@
+"""What belongs to a picture file survives, and what cannot is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from gantools.data.keep import Kept, opaque_colours, read_kept, write_kept
+from gantools.errors import DataError
+
+RNG = np.random.default_rng(0)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def exif_with(**tags: object) -> Image.Exif:
+    exif = Image.Exif()
+    names = {"orientation": 0x0112, "maker": 0x010F}
+    for name, value in tags.items():
+        exif[names[name]] = value
+    return exif
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_depth_alpha_and_profile_make_the_round_trip(
+    tmp_path: Path, suffix: str, dtype: type[np.generic], channels: int
+) -> None:
+    pixels = RNG.integers(0, np.iinfo(dtype).max, (7, 5, channels), endpoint=True).astype(dtype)
+    if suffix == ".tif" and dtype == np.uint16 and channels == 2:
+        pytest.skip("OpenCV, which reads TIFFs of sixteen bits, has no gray with alpha")
+    path = write_kept(tmp_path / f"picture{suffix}", Kept(pixels, icc=PROFILE))
+    assert path == tmp_path / f"picture{suffix}"
+    (back,) = read_kept(path)
+    assert back.pixels.dtype == dtype
+    np.testing.assert_array_equal(back.pixels, pixels)
+    assert back.icc == PROFILE
+    assert not back.notes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 3, 4]), st.integers(0, 2**32 - 1))
+def test_any_picture_of_sixteen_bits_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, height: int, width: int, channels: int, seed: int
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 65535, (height, width, channels), endpoint=True).astype(np.uint16)
+    path = write_kept(tmp_path_factory.getbasetemp() / "deep.png", Kept(pixels))
+    (back,) = read_kept(path)
+    np.testing.assert_array_equal(back.pixels, pixels)
+
+
+def test_orientation_is_applied_and_reset_and_other_exif_is_kept(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 255, (6, 9, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif_with(orientation=6, maker="gantools"))
+    (kept,) = read_kept(tmp_path / "a.png")
+    np.testing.assert_array_equal(kept.pixels, np.rot90(pixels, -1))
+    with Image.open(write_kept(tmp_path / "b.png", kept)) as again:
+        exif = again.getexif()
+    assert exif.get(0x0112, 1) == 1
+    assert exif[0x010F] == "gantools"
+    deep = Kept(kept.pixels.astype(np.uint16) * 257, exif=kept.exif, dpi=(300, 300))
+    with Image.open(write_kept(tmp_path / "deep.png", deep)) as again:
+        assert again.getexif()[0x010F] == "gantools"
+        assert round(again.info["dpi"][0]) == 300
+
+
+def test_jpeg_keeps_profile_and_exif(tmp_path: Path) -> None:
+    pixels = np.full((16, 16, 3), 90, np.uint8)
+    exif = exif_with(maker="gantools").tobytes()
+    path = write_kept(tmp_path / "a.jpg", Kept(pixels, PROFILE, exif, (72, 72)))
+    (kept,) = read_kept(path)
+    assert kept.icc == PROFILE
+    assert kept.exif is not None
+    assert b"gantools" in kept.exif
+    assert np.abs(kept.pixels.astype(int) - 90).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_every_mode_becomes_gray_or_colour_with_its_alpha(tmp_path: Path, mode: str) -> None:
+    suffix = {"CMYK": ".tif", "YCbCr": ".jpg", "HSV": ".png", "PA": ".png"}.get(mode, ".png")
+    base = Image.fromarray(RNG.integers(0, 255, (8, 8, 4)).astype(np.uint8))
+    image = base.convert("RGB").convert("P") if mode == "PA" else base.convert("RGB").convert(mode)
+    if mode == "PA":
+        image.info["transparency"] = 0
+        image.save(tmp_path / "a.png", transparency=0)
+    elif mode == "HSV":
+        image.convert("RGB").save(tmp_path / "a.png")
+    else:
+        (base if mode == "RGBA" else base.convert("LA") if mode == "LA" else image).save(tmp_path / f"a{suffix}")
+    (kept,) = read_kept(tmp_path / f"a{suffix}")
+    expected = {"1": 1, "L": 1, "LA": 2, "PA": 4, "RGBA": 4}.get(mode, 3)
+    assert kept.pixels.shape == (8, 8, expected)
+    assert kept.has_alpha == (mode in ("LA", "PA", "RGBA"))
+    assert any("CMYK" in note for note in kept.notes) == (mode == "CMYK")
+
+
+def test_frames_are_read_one_or_all(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((4, 6), level, np.uint8)) for level in (10, 200, 90)]
+    for name in ("a.gif", "a.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        (first,) = read_kept(tmp_path / name)
+        assert "3 frames" in first.notes[0]
+        assert "--frames" in first.notes[0]
+        assert len(read_kept(tmp_path / name, every_frame=True)) == 3
+
+
+def test_what_a_format_cannot_hold_goes_into_a_png(tmp_path: Path) -> None:
+    deep = np.zeros((3, 3, 3), np.uint16)
+    clear = np.zeros((3, 3, 4), np.uint8)
+    assert write_kept(tmp_path / "a.jpg", Kept(deep)).suffix == ".png"
+    assert write_kept(tmp_path / "b.jpg", Kept(clear)).suffix == ".png"
+    assert write_kept(tmp_path / "c.gif", Kept(clear[..., :3])).suffix == ".png"
+    assert write_kept(tmp_path / "d.webp", Kept(clear)).suffix == ".webp"
+
+
+def test_dark_pictures_of_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
+    dark = RNG.integers(0, 200, (5, 5), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "dark.png"), dark)
+    (kept,) = read_kept(tmp_path / "dark.png")
+    assert kept.pixels.dtype == np.uint16
+    np.testing.assert_array_equal(kept.pixels[..., 0], dark)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no picture")
+    Image.new("RGB", (40, 50)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"a\.png.*is text"):
+        read_kept(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"b\.png.*40 x 50"):
+        read_kept(tmp_path / "b.png", max_megapixels=0.001)
+
+
+def test_colours_under_transparent_pixels_are_those_of_the_nearest_others() -> None:
+    pixels = np.zeros((4, 6, 4), np.uint8)
+    pixels[:, :3] = (200, 10, 30, 255)
+    filled = opaque_colours(pixels)
+    assert (filled[..., :3] == (200, 10, 30)).all()
+    np.testing.assert_array_equal(filled[..., 3], pixels[..., 3])
+    empty = np.zeros((2, 2, 4), np.uint8)
+    np.testing.assert_array_equal(opaque_colours(empty), empty)
+
+
+def test_a_cmyk_picture_goes_through_its_profile(tmp_path: Path) -> None:
+    Image.new("CMYK", (4, 4), (0, 0, 0, 0)).save(tmp_path / "a.jpg", icc_profile=b"not a profile")
+    (kept,) = read_kept(tmp_path / "a.jpg")
+    assert kept.icc is None
+    assert (kept.pixels >= 254).all()

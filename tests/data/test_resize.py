@@ -1,0 +1,61 @@
+"""Resampling against independent references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gantools.data.resize import cropped, enlarged, enlarged_lanczos, reduced
+
+
+def keys(x: np.ndarray) -> np.ndarray:
+    """Keys' cubic kernel with a = -0.5, as MATLAB's imresize has it."""
+    x = np.abs(x)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def resampled(signal: np.ndarray, n_out: int) -> np.ndarray:
+    """One axis by the kernel, stretched when reducing; weights of pixels that are there sum to one."""
+    ratio = len(signal) / n_out
+    stretch = max(ratio, 1.0)
+    centres = (np.arange(n_out) + 0.5) * ratio - 0.5
+    weights = keys((centres[:, None] - np.arange(len(signal))) / stretch)
+    return (weights / weights.sum(1, keepdims=True)) @ signal
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_bicubic_equals_the_kernel_applied_by_hand(scale: int, rng: torch.Generator) -> None:
+    x = torch.rand((1, 2, 6 * scale, 8 * scale), generator=rng)
+    by_hand = np.stack([resampled(resampled(p.T, 8).T, 6) for p in x[0].double().numpy()])
+    np.testing.assert_allclose(reduced(x, scale)[0], by_hand, atol=2e-6)
+    small = x[:, :, :5, :7]
+    by_hand = np.stack([resampled(resampled(p.T, 7 * scale).T, 5 * scale) for p in small[0].double().numpy()])
+    np.testing.assert_allclose(enlarged(small, scale)[0], by_hand, atol=2e-6)
+
+
+def test_reduction_is_antialiased() -> None:
+    stripes = torch.zeros(1, 1, 16, 16)
+    stripes[..., ::2] = 1
+    assert reduced(stripes, 4).sub(0.5).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lanczos_equals_pillows(scale: int, rng: torch.Generator) -> None:
+    x = torch.rand((1, 1, 9, 11), generator=rng)
+    image = Image.fromarray(x[0, 0].numpy())
+    theirs = np.asarray(image.resize((11 * scale, 9 * scale), Image.Resampling.LANCZOS))
+    np.testing.assert_allclose(enlarged_lanczos(x, scale)[0, 0], theirs, atol=1e-5)
+
+
+def test_one_pixel_and_constants_stay_as_they_are() -> None:
+    dot = torch.full((1, 3, 1, 1), 0.3)
+    for enlarge in (enlarged, enlarged_lanczos):
+        torch.testing.assert_close(enlarge(dot, 4), torch.full((1, 3, 4, 4), 0.3))
+
+
+def test_cropped_to_a_multiple() -> None:
+    assert cropped(torch.zeros(3, 13, 8), 4).shape == (3, 12, 8)

@@ -1,0 +1,67 @@
+"""Picture metrics against scikit-image's and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage import color, data, filters
+from skimage.metrics import peak_signal_noise_ratio
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from gantools.metrics.pictures import PerceptualDistance, luma, psnr_y, ssim_y
+
+CHELSEA = data.chelsea()[:96, 100:220]
+
+
+def tensor(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 255
+
+
+def noisy(deviation: float) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, deviation, CHELSEA.shape)
+    return np.clip(CHELSEA + noise, 0, 255).round().astype(np.uint8)
+
+
+def test_luma_is_scikit_images() -> None:
+    np.testing.assert_allclose(luma(tensor(CHELSEA))[0, 0], color.rgb2ycbcr(CHELSEA)[..., 0], atol=2e-3)
+    gray = torch.linspace(0, 1, 5).view(1, 1, 1, 5)
+    torch.testing.assert_close(luma(gray), luma(gray.expand(1, 3, 1, 5)), atol=1e-3, rtol=0)
+
+
+def test_psnr_is_scikit_images() -> None:
+    other = noisy(9)
+    a, b = (color.rgb2ycbcr(p)[..., 0][4:-4, 4:-4] for p in (CHELSEA, other))
+    assert psnr_y(tensor(other), tensor(CHELSEA), 4) == pytest.approx(
+        peak_signal_noise_ratio(a, b, data_range=255), abs=1e-3
+    )
+
+
+def test_ssim_is_torchmetrics_where_windows_are_whole() -> None:
+    a, b = (luma(tensor(p))[..., 4:-4, 4:-4] for p in (noisy(9), CHELSEA))
+    _, everywhere = structural_similarity_index_measure(a, b, data_range=255.0, sigma=1.5, return_full_image=True)
+    theirs = float(everywhere[..., 5:-5, 5:-5].mean())
+    assert ssim_y(tensor(noisy(9)), tensor(CHELSEA), 4) == pytest.approx(theirs, abs=1e-4)
+
+
+def test_equal_pictures() -> None:
+    same = tensor(CHELSEA)
+    assert psnr_y(same, same) == math.inf
+    assert ssim_y(same, same) == pytest.approx(1)
+    assert PerceptualDistance()(same, same) == 0
+
+
+def test_perceptual_distance_grows_with_blur_and_noise() -> None:
+    distance = PerceptualDistance()
+    blurred = [filters.gaussian(CHELSEA, s, channel_axis=2, preserve_range=True) for s in (0.5, 1, 2)]
+    figures = [distance(tensor(b.astype(np.float32)), tensor(CHELSEA)) for b in blurred]
+    assert figures == sorted(figures)
+    assert distance(tensor(noisy(5)), tensor(CHELSEA)) < distance(tensor(noisy(20)), tensor(CHELSEA))
+
+
+def test_pictures_too_small_for_a_figure_have_none() -> None:
+    tiny = torch.zeros(1, 3, 8, 8)
+    assert math.isnan(ssim_y(tiny, tiny))
+    assert math.isnan(PerceptualDistance()(tiny, tiny))

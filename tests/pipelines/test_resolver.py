@@ -1,0 +1,249 @@
+"""The super-resolver on real pictures: it beats interpolation, keeps what came in, and refuses what cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
+
+from gantools import GanSuperResolver, load
+from gantools.data.resize import reduced
+from gantools.errors import ConfigError, DataError, GantoolsError, Interrupted
+from gantools.pipelines.superres.enlarge import from_signed, to_signed
+
+Pictures = list[np.ndarray]
+
+
+def low_of(picture: np.ndarray, scale: int) -> np.ndarray:
+    return from_signed(reduced(to_signed(picture)[None], scale)[0], picture.dtype)
+
+
+@pytest.fixture(scope="module")
+def photographs() -> Pictures:
+    return [data.astronaut()[:256, :256], data.coffee()[:200, :300], data.stereo_motorcycle()[0][:256, :256]]
+
+
+@pytest.fixture(scope="module")
+def quick(photographs: Pictures) -> GanSuperResolver:
+    """Two times larger, trained for seconds."""
+    return GanSuperResolver(scale=2, max_images=4000, random_state=0).fit(photographs)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_beats_interpolation_on_a_picture_of_another_kind(photographs: Pictures, seed: int) -> None:
+    resolver = GanSuperResolver(scale=2, max_images=6000, adversarial_share=0, random_state=seed).fit(photographs)
+    figures = resolver.evaluate([data.chelsea()]).set_index("method")
+    assert figures.loc["ours", "psnr"] > figures.loc["bicubic", "psnr"] + 0.35
+    assert figures.loc["ours", "psnr"] > figures.loc["lanczos", "psnr"]
+    assert figures.loc["ours", "perceptual"] < figures.loc["bicubic", "perceptual"]
+    assert resolver.score([data.chelsea()]) == pytest.approx(figures.loc["ours", "psnr"])
+
+
+def test_the_second_stage_is_played(quick: GanSuperResolver) -> None:
+    history = quick.history_
+    assert set(history["stage"]) == {"fidelity", "texture"}
+    texture = history[history["stage"] == "texture"]
+    assert texture[["loss_discriminator", "loss_generator", "term_pixels", "term_matching"]].notna().all().all()
+    assert history.loc[history["stage"] == "fidelity", "d_real"].isna().all()
+    images = history.groupby("stage")["images"].max()
+    assert images["texture"] == pytest.approx(0.25 * 4000, abs=16)
+    ends = [quick.set_params(perception=p).transform([data.chelsea()])[0] for p in (0, 1)]
+    quick.set_params(perception=0.0)
+    assert (ends[0] != ends[1]).any()
+
+
+def test_containers_dtypes_and_shapes_come_out_as_they_came_in(quick: GanSuperResolver, tmp_path: Path) -> None:
+    colour = data.coffee()[:20, :30]
+    stack = np.stack([colour, colour])
+    assert quick.transform(stack).shape == (2, 40, 60, 3)
+    assert quick.transform(stack).dtype == np.uint8
+    assert quick.transform(stack[..., 0]).shape == (2, 40, 60)
+    assert quick.transform((stack / 255).astype(np.float32)).dtype == np.float32
+    mixed = quick.transform([colour, colour[:7, :9, :1], colour[..., 0].astype(np.uint16) * 257])
+    assert [m.shape for m in mixed] == [(40, 60, 3), (14, 18, 1), (40, 60)]
+    assert mixed[2].dtype == np.uint16
+    tensors = torch.from_numpy(stack).permute(0, 3, 1, 2)
+    enlarged = quick.transform(tensors)
+    assert isinstance(enlarged, torch.Tensor)
+    assert enlarged.shape == (2, 3, 40, 60)
+    np.testing.assert_array_equal(enlarged.permute(0, 2, 3, 1).numpy(), quick.transform(stack))
+    for i in range(2):
+        Image.fromarray(colour).save(tmp_path / f"{i}.png")
+    np.testing.assert_array_equal(quick.transform(tmp_path), quick.transform(stack))
+    frame = pd.DataFrame({"path": [str(tmp_path / "0.png")]})
+    np.testing.assert_array_equal(quick.transform(frame)[0], quick.transform(stack)[0])
+    assert quick.transform([np.full((1, 1, 3), 7, np.uint8)])[0].shape == (2, 2, 3)
+
+
+def test_saved_and_loaded_it_is_the_same(quick: GanSuperResolver, tmp_path: Path) -> None:
+    quick.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    picture = [data.coffee()[:31, :45]]
+    for perception in (0.0, 0.4, 1.0):
+        for resolver in (quick, again):
+            resolver.set_params(perception=perception)
+        np.testing.assert_array_equal(again.transform(picture)[0], quick.transform(picture)[0])
+    quick.set_params(perception=0.0)
+    pd.testing.assert_frame_equal(again.history_, quick.history_, check_dtype=False)
+    assert again.training_ == quick.training_
+
+
+def test_the_same_seed_gives_the_same_model_and_another_another(photographs: Pictures) -> None:
+    fits = [GanSuperResolver(scale=2, max_images=320, random_state=s).fit(photographs) for s in (3, 3, 4)]
+    outs = [f.transform([data.coffee()[:40, :40]])[0] for f in fits]
+    np.testing.assert_array_equal(outs[0], outs[1])
+    weights = [f.generators_["texture"].tail.weight for f in fits]
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_interrupted_in_either_stage_it_resumes_to_the_same_model(
+    photographs: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    from gantools.pipelines.superres.pictures import Patches
+
+    settings = {"scale": 2, "max_images": 640, "batch_size": 16, "random_state": 0}
+    whole = GanSuperResolver(**settings).fit(photographs)
+    original, calls = Patches.__call__, {"n": 0}
+
+    def interrupting(self: Patches, step: int) -> object:
+        calls["n"] += 1
+        if calls["n"] in (12, 40):
+            signal.raise_signal(signal.SIGINT)
+        return original(self, step)
+
+    monkeypatch.setattr(Patches, "__call__", interrupting)
+    cut = GanSuperResolver(**settings, checkpoint=tmp_path, resume=True)
+    for _ in range(2):
+        with pytest.raises(Interrupted, match="resume"):
+            cut.fit(photographs)
+        assert not hasattr(cut, "generators_")
+    cut.fit(photographs)
+    for name in ("fidelity", "texture"):
+        for a, b in zip(whole.generators_[name].parameters(), cut.generators_[name].parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_pairs_are_learnt_from_and_labels_are_not_pairs(photographs: Pictures) -> None:
+    lows = [low_of(p, 2) for p in photographs]
+    paired = GanSuperResolver(scale=2, max_images=160, degradation="none", random_state=0).fit(lows, photographs)
+    alone = GanSuperResolver(scale=2, max_images=160, random_state=0).fit(photographs, np.array([0, 1, 0]))
+    named = GanSuperResolver(scale=2, max_images=160, random_state=0).fit(photographs, ["cat", "dog", "cat"])
+    picture = [data.coffee()[:32, :32]]
+    np.testing.assert_array_equal(paired.transform(picture)[0], alone.transform(picture)[0])
+    np.testing.assert_array_equal(named.transform(picture)[0], alone.transform(picture)[0])
+
+
+def test_files_are_paired_by_their_stems(photographs: Pictures, tmp_path: Path) -> None:
+    for folder, suffix, pictures in (("hr", ".png", photographs), ("lr", ".tif", [low_of(p, 2) for p in photographs])):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        for i, picture in enumerate(pictures):
+            Image.fromarray(picture).save(tmp_path / folder / "sub" / f"{i}{suffix}")
+    GanSuperResolver(scale=2, max_images=64, degradation="none").fit(tmp_path / "lr", tmp_path / "hr")
+    (tmp_path / "lr/sub/0.tif").rename(tmp_path / "lr/sub/9.tif")
+    with pytest.raises(DataError, match=r"(?s)2 pictures have no partner.*9\.tif.*0\.png"):
+        GanSuperResolver(scale=2, degradation="none").fit(tmp_path / "lr", tmp_path / "hr")
+
+
+def test_pairs_that_do_not_fit_are_all_listed(photographs: Pictures) -> None:
+    lows = [low_of(p, 4) for p in photographs]
+    with pytest.raises(DataError, match=r"(?s)3 of 3 pairs do not fit.*64 x 64 and 256 x 256.*picture 2"):
+        GanSuperResolver(scale=2, degradation="none").fit(lows, photographs)
+    with pytest.raises(DataError, match="2 low and 3 high"):
+        GanSuperResolver(scale=4, degradation="none").fit(lows[:2], photographs)
+    shifted = [np.roll(low, 2, 1) for low in lows]
+    with pytest.raises(DataError, match="shifted by -2 x 0"):
+        GanSuperResolver(scale=4, degradation="none").fit(shifted, photographs)
+
+
+def test_what_cannot_work_is_said(photographs: Pictures, quick: GanSuperResolver) -> None:
+    with pytest.raises(ConfigError, match="needs pairs"):
+        GanSuperResolver(degradation="none").fit(photographs)
+    with pytest.raises(ConfigError, match="pairs were given"):
+        GanSuperResolver(scale=2, degradation="real").fit([low_of(p, 2) for p in photographs], photographs)
+    with pytest.raises(ValueError, match="'scale' parameter"):
+        GanSuperResolver(scale=5).fit(photographs)
+    with pytest.raises(DataError, match="NaN"):
+        GanSuperResolver(max_bad=0).fit([np.full((40, 40, 3), np.nan)])
+    with pytest.raises(DataError, match="feature table"):
+        GanSuperResolver().fit(np.zeros((10, 4)))
+    with pytest.raises(DataError, match="another scale"):
+        quick.evaluate([low_of(photographs[0], 4)], [photographs[0]])
+
+
+def test_pictures_smaller_than_a_patch_and_of_one_pixel_can_be_learnt_from() -> None:
+    small = [np.full((1, 1), 80, np.uint8), data.camera()[:30, :11], data.camera()[:5, :50]]
+    resolver = GanSuperResolver(scale=4, max_images=32, random_state=0).fit(small)
+    assert resolver.channels_ == 1
+    assert resolver.transform([data.coffee()[:9, :9]])[0].shape == (36, 36, 3)
+
+
+@pytest.mark.parametrize("scale", [3, 8])
+def test_other_scales(scale: int, photographs: Pictures) -> None:
+    resolver = GanSuperResolver(scale=scale, max_images=64, patch=8, random_state=0).fit(photographs)
+    assert resolver.transform([photographs[0][:10, :12]])[0].shape == (10 * scale, 12 * scale, 3)
+
+
+def test_pictures_are_held_out_and_measured(photographs: Pictures) -> None:
+    many = [p[i : i + 64, i : i + 80] for p in photographs for i in (0, 40, 80)]
+    resolver = GanSuperResolver(scale=2, max_images=160, random_state=0).fit(many)
+    assert resolver.training_["held_out"] == 1
+    assert resolver.training_["samples"] == 8
+    assert list(resolver.validation_["method"]) == ["ours", "texture", "bicubic", "lanczos"]
+    assert {"psnr", "psnr_texture", "psnr_bicubic", "ssim_lanczos"} <= set(resolver.training_)
+
+
+def test_transparent_edges_are_clean(quick: GanSuperResolver) -> None:
+    """White on nothing: no dark rim, whatever lay under the transparent pixels."""
+    disc = np.hypot(*(np.mgrid[:24, :24] - 11.5)) < 8
+    picture = np.zeros((24, 24, 4), np.uint8)
+    picture[disc] = 255
+    high = quick.transform([picture])[0]
+    assert high[..., 3].min() == 0
+    assert high[..., 3].max() == 255
+    assert high[..., :3][high[..., 3] > 0].min() > 245
+
+
+def test_learning_from_spoilt_pictures_helps_with_spoilt_pictures(photographs: Pictures) -> None:
+    from gantools.data.degrade import Degradation
+
+    degradation = Degradation(2)
+    truth = data.chelsea()[:200, :300]
+    planes = to_signed(truth)
+    spoilt = [from_signed(degradation(planes, np.random.default_rng(i)), truth.dtype) for i in range(4)]
+    common = {"scale": 2, "max_images": 6000, "adversarial_share": 0, "random_state": 0}
+    real = GanSuperResolver(degradation="real", **common).fit(photographs)
+    clean = GanSuperResolver(**common).fit(photographs)
+    assert real.score(spoilt, [truth] * 4) > clean.score(spoilt, [truth] * 4) + 0.3
+
+
+def test_in_pipelines(photographs: Pictures) -> None:
+    pictures = np.stack([p[:32, :32] for p in photographs] * 2)
+    labels = [0, 1, 0, 0, 1, 0]
+    flat = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+    pipeline = make_pipeline(GanSuperResolver(scale=2, max_images=32, random_state=0), flat, LogisticRegression())
+    assert pipeline.fit(pictures, labels).predict(pictures).shape == (6,)
+    assert clone(pipeline).get_params()["gansuperresolver__scale"] == 2
+
+
+def test_estimator_checks() -> None:
+    check_estimator(GanSuperResolver(max_images=16, patch=8))
+
+
+def test_a_fit_that_fails_leaves_no_half_fitted_estimator(photographs: Pictures) -> None:
+    resolver = GanSuperResolver(scale=2, max_images=16, random_state=0).fit(photographs)
+    with pytest.raises(GantoolsError):
+        resolver.fit([np.full((40, 40, 3), np.nan)])
+    with pytest.raises(Exception, match="not fitted"):
+        resolver.transform(photographs)
