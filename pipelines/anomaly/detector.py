@@ -340,14 +340,17 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
 
     def _vectors(self, X: Any, *, reset: bool) -> Floats:
         """A feature table as standardised vectors, with scikit-learn's checks."""
+        least = 2 if reset else 1
         if isinstance(X, (str, Path)):
-            X = read_table(Path(X))
+            path, X = X, read_table(Path(X))
+            if len(X) < least:
+                raise DataError(f"{path}: has {len(X)} rows under its header; at least {least} needed")
         if isinstance(X, pd.DataFrame) and (infinite := infinite_rows(X)):
             row, reason = next(iter(infinite.items()))
             raise DataError(f"row {row}: {reason}; leave it empty if it is unknown ({len(infinite)} such rows)")
         if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
             validate_data(self, X, skip_check_array=True, reset=reset)
-            if len(X) < (2 if reset else 1):
+            if len(X) < least:
                 raise DataError(f"the table has {len(X)} sample(s), while a minimum of 2 is required")
             frame = X.set_axis([str(c) for c in X.columns], axis=1)
         else:
@@ -357,7 +360,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
                 values,
                 dtype=np.float64,
                 ensure_all_finite="allow-nan",
-                ensure_min_samples=2 if reset else 1,
+                ensure_min_samples=least,
                 reset=reset,
             )
             names = getattr(self, "feature_names_in_", None)

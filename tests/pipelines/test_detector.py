@@ -365,3 +365,9 @@ def test_tiles_of_odd_sizes_have_maps_of_their_own_size() -> None:
     pictures = [rng.random((h, w), dtype=np.float32) for h, w in ((97, 131), (105, 100), (100, 121))]
     detector = GanAnomalyDetector(view="tiles", max_images=16, random_state=0).fit(pictures)
     assert [m.shape for m in detector.anomaly_map(pictures)] == [p.shape for p in pictures]
+
+
+def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("a,b\n")
+    with pytest.raises(DataError, match=r"empty\.csv: has 0 rows under its header"):
+        GanAnomalyDetector().fit(tmp_path / "empty.csv")

@@ -119,7 +119,7 @@ def test_interrupted_in_either_stage_it_resumes_to_the_same_model(
 
     def interrupting(self: Patches, step: int) -> object:
         calls["n"] += 1
-        if calls["n"] in (12, 40):
+        if calls["n"] in (12, 36):
             signal.raise_signal(signal.SIGINT)
         return original(self, step)
 
