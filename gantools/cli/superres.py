@@ -78,13 +78,18 @@ def fit(
         shutil.rmtree(checkpoint, ignore_errors=True)
     with shared.warnings_as_lines(quiet):
         resolver = GanSuperResolver(**parameters)
-        resolver = resolver.fit(data) if low is None else resolver.fit(low, data)
+        resolver.fit(*_pair(data, low))
         resolver.set_params(checkpoint=None, resume=False).save(model)
     shutil.rmtree(checkpoint, ignore_errors=True)
     if resolver.training_["held_out"]:
-        _write_sheet(target, resolver, resolver.held_out_examples(data, low), both_ends=True)
+        _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
     summary = {"model": str(model), **resolver.training_, **means(resolver.validation_)}
     shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
+
+
+def _pair(sharp: Path, low: Path | None) -> tuple[Path, Path | None]:
+    """What the estimator takes as X and y."""
+    return (sharp, None) if low is None else (low, sharp)
 
 
 def _fitted(resolver: Any, summary: dict[str, Any], sheet: Path) -> str:
@@ -139,12 +144,15 @@ def upscale(
     quiet: shared.Quiet = False,
 ) -> None:
     """Enlarge DATA into DIR, with the same names, subfolders and formats."""
+    from gantools.data.decode import is_picture
     from gantools.data.sources import FileSource, open_pictures
     from gantools.pipelines.superres.files import targets, upscale_files
 
     resolver = _loaded(model, device, quiet, perception, tta, true_colours, tile)
     source = open_pictures(data, resolver.max_megapixels)
     assert isinstance(source, FileSource)
+    if data.is_file() and is_picture(data):
+        source.names = [data.name]
     result = upscale_files(resolver, targets(source, out), overwrite, resume, frames, bool(not quiet))
 
     def words() -> str:
@@ -178,8 +186,7 @@ def evaluate(
     from gantools.pipelines.superres.figures import means
 
     resolver = _loaded(model, device, quiet, perception, tta, False, None)
-    pair: tuple[Path, Path | None] = (data, None) if low is None else (low, data)
-    figures = resolver.evaluate(*pair)
+    figures = resolver.evaluate(*_pair(data, low))
     if figures.empty:
         raise GantoolsError(f"{data}: none of the pictures can be judged")
     if out is not None:
@@ -187,7 +194,7 @@ def evaluate(
 
         write_atomically(shared.writable_file(out), figures.to_csv(index=False).encode())
     if sheet is not None:
-        _write_sheet(shared.writable_file(sheet), resolver, resolver.examples(*pair), both_ends=False)
+        _write_sheet(shared.writable_file(sheet), resolver, resolver.examples(*_pair(data, low)), both_ends=False)
     result = {"n": int(figures["path"].nunique()), **means(figures)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(figures)}")
 

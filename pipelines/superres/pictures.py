@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from gantools.core import Batch
-from gantools.core.batches import Order
 from gantools.data.degrade import Degradation
-from gantools.data.resize import cropped, reduced
+from gantools.data.resize import cropped, enlarged, reduced
 from gantools.data.sources import FileSource, PictureSource, to_tensor
 from gantools.data.standard import skip_or_refuse
 from gantools.errors import DataError
@@ -155,10 +155,13 @@ def _repeated(picture: Tensor, least: int) -> Tensor:
 class Patches:
     """Batches of patches by step: a function of the seed and the step, and of nothing else.
 
+    A patch is drawn as often as interpolation errs in it: most of a photograph is smooth, and nothing is to be learnt
+    there.
+
     Parameters
     ----------
     pairs : list of Pair
-        A picture is chosen as often as its area asks for. One smaller than a patch is continued as in a mirror.
+        Pictures smaller than a patch are continued as in a mirror.
     scale : int
     side : int
         Of a patch, in pixels of the low picture.
@@ -177,7 +180,8 @@ class Patches:
         device: torch.device,
         degradation: Degradation | None = None,
     ) -> None:
-        self.scale, self.side, self.seed, self.device, self.degradation = scale, side, seed, device, degradation
+        self.scale, self.side, self.batch_size, self.seed = scale, side, batch_size, seed
+        self.device, self.degradation = device, degradation
         self.pairs = [
             Pair(
                 _repeated(p.high, side * scale),
@@ -186,8 +190,9 @@ class Patches:
             )
             for p in pairs
         ]
-        self._ends = np.cumsum([_patches_in(p, side * scale) for p in self.pairs])
-        self._order = Order(int(self._ends[-1]), batch_size, seed)
+        self._errors = [_errors(p, scale, side) for p in self.pairs]
+        self._pictures = np.cumsum([e.sum(dtype=np.float64) for e in self._errors])
+        self._rows = [np.cumsum(e.sum(1, dtype=np.float64)) for e in self._errors]
 
     def __call__(self, step: int) -> Batch:
         """Step `step`'s `reals` (N, C, s side, s side) and `low` (N, C, side, side), float32 in [-1, 1]."""
@@ -195,26 +200,35 @@ class Patches:
         highs: list[Tensor] = []
         lows: list[Tensor] = []
         s, side = self.scale, self.side
-        for number in self._order.indices(step):
-            pair = self.pairs[int(np.searchsorted(self._ends, number, side="right"))]
-            top = int(rng.integers(pair.high.shape[1] // s - side + 1))
-            left = int(rng.integers(pair.high.shape[2] // s - side + 1))
-            high = pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s]
-            low = None if pair.low is None else pair.low[:, top : top + side, left : left + side]
+        for _ in range(self.batch_size):
+            index = _drawn(self._pictures, rng)
+            pair = self.pairs[index]
+            top = _drawn(self._rows[index], rng)
+            left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
             way = int(rng.integers(8))
-            high = _turned(high, way).float()
+            high = _turned(pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s], way).float()
             highs.append(high)
-            if low is not None:
-                lows.append(_turned(low, way).float())
+            if pair.low is not None:
+                lows.append(_turned(pair.low[:, top : top + side, left : left + side], way).float())
             else:
                 assert self.degradation is not None
                 lows.append(self.degradation(high, rng))
         return {"reals": torch.stack(highs).to(self.device), "low": torch.stack(lows).to(self.device)}
 
 
-def _patches_in(pair: Pair, side: int) -> int:
-    """How many patches the picture's area holds, at least one: how often it is taken in one pass."""
-    return max(1, round(pair.high.shape[1] * pair.high.shape[2] / side**2))
+def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
+    """How far interpolation is from the truth in each patch, by the small pixel it begins at."""
+    high = pair.high[None].float()
+    low = reduced(high, scale) if pair.low is None else pair.low[None].float()
+    error = (enlarged(low, scale) - high).abs().mean(1, keepdim=True)
+    of_patches = F.avg_pool2d(F.avg_pool2d(error, scale), side, 1)[0, 0]
+    found: NDArray[np.float32] = of_patches.add(1e-6).numpy()  # of a picture without any detail, all patches alike
+    return found
+
+
+def _drawn(sums: NDArray[np.float64], rng: np.random.Generator) -> int:
+    """One of so many things, as often as its share in the running `sums` asks for."""
+    return min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(sums) - 1)
 
 
 def _turned(patch: Tensor, way: int) -> Tensor:

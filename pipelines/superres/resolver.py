@@ -65,7 +65,7 @@ class _Defaults:
 
 
 _DEFAULTS = {
-    "tiny": _Defaults(120_000, 16, 24, 32, 2e-3),
+    "tiny": _Defaults(120_000, 16, 16, 32, 2e-3),
     "small": _Defaults(1_600_000, 32, 48, 64, 5e-4),
     "large": _Defaults(1_600_000, 16, 64, 64, 2e-4),
 }
@@ -74,7 +74,7 @@ _DEFAULTS = {
 def fidelity_trainer(lr: float) -> AdversarialTrainer:
     """The trainer of the first stage, in which the discriminator does not play."""
     return AdversarialTrainer(
-        adversarial_weight=0.0, lr_generator=lr, beta1=0.9, beta2=0.99, schedule="cosine", ema=0.02, balance="off"
+        adversarial_weight=0.0, lr_generator=lr, beta1=0.9, beta2=0.999, schedule="cosine", ema=0.02, balance="off"
     )
 
 

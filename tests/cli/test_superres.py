@@ -83,6 +83,19 @@ def test_one_picture_works_where_a_folder_does(work: Path, model: Path) -> None:
     assert Image.open(work / "one/photo.jpg").size == (60, 40)
 
 
+def test_pairs_are_learnt_from(work: Path) -> None:
+    low = work / "pairs-low"
+    low.mkdir()
+    for path in (work / "train").iterdir():
+        with Image.open(path) as image:
+            image.reduce(2).save(low / path.name)
+    done = gantools(
+        "sr", "fit", work / "train", "--low", low, "--scale", "2", "--model", work / "paired", *QUICK, "--json"
+    )
+    assert json.loads(done.stdout)["samples"] == 5
+    assert (work / "paired-sheet.png").is_file()
+
+
 def test_frames_of_an_animation(work: Path, model: Path) -> None:
     folder = work / "moving"
     folder.mkdir()
