@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -216,3 +217,46 @@ def halved(image: Image.Image) -> np.ndarray:
     while max(image.size) / factor > _LONGEST:
         factor *= 2
     return np.asarray(image.convert("RGB").reduce(factor))
+
+
+class Kind(NamedTuple):
+    """Pictures of one kind, to learn from and to judge by, uint8 (H, W, 3)."""
+
+    train: list[np.ndarray]
+    test: list[np.ndarray]
+
+
+def emoji(side: int = 144, n_train: int = 200, n_test: int = 40, seed: int = 0) -> Kind:
+    """OpenMoji's colour pictures (CC BY-SA 4.0) on white, drawn from their SVG files by resvg."""
+    import resvg_py
+
+    folder = Path(os.environ.get("GANTOOLS_OPENMOJI", "~/.cache/gantools/openmoji/package")).expanduser() / "color/svg"
+    if not folder.exists():
+        raise SystemExit(
+            f"{folder} is not here: `npm pack openmoji`, unpack it into ~/.cache/gantools/openmoji, or set "
+            "GANTOOLS_OPENMOJI to where it is"
+        )
+    paths = sorted(folder.glob("*.svg"))
+    chosen = np.random.default_rng(seed).choice(len(paths), n_train + n_test, replace=False)
+
+    def drawn(path: Path) -> np.ndarray:
+        png = resvg_py.svg_to_bytes(svg_path=str(path), width=side, height=side, background="#ffffff")
+        return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
+
+    pictures = [drawn(paths[i]) for i in chosen]
+    return Kind(pictures[:n_train], pictures[n_train:])
+
+
+def game_textures(n_test: int = 20, seed: int = 0) -> Kind:
+    """OpenArena's wall and floor textures of at least 256 pixels a side."""
+    if not OPENARENA.exists():
+        raise SystemExit(f"{OPENARENA} is not here: install openarena-081-textures")
+    found = []
+    with zipfile.ZipFile(OPENARENA) as archive:
+        for name in sorted(archive.namelist()):
+            if name.lower().endswith(".jpg") and name.split("/")[1] in ("base_wall", "base_floor", "gothic_wall"):
+                picture = Image.open(io.BytesIO(archive.read(name)))
+                if min(picture.size) >= 256:
+                    found.append(np.asarray(picture.convert("RGB")))
+    order = np.random.default_rng(seed).permutation(len(found))
+    return Kind([found[i] for i in order[n_test:]], [found[i] for i in order[:n_test]])

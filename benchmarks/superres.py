@@ -24,15 +24,14 @@ import numpy as np
 import torch
 
 from benchmarks.anomaly import RESULTS, known
-from benchmarks.datasets import photographs
+from benchmarks.datasets import emoji, game_textures, photographs
 from benchmarks.superres_peers import PEERS, available, niqe, upscaled
 from gantools import GanSuperResolver, configs
 from gantools.data.resize import cropped, reduced
 from gantools.pipelines.superres.enlarge import from_signed, to_signed
-from gantools.pipelines.superres.figures import Example, measured, sheet
+from gantools.pipelines.superres.figures import Example, interpolations, measured, sheet
 
 Row = dict[str, Any]
-SLOW = {"upscalerjs-thick", "realesrgan-x4plus"}
 
 
 def examples(pictures: dict[str, np.ndarray], scale: int) -> list[Example]:
@@ -93,10 +92,7 @@ def on_photographs(scale: int, seeds: list[int], peers: list[str], preset: str) 
             yield from judged({**key, **fitted, "method": method}, judges, results, scale)
         _write_sheet(resolver, judges, RESULTS / f"superres-x{scale}.png")
     fixed = {"data": "photographs", "scale": scale}
-    simple = {"bicubic": None, "lanczos": None, "truth": None}
-    from gantools.pipelines.superres.figures import interpolations
-
-    for method in simple:
+    for method in ("bicubic", "lanczos", "truth"):
         if not known("superres", {**fixed, "method": method}):
             if method == "truth":
                 results = {e.name: (e.high, float("nan")) for e in judges}
@@ -110,6 +106,32 @@ def on_photographs(scale: int, seeds: list[int], peers: list[str], preset: str) 
             yield from judged({**fixed, "method": peer}, judges, results, scale)
 
 
+def on_kinds(scale: int, seeds: list[int]) -> Iterator[Row]:
+    """What learning one's own kind brings: emoji and game textures, by a model of photographs and one of the kind."""
+    for seed in seeds:
+        sets: dict[str, list[np.ndarray]] = {"photographs": list(photographs().train.values())}
+        judges: dict[str, list[Example]] = {}
+        for kind, load in (("emoji", emoji), ("game textures", game_textures)):
+            data = load()
+            sets[kind] = data.train
+            judges[kind] = examples({f"{kind} {i}": p for i, p in enumerate(data.test)}, scale)
+        for learnt, pictures in sets.items():
+            method = f"gantools, of {learnt}"
+            if known("superres", {"scale": scale, "seed": seed, "method": method}):
+                continue
+            resolver = GanSuperResolver(
+                scale, max_images=120_000, adversarial_share=0.0, random_state=seed, holdout=0.0, verbose=1
+            )
+            resolver.fit(pictures)
+            for kind in [k for k in judges if learnt in (k, "photographs")]:
+                key = {"data": kind, "scale": scale, "seed": seed, "method": method}
+                yield from judged(key, judges[kind], timed(resolver.enlarge, judges[kind]), scale)
+        for kind, some in judges.items():
+            key = {"data": kind, "scale": scale, "method": "bicubic"}
+            if not known("superres", key):
+                yield from judged(key, some, timed(interpolations(scale)["bicubic"], some), scale)
+
+
 def _write_sheet(resolver: GanSuperResolver, judges: list[Example], path: Path) -> None:
     from gantools.data.keep import Kept, write_kept
 
@@ -120,14 +142,17 @@ def _write_sheet(resolver: GanSuperResolver, judges: list[Example], path: Path) 
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["photographs"])
+    parser.add_argument("what", choices=["photographs", "kinds"])
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--preset", default="cpu-fast")
+    parser.add_argument("--preset", default="cpu-thorough")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     arguments = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
-    rows = on_photographs(arguments.scale, arguments.seeds, arguments.peers, arguments.preset)
+    if arguments.what == "kinds":
+        rows = on_kinds(arguments.scale, arguments.seeds)
+    else:
+        rows = on_photographs(arguments.scale, arguments.seeds, arguments.peers, arguments.preset)
     for row in rows:
         rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
         print(json.dumps(rounded), flush=True)

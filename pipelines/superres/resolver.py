@@ -51,6 +51,7 @@ SCALES = (2, 3, 4, 8)
 _MOST_HELD_OUT = 10
 _FEWEST_TO_SPLIT = 5
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
+_COST_OF_TEXTURE = 6.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Defaults:
 
 
 _DEFAULTS = {
-    "tiny": _Defaults(120_000, 16, 16, 32, 2e-3),
+    "tiny": _Defaults(170_000, 16, 16, 16, 2e-3),
     "small": _Defaults(1_600_000, 32, 48, 64, 5e-4),
     "large": _Defaults(1_600_000, 16, 64, 64, 2e-4),
 }
@@ -80,8 +81,8 @@ def fidelity_trainer(lr: float) -> AdversarialTrainer:
 
 TEXTURE_TRAINER = AdversarialTrainer(
     "hinge",
-    adversarial_weight=0.005,
-    lr_generator=1e-4,
+    adversarial_weight=0.01,
+    lr_generator=2e-4,
     lr_discriminator=4e-4,
     beta1=0.5,
     spectral_norm=True,
@@ -108,7 +109,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
     size : str
         Of the generator: "tiny" for CPUs, "small" and "large" (as ESRGAN's) for GPUs.
     adversarial_share : float
-        Share of the pictures to be seen, and of the time limit, that goes to the second stage. 0 leaves it out.
+        Share of the time in training that goes to the second stage. As one of its patches takes as long as six of the
+        first stage, it sees a sixth of this share of the patches. 0 leaves it out.
     pixel_weight, matching_weight, perceptual_weight : float
         Weights, in the second stage, of the mean absolute differences of pixels, of the discriminator's features and
         of a pretrained network's features.
@@ -127,7 +129,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
     trainer : AdversarialTrainer, str or None
         The adversarial knobs of the second stage; the name of a recipe; None for the tested default.
     max_images : int or None
-        Patches seen in training, in both stages together; None for what suits the size.
+        Patches seen in training, at most; None for what suits the size.
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None
@@ -207,10 +209,10 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         perception: float = 0.0,
         degradation: str = "bicubic",
         size: str = "tiny",
-        adversarial_share: float = 0.25,
+        adversarial_share: float = 0.2,
         pixel_weight: float = 1.0,
         matching_weight: float = 1.0,
-        perceptual_weight: float = 0.0,
+        perceptual_weight: float = 0.2,
         patch: int | None = None,
         true_colours: bool = False,
         tta: bool = False,
@@ -358,7 +360,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         trainer = resolve_trainer(self.trainer, TEXTURE_TRAINER)
         total = self.max_images or suited.max_images
 
-        def play(game: EnlargingGame, trainer: AdversarialTrainer, share: float, name: str) -> Training:
+        def play(game: EnlargingGame, trainer: AdversarialTrainer, share: float, cost: float, name: str) -> Training:
             return train_shown(
                 trainer,
                 game,
@@ -366,7 +368,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
                 stages,
                 on_tick,
                 name,
-                max_images=max(1, round(share * total)),
+                max_images=max(1, round(share / cost * total)),
                 max_minutes=None if self.max_minutes is None else share * self.max_minutes,
                 seed=seed,
                 checkpoint=None if self.checkpoint is None else Path(self.checkpoint) / f"{name}.safetensors",
@@ -377,6 +379,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             EnlargingGame(generator, discriminator),
             fidelity_trainer(suited.lr_fidelity),
             1 - self.adversarial_share,
+            1.0,
             "fidelity",
         )
         if self.adversarial_share == 0:
@@ -390,7 +393,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             perceptual=self.perceptual_weight,
             backbone=load_backbone(_PERCEPTUAL_BLOCKS, device) if self.perceptual_weight > 0 else None,
         )
-        return first, play(game, trainer, self.adversarial_share, "texture")
+        return first, play(game, trainer, self.adversarial_share, _COST_OF_TEXTURE, "texture")
 
     def _take_record(self, first: Training, second: Training | None, n: int, skipped: list[str], n_held: int) -> None:
         parts = [("fidelity", first)] + ([("texture", second)] if second else [])
