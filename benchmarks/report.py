@@ -116,8 +116,8 @@ def _superres() -> str:
         gains = group.pivot_table(index="picture", columns="method", values="psnr", sort=False)
         shown = [m for m in ("bicubic", "gantools, perception 0", "upscalerjs-thick") if m in gains]
         text += ["PSNR-Y of each photograph:", "", _figures(gains[shown]), ""]
-        if (HERE / f"results/superres-x{scale}.png").exists():
-            text += [f"![low, ours at 0 and 1, bicubic, Lanczos, truth](results/superres-x{scale}.png)", ""]
+        if (HERE / f"results/superres-x{scale}.jpg").exists():
+            text += [f"![low, ours at 0 and 1, bicubic, Lanczos, truth](results/superres-x{scale}.jpg)", ""]
     return "\n".join(text)
 
 

@@ -3,6 +3,7 @@
     python -m benchmarks.superres photographs --scale 4 --seeds 0 --peers    ours, bicubic and Lanczos
     python -m benchmarks.superres photographs --scale 4 --seeds 0            and the peers of superres_peers.py
     python -m benchmarks.superres kinds                                      what learning one's own kind brings
+    python -m benchmarks.superres spoilt                                     the picture in docs/super-resolution.md
 
 Ours learns from 25 photographs and is judged, like every peer, by twelve others. Figures are appended to
 results/superres.jsonl, a line for each picture; what is there is not measured again. PSNR and SSIM are of the luma of
@@ -90,7 +91,7 @@ def on_photographs(scale: int, seeds: list[int], peers: list[str], preset: str) 
             enlarger = resolver.enlarger(perception)
             results = timed(partial(resolver.enlarge, enlarger=enlarger), judges)
             yield from judged({**key, **fitted, "method": method}, judges, results, scale)
-        _write_sheet(resolver, judges, RESULTS / f"superres-x{scale}.png")
+        _write_sheet(resolver, judges, RESULTS / f"superres-x{scale}.jpg")
     fixed = {"data": "photographs", "scale": scale}
     for method in ("bicubic", "lanczos", "truth"):
         if not known("superres", {**fixed, "method": method}):
@@ -139,16 +140,31 @@ def _write_sheet(resolver: GanSuperResolver, judges: list[Example], path: Path) 
     write_kept(path, Kept(sheet(shown, resolver.methods(both_ends=True), resolver.scale_)))
 
 
+def show_spoilt(path: Path) -> None:
+    """A piece of a photograph, its clean reduction, and four of the ways `degradation="real"` spoils it."""
+    from gantools.data.degrade import Degradation
+    from gantools.data.keep import Kept, write_kept
+
+    high = to_signed(photographs().test["coffee"][100:260, 180:340])
+    degradation = Degradation(4)
+    lows = [reduced(high[None], 4)[0], *(degradation(high, np.random.default_rng(i)) for i in range(4))]
+    shown = [high, *(low.repeat_interleave(4, 1).repeat_interleave(4, 2) for low in lows)]
+    write_kept(path, Kept(from_signed(torch.cat(shown, 2), np.dtype(np.uint8))))
+
+
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["photographs", "kinds"])
+    parser.add_argument("what", choices=["photographs", "kinds", "spoilt"])
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--preset", default="cpu-thorough")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     arguments = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
+    if arguments.what == "spoilt":
+        show_spoilt(RESULTS.parent.parent / "docs/spoilt.jpg")
+        return
     if arguments.what == "kinds":
         rows = on_kinds(arguments.scale, arguments.seeds)
     else:

@@ -186,7 +186,8 @@ def evaluate(
     from gantools.pipelines.superres.figures import means
 
     resolver = _loaded(model, device, quiet, perception, tta, False, None)
-    figures = resolver.evaluate(*_pair(data, low))
+    with shared.warnings_as_lines(quiet):
+        figures = resolver.evaluate(*_pair(data, low))
     if figures.empty:
         raise GantoolsError(f"{data}: none of the pictures can be judged")
     if out is not None:

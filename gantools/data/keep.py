@@ -17,6 +17,7 @@ _ORIENTATION = 0x0112
 _DIMENSIONS = (0xA002, 0xA003, 0x0100, 0x0101)
 _QUALITY = 95
 _DEEP_FORMATS = frozenset({".png", ".tif", ".tiff"})
+_FORMATS_WITH_PROFILES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 
 
 @dataclass
@@ -125,7 +126,8 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
 def write_kept(path: Path, kept: Kept) -> Path:
     """Write a picture in the format its name says, whole or not at all.
 
-    GIF, which has 256 colours, becomes PNG; so does what has 16 bits or alpha where the format has none.
+    GIF, which has 256 colours, becomes PNG; so does what has 16 bits or alpha where the format has none. What else the
+    format cannot hold is added to the picture's notes.
 
     Returns
     -------
@@ -144,6 +146,10 @@ def write_kept(path: Path, kept: Kept) -> Path:
     loses = (deep and suffix not in _DEEP_FORMATS) or (kept.has_alpha and suffix in (".jpg", ".jpeg", ".ppm", ".pgm"))
     if (suffix in (".gif", ".bmp") and (suffix == ".gif" or kept.has_alpha)) or loses:
         path, suffix = path.with_suffix(".png"), ".png"
+    if (kept.icc or kept.exif) and suffix not in _FORMATS_WITH_PROFILES:
+        kept.notes.append(f"{suffix} files hold no colour profile and no EXIF, which are lost")
+    if deep and kept.exif and suffix != ".png":
+        kept.notes.append("EXIF is lost in TIFFs of sixteen bits")
     content = _deep_bytes(kept, suffix) if deep else _bytes(kept, suffix)
     write_atomically(path, content)
     return path

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from gantools.core import AdversarialTrainer, Tick, Training
 from gantools.core.initialise import initialised
-from gantools.data.decode import MAX_MEGAPIXELS, is_picture
+from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.degrade import Degradation
 from gantools.data.keep import Kept, opaque_colours, read_kept
 from gantools.data.resize import cropped, reduced
-from gantools.data.sources import ArraySource, FileSource, PictureSource, is_table, open_pictures
+from gantools.data.sources import PictureSource, is_table, open_pictures
 from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
 from gantools.networks.backbone import load_backbone
@@ -40,6 +40,7 @@ from gantools.pipelines.base import (
     train_shown,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.pipelines.superres.containers import are_pictures, gathered, is_flat, raw_picture
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours, blended, from_signed, to_signed
 from gantools.pipelines.superres.figures import Example, interpolations, means, measured, unit
 from gantools.pipelines.superres.games import EnlargingGame
@@ -422,15 +423,16 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             return measured(shown(), self.methods(both_ends=True), self.scale_)
 
     def _examples(self, high: PictureSource, low: PictureSource | None, indices: Any, seed: int) -> Iterator[Example]:
-        """Pairs to judge by, of the pictures that can be read and are large enough."""
+        """Pairs to judge by; pictures that cannot be read or are too small are left out, with a warning."""
         for index in indices:
             try:
-                truth = _raw(high, int(index))
-                small = None if low is None else _raw(low, int(index))
-            except DataError:
+                truth = raw_picture(high, int(index))
+                small = None if low is None else raw_picture(low, int(index))
+                truth = self._whole_multiple(truth) if small is None else truth
+            except DataError as error:
+                warnings.warn(f"{high.name(int(index))} is left out: {error}", stacklevel=2)
                 continue
             if small is None:
-                truth = self._whole_multiple(truth)
                 small = self._reduced(truth, (seed, int(index)))
             elif truth.shape[:2] != (small.shape[0] * self.scale_, small.shape[1] * self.scale_):
                 raise DataError(_wrong_ratio(low, high, int(index), small, truth, self.scale_))
@@ -490,11 +492,11 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         found = []
         with Stages(bool(self.verbose)) as stages, stages.stage("enlarging") as advance:
             for index in range(len(source)):
-                picture = _raw(source, index)
+                picture = raw_picture(source, index)
                 n = len(source)
                 large = self.enlarge(picture, enlarger, lambda f, i=index, n=n: advance((i + f) / n))
-                found.append(large[..., 0] if _is_flat(source, index) else large)
-        return _gathered(X, found)
+                found.append(large[..., 0] if is_flat(source, index) else large)
+        return gathered(X, found)
 
     def enlarge(
         self,
@@ -629,62 +631,6 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         tags.input_tags.three_d_array = True
         tags.target_tags.required = False
         return tags
-
-
-def are_pictures(y: Any) -> bool:
-    """Whether `y` holds pictures, and not the labels that a Pipeline hands on."""
-    if y is None:
-        return False
-    if isinstance(y, PictureSource):
-        return True
-    if isinstance(y, (str, Path)):
-        return True
-    if isinstance(y, pd.DataFrame):
-        return "path" in y.columns
-    if hasattr(y, "ndim") and y.ndim >= 3:
-        return True
-    first = y[0] if isinstance(y, (list, tuple)) and len(y) else None
-    if isinstance(y, (np.ndarray, pd.Series)) and len(y):
-        first = y.iloc[0] if isinstance(y, pd.Series) else y[0]
-    if isinstance(first, (str, Path)):
-        return is_picture(Path(first))
-    return getattr(first, "ndim", 0) >= 2
-
-
-def _raw(source: PictureSource, index: int) -> NDArray[Any]:
-    """A picture (H, W, C) in the depth it is stored in, with its alpha.
-
-    Raises
-    ------
-    DataError
-        When it cannot be read, or holds what is no picture.
-    """
-    if isinstance(source, Chosen):
-        return _raw(source.source, int(source.indices[index]))
-    if isinstance(source, FileSource):
-        return read_kept(source.paths[index], source.max_megapixels)[0].pixels
-    checked = source.read(index)
-    if isinstance(source, ArraySource):
-        return np.asarray(source.pictures[index]).reshape(checked.shape)
-    return checked
-
-
-def _is_flat(source: PictureSource, index: int) -> bool:
-    """Whether the picture came as (H, W), without an axis of channels."""
-    return isinstance(source, ArraySource) and np.asarray(source.pictures[index]).ndim == 2
-
-
-def _gathered(X: Any, found: list[NDArray[Any]]) -> Any:
-    """Enlarged pictures in the container of X."""
-    if isinstance(X, (list, tuple, str, Path, pd.Series, pd.DataFrame)) and not isinstance(X, Tensor):
-        same = len({f.shape for f in found}) == 1 and not isinstance(X, (list, tuple))
-        return np.stack(found) if same else found
-    stacked = np.stack(found)
-    if not isinstance(X, Tensor):
-        return stacked
-    tensor = torch.from_numpy(stacked).to(X.device)
-    channels_first = X.ndim == 4 and X.shape[-1] not in (1, 3, 4) and X.shape[1] in (1, 3, 4)
-    return tensor.permute(0, 3, 1, 2) if channels_first else tensor
 
 
 def _wrong_ratio(

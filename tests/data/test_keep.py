@@ -119,6 +119,18 @@ def test_what_a_format_cannot_hold_goes_into_a_png(tmp_path: Path) -> None:
     assert write_kept(tmp_path / "d.webp", Kept(clear)).suffix == ".webp"
 
 
+def test_what_is_lost_is_said(tmp_path: Path) -> None:
+    exif = exif_with(maker="gantools").tobytes()
+    eight, sixteen = np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3, 3), np.uint16)
+    for name, pixels in (("a.bmp", eight), ("b.tif", sixteen)):
+        kept = Kept(pixels, exif=exif)
+        write_kept(tmp_path / name, kept)
+        assert any("EXIF" in note for note in kept.notes)
+    kept = Kept(eight, PROFILE, exif)
+    write_kept(tmp_path / "c.tif", kept)
+    assert not kept.notes
+
+
 def test_dark_pictures_of_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     dark = RNG.integers(0, 200, (5, 5), dtype=np.uint16)
     cv2.imwrite(str(tmp_path / "dark.png"), dark)

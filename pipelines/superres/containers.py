@@ -1,0 +1,66 @@
+"""Pictures in the depth and the container they came in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gantools.data.decode import is_picture
+from gantools.data.keep import read_kept
+from gantools.data.sources import PATH_COLUMN, ArraySource, FileSource, PictureSource
+from gantools.pipelines.superres.pictures import Chosen
+
+
+def are_pictures(y: Any) -> bool:
+    """Whether `y` holds pictures, and not the labels that a Pipeline hands on."""
+    if y is None or isinstance(y, (PictureSource, str, Path)):
+        return y is not None
+    if isinstance(y, pd.DataFrame):
+        return PATH_COLUMN in y.columns
+    if getattr(y, "ndim", 1) >= 3:
+        return True
+    first = next(iter(y), None)
+    if isinstance(first, (str, Path)):
+        return is_picture(Path(first))
+    return getattr(first, "ndim", 0) >= 2
+
+
+def raw_picture(source: PictureSource, index: int) -> NDArray[Any]:
+    """A picture (H, W, C) in the depth it is stored in, with its alpha.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or holds what is no picture.
+    """
+    if isinstance(source, Chosen):
+        return raw_picture(source.source, int(source.indices[index]))
+    if isinstance(source, FileSource):
+        return read_kept(source.paths[index], source.max_megapixels)[0].pixels
+    checked = source.read(index)
+    if isinstance(source, ArraySource):
+        return np.asarray(source.pictures[index]).reshape(checked.shape)
+    return checked
+
+
+def is_flat(source: PictureSource, index: int) -> bool:
+    """Whether the picture came as (H, W), without an axis of channels."""
+    return isinstance(source, ArraySource) and np.asarray(source.pictures[index]).ndim == 2
+
+
+def gathered(X: Any, found: list[NDArray[Any]]) -> Any:
+    """Enlarged pictures in the container of X."""
+    if isinstance(X, (list, tuple)) or len({f.shape for f in found}) > 1:
+        return found
+    stacked = np.stack(found)
+    if not isinstance(X, Tensor):
+        return stacked
+    tensor = torch.from_numpy(stacked).to(X.device)
+    channels_first = X.ndim == 4 and X.shape[-1] not in (1, 3, 4) and X.shape[1] in (1, 3, 4)
+    return tensor.permute(0, 3, 1, 2) if channels_first else tensor
