@@ -118,6 +118,11 @@ def _superres() -> str:
         text += ["PSNR-Y of each photograph:", "", _figures(gains[shown]), ""]
         if (HERE / f"results/superres-x{scale}.jpg").exists():
             text += [f"![low, ours at 0 and 1, bicubic, Lanczos, truth](results/superres-x{scale}.jpg)", ""]
+    kinds = frame[frame["data"] != "photographs"]
+    if not kinds.empty:
+        table = kinds.pivot_table(index=["data", "scale"], columns="method", values="psnr", sort=False)
+        table.index = [f"{kind}, x{scale}" for kind, scale in table.index]
+        text += ["### What learning one's own kind brings: PSNR-Y at perception 0", "", _figures(table), ""]
     return "\n".join(text)
 
 
