@@ -72,7 +72,7 @@ class GatedUpscaler(nn.Module):
         An output pixel depends on input pixels at most this far from the one it lies in.
     """
 
-    def __init__(self, scale: int, channels: int = 3, features: int = 32, blocks: int = 3) -> None:
+    def __init__(self, scale: int, channels: int = 3, features: int = 48, blocks: int = 3) -> None:
         super().__init__()
         self.scale = scale
         self.head = _conv(channels, features)
@@ -140,7 +140,7 @@ SIZES = ("tiny", "small", "large")
 def build_upscaler(size: str, scale: int, channels: int) -> Upscaler:
     """A generator of a size by name, one of `SIZES`."""
     if size == "tiny":
-        return GatedUpscaler(scale, channels, features=32, blocks=3)
+        return GatedUpscaler(scale, channels)
     if size == "small":
         return GatedUpscaler(scale, channels, features=64, blocks=6)
     return DenseUpscaler(scale, channels)

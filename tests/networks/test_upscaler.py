@@ -51,5 +51,5 @@ def test_sizes_grow(rng: torch.Generator) -> None:
         sum(p.numel() for p in initialised(lambda s=s: build_upscaler(s, 4, 3), rng).parameters()) for s in SIZES
     ]
     assert weights == sorted(weights)
-    assert weights[0] < 150_000
+    assert weights[0] < 250_000
     assert weights[-1] > 16_000_000
