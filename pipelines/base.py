@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from gantools import configs
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.errors import ConfigError
 from gantools.progress import Stages
+
+SHARED_CONSTRAINTS: dict[str, Any] = {
+    "trainer": [AdversarialTrainer, str, None],
+    "max_images": [Interval(Integral, 1, None, closed="left"), None],
+    "max_minutes": [Interval(Real, 0, None, closed="neither"), None],
+    "batch_size": [Interval(Integral, 2, None, closed="left"), None],
+    "device": [str],
+    "random_state": ["random_state"],
+    "max_bad": [Interval(Real, 0, None, closed="left")],
+    "max_megapixels": [Interval(Real, 0, None, closed="neither")],
+    "checkpoint": [str, Path, None],
+    "resume": ["boolean"],
+    "verbose": ["verbose"],
+}
+"""What the parameters that every estimator has may be."""
 
 
 def resolve_device(device: str) -> torch.device:
@@ -40,7 +57,7 @@ def resolve_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def resolve_trainer(trainer: AdversarialTrainer | str | None, default: AdversarialTrainer) -> AdversarialTrainer:
+def resolve_trainer(trainer: AdversarialTrainer | str | None, default: AdversarialTrainer | str) -> AdversarialTrainer:
     """The trainer that a `trainer=` parameter stands for: itself, a recipe of configs/training, or the default.
 
     Raises
@@ -48,9 +65,8 @@ def resolve_trainer(trainer: AdversarialTrainer | str | None, default: Adversari
     ConfigError
         For an unknown recipe or setting, or a trainer whose settings cannot work.
     """
-    if trainer is None:
-        trainer = default
-    elif isinstance(trainer, str):
+    trainer = default if trainer is None else trainer
+    if isinstance(trainer, str):
         settings = configs.read(trainer, "training")
         known = AdversarialTrainer().get_params()
         unknown = [name for name in settings if name not in known]

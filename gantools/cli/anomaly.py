@@ -27,10 +27,7 @@ def fit(
     model: Model,
     config: shared.Config = "default",
     settings: shared.Settings = None,
-    max_bad: Annotated[
-        float | None,
-        typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1."),
-    ] = None,
+    max_bad: shared.MaxBad = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -41,9 +38,8 @@ def fit(
 ) -> None:
     """Learn what is normal from DATA: normal pictures in a folder, or normal rows of a table."""
     from gantools import GanAnomalyDetector
-    from gantools.storage import check_target
 
-    checkpoint = model.with_name(model.name + ".checkpoint")
+    checkpoint = shared.checkpoint_of(model)
     flags: dict[str, Any] = {
         "random_state": seed,
         "device": device,
@@ -56,9 +52,7 @@ def fit(
     }
     known = GanAnomalyDetector().get_params(deep=False)
     parameters = shared.settings_of("anomaly", config, settings, flags, known)
-    check_target(model)
-    if not resume:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         detector = GanAnomalyDetector(**parameters).fit(data)
         detector.set_params(checkpoint=None, resume=False).save(model)

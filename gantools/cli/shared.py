@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +24,16 @@ Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Limit on the time in training.")]
 MaxImages = Annotated[int | None, typer.Option("--max-images", help="Samples to see in training.")]
+MaxBad = Annotated[
+    float | None,
+    typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from where an interrupted run stopped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
+
+
+_RECIPES = {"anomaly": "detector", "sr": "texture"}
 
 
 def settings_of(
@@ -51,7 +59,7 @@ def settings_of(
     if unknown:
         raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
     if isinstance(settings.get("trainer"), dict):
-        settings["trainer"] = _trainer(settings["trainer"])
+        settings["trainer"] = _trainer(settings["trainer"], _RECIPES[task])
     return settings
 
 
@@ -81,13 +89,13 @@ def _put(settings: dict[str, Any], keys: list[str], value: Any) -> None:
     settings[last] = value
 
 
-def _trainer(overrides: dict[str, Any]) -> Any:
-    """A trainer from `trainer.x` settings, on top of the recipe they name or the detector's own."""
+def _trainer(overrides: dict[str, Any], recipe: str) -> Any:
+    """A trainer from `trainer.x` settings, on top of the recipe they name or the task's own."""
     from gantools import configs
     from gantools.core import AdversarialTrainer
 
     overrides = dict(overrides)
-    settings = configs.read(overrides.pop("recipe", "detector"), "training") | overrides
+    settings = configs.read(overrides.pop("recipe", recipe), "training") | overrides
     known = AdversarialTrainer().get_params()
     unknown = [name for name in settings if name not in known]
     if unknown:
@@ -115,6 +123,26 @@ def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callabl
         print(json.dumps(result, allow_nan=True))
     elif not quiet:
         print(words())
+
+
+def checkpoint_of(model: Path) -> Path:
+    """The folder for the checkpoints of the training that makes `model`."""
+    return model.with_name(model.name + ".checkpoint")
+
+
+def make_ready(model: Path, resume: bool) -> None:
+    """Just before training, when all settings are known to be right: away with old checkpoints, unless to `resume`.
+
+    Raises
+    ------
+    ModelError
+        When the model could not be saved in the end.
+    """
+    from gantools.storage import check_target
+
+    check_target(model)
+    if not resume:
+        shutil.rmtree(checkpoint_of(model), ignore_errors=True)
 
 
 def writable_file(path: Path) -> Path:

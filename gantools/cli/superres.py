@@ -28,6 +28,8 @@ Perception = Annotated[
 ]
 Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turns: better, eight times slower.")]
 
+MaxMegapixels = Annotated[float | None, typer.Option("--max-megapixels", help="Larger files are refused.")]
+
 
 @app.command()
 def fit(
@@ -37,10 +39,7 @@ def fit(
     low: Low = None,
     config: shared.Config = "cpu-fast",
     settings: shared.Settings = None,
-    max_bad: Annotated[
-        float | None,
-        typer.Option("--max-bad", help="Unreadable pictures to skip: a count, or a share below 1."),
-    ] = None,
+    max_bad: shared.MaxBad = None,
     sheet: Annotated[
         Path | None,
         typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
@@ -56,9 +55,8 @@ def fit(
     """Learn to enlarge from DATA, sharp pictures. Some are held out, to say how good the model is."""
     from gantools import GanSuperResolver
     from gantools.pipelines.superres.figures import means
-    from gantools.storage import check_target
 
-    checkpoint = model.with_name(model.name + ".checkpoint")
+    checkpoint = shared.checkpoint_of(model)
     flags: dict[str, Any] = {
         "scale": scale,
         "degradation": "none" if low is not None else None,
@@ -72,16 +70,14 @@ def fit(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
-    check_target(model)
     target = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
-    if not resume:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         resolver = GanSuperResolver(**parameters)
         resolver.fit(*_pair(data, low))
         resolver.set_params(checkpoint=None, resume=False).save(model)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    if resolver.training_["held_out"]:
+    if not resolver.validation_.empty:
         _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
     summary = {"model": str(model), **resolver.training_, **means(resolver.validation_)}
     shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
@@ -95,7 +91,7 @@ def _pair(sharp: Path, low: Path | None) -> tuple[Path, Path | None]:
 def _fitted(resolver: Any, summary: dict[str, Any], sheet: Path) -> str:
     told = f"Learnt from {summary['samples']:,} pictures, {summary['skipped']} skipped; "
     told += f"{summary['seconds']:.0f} s of training.\n"
-    if summary["held_out"]:
+    if not resolver.validation_.empty:
         told += f"On the {summary['held_out']} held out (sheet: {sheet}):\n{_table(resolver.validation_)}\n"
     else:
         told += "None was held out to measure on (five pictures or more are wanted for that).\n"
@@ -135,7 +131,8 @@ def upscale(
     true_colours: Annotated[
         bool, typer.Option("--true-colours", help="Put right slow drifts of colour and brightness.")
     ] = False,
-    tile: Annotated[int | None, typer.Option("--tile", help="Side of a tile, for little memory.")] = None,
+    tile: Annotated[int | None, typer.Option("--tile", min=16, help="Side of a tile, for little memory.")] = None,
+    max_megapixels: MaxMegapixels = None,
     frames: Annotated[bool, typer.Option("--frames", help="Every frame of animations and multi-page files.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists in DIR.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Skip what exists in DIR.")] = False,
@@ -148,7 +145,8 @@ def upscale(
     from gantools.data.sources import FileSource, open_pictures
     from gantools.pipelines.superres.files import targets, upscale_files
 
-    resolver = _loaded(model, device, quiet, perception, tta, true_colours, tile)
+    use = {"tta": tta, "true_colours": true_colours, "tile": tile}
+    resolver = _loaded(model, device, quiet, perception, max_megapixels, use)
     source = open_pictures(data, resolver.max_megapixels)
     assert isinstance(source, FileSource)
     if data.is_file() and is_picture(data):
@@ -178,6 +176,7 @@ def evaluate(
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Picture that compares.", metavar="FILE.png")] = None,
     perception: Perception = None,
     tta: Tta = False,
+    max_megapixels: MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
@@ -185,7 +184,10 @@ def evaluate(
     """How near enlarged pictures are to DATA, sharp ones, which are reduced first, beside interpolation."""
     from gantools.pipelines.superres.figures import means
 
-    resolver = _loaded(model, device, quiet, perception, tta, False, None)
+    for path in (out, sheet):
+        if path is not None:
+            shared.writable_file(path)
+    resolver = _loaded(model, device, quiet, perception, max_megapixels, {"tta": tta})
     with shared.warnings_as_lines(quiet):
         figures = resolver.evaluate(*_pair(data, low))
     if figures.empty:
@@ -193,9 +195,9 @@ def evaluate(
     if out is not None:
         from gantools.core.checkpoint import write_atomically
 
-        write_atomically(shared.writable_file(out), figures.to_csv(index=False).encode())
+        write_atomically(out, figures.to_csv(index=False).encode())
     if sheet is not None:
-        _write_sheet(shared.writable_file(sheet), resolver, resolver.examples(*_pair(data, low)), both_ends=False)
+        _write_sheet(sheet, resolver, resolver.examples(*_pair(data, low)), both_ends=False)
     result = {"n": int(figures["path"].nunique()), **means(figures)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(figures)}")
 
@@ -205,17 +207,17 @@ def _loaded(
     device: str,
     quiet: bool,
     perception: float | None,
-    tta: bool,
-    true_colours: bool,
-    tile: int | None,
+    max_megapixels: float | None,
+    use: dict[str, Any],
 ) -> Any:
     from gantools import GanSuperResolver, load
 
     resolver = load(model, device)
     if not isinstance(resolver, GanSuperResolver):
         raise ConfigError(f"{model} is no super-resolver")
-    if perception is not None:
-        if not 0 <= perception <= 1:
-            raise ConfigError(f"--perception {perception:g}: from 0 to 1")
-        resolver.set_params(perception=perception)
-    return resolver.set_params(verbose=int(not quiet), tta=tta, true_colours=true_colours, tile=tile)
+    if perception is not None and not 0 <= perception <= 1:
+        raise ConfigError(f"--perception {perception:g}: from 0 to 1")
+    given = {"perception": perception, "max_megapixels": max_megapixels}
+    return resolver.set_params(
+        verbose=int(not quiet), **use, **{name: value for name, value in given.items() if value is not None}
+    )

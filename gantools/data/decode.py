@@ -142,11 +142,14 @@ def _decode_deep(image: Image.Image, path: Path) -> Picture:
     if array.shape[2] == 4:
         alpha = array[..., 3:]
         array = array[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(oriented(array, image.getexif().get(0x0112, 1)))
+    upright = array if image.format == "TIFF" else oriented(array, image.getexif().get(0x0112, 1))
+    return np.ascontiguousarray(upright)  # OpenCV turns TIFFs itself
 
 
 def read_deep(path: Path) -> NDArray[Any]:
-    """A file's pixels as they are stored: (H, W, C) of uint8, uint16 or floats, gray, RGB or RGBA, not yet upright.
+    """A file's pixels as they are stored: (H, W, C) of uint8, uint16 or floats, gray, RGB or RGBA.
+
+    TIFFs are upright, other formats not yet.
 
     Pillow cuts colours of sixteen bits down to eight, so OpenCV reads these.
 

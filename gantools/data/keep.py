@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
+from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import MAX_MEGAPIXELS, decoding_errors, is_deep, open_checked, oriented, raw_mode, read_deep
+from gantools.errors import DataError, ModelError
 
 _ORIENTATION = 0x0112
-_DIMENSIONS = (0xA002, 0xA003, 0x0100, 0x0101)
+# What EXIF says of the picture (description, maker, model, program, time, artist, copyright), and not of the file.
+_KEPT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+_CAMERA, _PLACE = 0x8769, 0x8825
+_DROPPED_CAMERA_TAGS = (0xA002, 0xA003, 0xA005, 0x927C)  # sizes, and what points into the old file
+_LARGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
+_STRIP = 256
 _QUALITY = 95
 _DEEP_FORMATS = frozenset({".png", ".tif", ".tiff"})
+_FORMATS_WITH_ALPHA = frozenset({".png", ".tif", ".tiff", ".webp"})
 _FORMATS_WITH_PROFILES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 
 
@@ -71,33 +82,75 @@ def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS, every_frame: b
     """
     with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
         n_frames = getattr(image, "n_frames", 1)
-        if every_frame and n_frames > 1:
-            return [_frame(frame.copy(), path, alone=False) for frame in ImageSequence.Iterator(image)]
-        kept = _frame(image, path)
+        if n_frames > 1 and every_frame:
+            if is_deep(image):
+                return [_deep_page(path, i) for i in range(n_frames)]
+            return [_frame(frame.copy(), path) for frame in ImageSequence.Iterator(image)]
+        kept = _deep_frame(image, path) if is_deep(image) else _frame(image, path)
         if n_frames > 1:
             kept.notes.append(f"has {n_frames} frames, of which the first is taken (--frames takes all)")
         return [kept]
 
 
-def _frame(image: Image.Image, path: Path, alone: bool = True) -> Kept:
-    icc, notes = image.info.get("icc_profile"), []
-    deep, gray = is_deep(image), raw_mode(image).startswith("LA")
-    exif = image.getexif()  # loads the picture, and then its raw mode is gone
-    dpi = image.info.get("dpi")
-    orientation = exif.get(_ORIENTATION, 1)
-    if alone and deep:
-        pixels = oriented(read_deep(path), orientation)
-        pixels = pixels[..., [0, 3]] if gray and pixels.shape[2] == 4 else pixels
-    else:
-        image = ImageOps.exif_transpose(image)
-        if image.mode == "CMYK":
-            image, icc = _from_cmyk(image, icc), None
-            notes.append("was CMYK and is now RGB")
-        pixels = np.asarray(_plain_mode(image))
-        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    for tag in (_ORIENTATION, *_DIMENSIONS):
-        exif.pop(tag, None)
-    return Kept(np.ascontiguousarray(pixels), icc, exif.tobytes() if len(exif) else None, dpi, notes)
+def _frame(image: Image.Image, path: Path) -> Kept:
+    """Eight bits, upright."""
+    icc, dpi, notes = image.info.get("icc_profile"), image.info.get("dpi"), []
+    exif = _kept_exif(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "CMYK":
+        image, icc = _from_cmyk(image, icc), None
+        notes.append("was CMYK and is now RGB")
+    elif image.mode in ("1", "P", "PA"):
+        notes.append(f"had {'two levels' if image.mode == '1' else 'a palette'} and now has shades between")
+    pixels = np.asarray(_plain_mode(image))
+    return Kept(np.ascontiguousarray(_with_channels(pixels)), icc, exif, dpi, notes)
+
+
+def _deep_frame(image: Image.Image, path: Path) -> Kept:
+    """Sixteen bits, upright. OpenCV turns TIFFs itself."""
+    icc, dpi, gray = image.info.get("icc_profile"), image.info.get("dpi"), raw_mode(image).startswith("LA")
+    exif, orientation = _kept_exif(image), image.getexif().get(_ORIENTATION, 1)
+    pixels = read_deep(path)
+    pixels = pixels if image.format == "TIFF" else oriented(pixels, orientation)
+    pixels = pixels[..., [0, 3]] if gray and pixels.shape[2] == 4 else pixels
+    pixels, notes = _sixteen_bits(pixels, path)
+    return Kept(np.ascontiguousarray(pixels), icc, exif, dpi, notes)
+
+
+def _deep_page(path: Path, number: int) -> Kept:
+    """One page of a TIFF of sixteen bits."""
+    import tifffile
+
+    pixels, notes = _sixteen_bits(_with_channels(tifffile.imread(path, key=number)), path)
+    if pixels.ndim != 3 or pixels.shape[2] > 4:
+        raise DataError(f"{path}: page {number + 1} has shape {pixels.shape}; gray or colour, and alpha, is wanted")
+    return Kept(np.ascontiguousarray(pixels), notes=notes)
+
+
+def _sixteen_bits(pixels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
+    """Floating point in [0, 1] as sixteen bits, and a note that says so; others as they are."""
+    if pixels.dtype.kind != "f":
+        return pixels, []
+    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+        raise DataError(f"{path}: {pixels.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")
+    return np.rint(pixels.astype(np.float64) * 65535).astype(np.uint16), ["was floating point and is now sixteen bits"]
+
+
+def _with_channels(pixels: NDArray[Any]) -> NDArray[Any]:
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _kept_exif(image: Image.Image) -> bytes | None:
+    """EXIF without what belongs to the file it came from: sizes, orientation, strips, predictors."""
+    found, kept = image.getexif(), Image.Exif()
+    for tag in _KEPT_TAGS:
+        if tag in found:
+            kept[tag] = found[tag]
+    for tag in (_CAMERA, _PLACE):
+        inner = {k: v for k, v in found.get_ifd(tag).items() if k not in _DROPPED_CAMERA_TAGS}
+        if inner:
+            kept[tag] = inner
+    return kept.tobytes() if len(kept) else None
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
@@ -126,7 +179,8 @@ def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
 def write_kept(path: Path, kept: Kept) -> Path:
     """Write a picture in the format its name says, whole or not at all.
 
-    GIF, which has 256 colours, becomes PNG; so does what has 16 bits or alpha where the format has none. What else the
+    GIF, which has 256 colours, becomes PNG, as `as_png` names it; so does what is too large for the format, or has 16
+    bits or alpha where the format has none. What else the
     format cannot hold is added to the picture's notes.
 
     Returns
@@ -139,20 +193,27 @@ def write_kept(path: Path, kept: Kept) -> Path:
     ModelError
         When it cannot be written.
     """
-    from gantools.core.checkpoint import write_atomically
-
     suffix = path.suffix.lower()
     deep = kept.pixels.dtype == np.uint16
-    loses = (deep and suffix not in _DEEP_FORMATS) or (kept.has_alpha and suffix in (".jpg", ".jpeg", ".ppm", ".pgm"))
-    if (suffix in (".gif", ".bmp") and (suffix == ".gif" or kept.has_alpha)) or loses:
-        path, suffix = path.with_suffix(".png"), ".png"
+    too_large = max(kept.pixels.shape[:2]) > _LARGEST.get(suffix, 1 << 31)
+    loses = (deep and suffix not in _DEEP_FORMATS) or (kept.has_alpha and suffix not in _FORMATS_WITH_ALPHA)
+    if suffix == ".gif" or too_large or loses:
+        path, suffix = as_png(path), ".png"
     if (kept.icc or kept.exif) and suffix not in _FORMATS_WITH_PROFILES:
         kept.notes.append(f"{suffix} files hold no colour profile and no EXIF, which are lost")
     if deep and kept.exif and suffix != ".png":
         kept.notes.append("EXIF is lost in TIFFs of sixteen bits")
-    content = _deep_bytes(kept, suffix) if deep else _bytes(kept, suffix)
+    try:
+        content = _deep_bytes(kept, suffix) if deep else _bytes(kept, suffix)
+    except (ValueError, OSError, TypeError, struct.error) as error:
+        raise ModelError(f"{path} cannot be written as {suffix.removeprefix('.')} ({error})") from error
     write_atomically(path, content)
     return path
+
+
+def as_png(path: Path) -> Path:
+    """Where a picture goes whose own format cannot hold it: beside a.gif, a.gif.png, which is nobody else's name."""
+    return path.with_name(f"{path.name}.png")
 
 
 def _bytes(kept: Kept, suffix: str) -> bytes:
@@ -196,29 +257,34 @@ def _deep_bytes(kept: Kept, suffix: str) -> bytes:
 
 def _deep_png(kept: Kept) -> bytes:
     """A PNG of sixteen bits, chunk by chunk (ISO/IEC 15948); OpenCV would lose profile and gray with alpha."""
-    import struct
-    import zlib
-
     height, width, channels = kept.pixels.shape
     colour = {1: 0, 3: 2, 2: 4, 4: 6}[channels]
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    rows = kept.pixels.astype(">u2").reshape(height, -1).view(np.uint8)
-    # Filter 2 (difference from the row above) of each row: photographs compress to about two thirds of no filter.
-    above = np.vstack([np.zeros((1, rows.shape[1]), np.uint8), rows[:-1]])
-    filtered = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])
-    parts = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))]
+    parts = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))]
     if kept.icc:
-        parts.append(chunk(b"iCCP", b"profile\0\0" + zlib.compress(kept.icc)))
+        parts.append(_chunk(b"iCCP", b"profile\0\0" + zlib.compress(kept.icc)))
     if kept.exif:
-        parts.append(chunk(b"eXIf", kept.exif.removeprefix(b"Exif\0\0")))
-    if kept.dpi:
-        per_metre = [round(d / 0.0254) for d in kept.dpi]
-        parts.append(chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
-    parts += [chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)), chunk(b"IEND", b"")]
-    return b"".join(parts)
+        parts.append(_chunk(b"eXIf", kept.exif.removeprefix(b"Exif\0\0")))
+    if kept.dpi and all(np.isfinite(float(d)) and d > 0 for d in kept.dpi):
+        parts.append(_chunk(b"pHYs", struct.pack(">IIB", *(round(float(d) / 0.0254) for d in kept.dpi), 1)))
+    parts += [_chunk(b"IDAT", data) for data in _compressed_rows(kept.pixels)]
+    return b"".join([*parts, _chunk(b"IEND", b"")])
+
+
+def _compressed_rows(pixels: NDArray[Any]) -> Iterator[bytes]:
+    """Rows as PNG wants them, strip by strip, each the difference from the row above (filter 2)."""
+    packer = zlib.compressobj(6)
+    above = np.zeros((1, pixels.shape[1] * pixels.shape[2] * 2), np.uint8)
+    for top in range(0, len(pixels), _STRIP):
+        rows = np.ascontiguousarray(pixels[top : top + _STRIP], ">u2").reshape(-1, pixels.shape[1] * pixels.shape[2])
+        rows = rows.view(np.uint8)
+        filtered = np.hstack([np.full((len(rows), 1), 2, np.uint8), rows - np.vstack([above, rows[:-1]])])
+        above = rows[-1:]
+        yield packer.compress(filtered.tobytes())
+    yield packer.flush()
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def opaque_colours(pixels: NDArray[Any]) -> NDArray[Any]:

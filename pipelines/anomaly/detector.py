@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from gantools.core import AdversarialTrainer, Training
+from gantools.core import Training
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.sources import PictureSource, is_table, open_pictures, read_table
@@ -32,7 +32,15 @@ from gantools.pipelines.anomaly.settings import FitSettings, wanted
 from gantools.pipelines.anomaly.tiles import TileModel
 from gantools.pipelines.anomaly.vectors import VectorModel
 from gantools.pipelines.anomaly.whole import WholeModel
-from gantools.pipelines.base import like, plain_params, resolve_device, resolve_seed, resolve_trainer, restored_params
+from gantools.pipelines.base import (
+    SHARED_CONSTRAINTS,
+    like,
+    plain_params,
+    resolve_device,
+    resolve_seed,
+    resolve_trainer,
+    restored_params,
+)
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
@@ -138,17 +146,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         "width": [Interval(Integral, 8, None, closed="left"), None],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "trim": [Interval(Real, 0, 0.5, closed="left")],
-        "trainer": [AdversarialTrainer, str, None],
-        "max_images": [Interval(Integral, 1, None, closed="left"), None],
-        "max_minutes": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
-        "device": [str],
-        "random_state": ["random_state"],
-        "max_bad": [Interval(Real, 0, None, closed="left")],
-        "max_megapixels": [Interval(Real, 0, None, closed="neither")],
-        "checkpoint": [str, Path, None],
-        "resume": ["boolean"],
-        "verbose": ["verbose"],
+        **SHARED_CONSTRAINTS,
     }
 
     def __init__(

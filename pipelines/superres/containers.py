@@ -14,7 +14,6 @@ from torch import Tensor
 from gantools.data.decode import is_picture
 from gantools.data.keep import read_kept
 from gantools.data.sources import PATH_COLUMN, ArraySource, FileSource, PictureSource
-from gantools.pipelines.superres.pictures import Chosen
 
 
 def are_pictures(y: Any) -> bool:
@@ -39,14 +38,13 @@ def raw_picture(source: PictureSource, index: int) -> NDArray[Any]:
     DataError
         When it cannot be read, or holds what is no picture.
     """
-    if isinstance(source, Chosen):
-        return raw_picture(source.source, int(source.indices[index]))
     if isinstance(source, FileSource):
         return read_kept(source.paths[index], source.max_megapixels)[0].pixels
     checked = source.read(index)
-    if isinstance(source, ArraySource):
-        return np.asarray(source.pictures[index]).reshape(checked.shape)
-    return checked
+    if not isinstance(source, ArraySource):
+        return checked
+    picture = np.asarray(source.pictures[index]).reshape(checked.shape)
+    return picture.astype(np.uint8) * 255 if picture.dtype == np.bool_ else picture
 
 
 def is_flat(source: PictureSource, index: int) -> bool:
@@ -56,7 +54,9 @@ def is_flat(source: PictureSource, index: int) -> bool:
 
 def gathered(X: Any, found: list[NDArray[Any]]) -> Any:
     """Enlarged pictures in the container of X."""
-    if isinstance(X, (list, tuple)) or len({f.shape for f in found}) > 1:
+    if isinstance(X, (list, tuple)) and isinstance(X[0], Tensor):
+        return [torch.from_numpy(f).to(x.device) for f, x in zip(found, X, strict=True)]
+    if isinstance(X, (list, tuple)) or len({(f.shape, f.dtype) for f in found}) > 1:
         return found
     stacked = np.stack(found)
     if not isinstance(X, Tensor):

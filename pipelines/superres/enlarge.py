@@ -120,7 +120,7 @@ class Enlarger:
         self.radius: int = generator.radius  # type: ignore[assignment]
 
     def __call__(self, picture: NDArray[Any], advance: Callable[[float], None] = lambda fraction: None) -> NDArray[Any]:
-        """A picture `scale` times larger, of the same dtype.
+        """A picture `scale` times larger, of the same dtype; uint8 where it was bool.
 
         Memory: the picture, the result, and one tile's activations.
 
@@ -140,17 +140,22 @@ class Enlarger:
         out = np.empty((height * self.scale, width * self.scale, channels), dtype)
         side = self.tile or max(_AUTO_TILE, _AUTO_TILE_OF_RADIUS * self.radius)
         work = list(tiles(height, width, side, self.radius))
+        most = side  # that memory sufficed for, or has not been seen not to
         done = 0
         while work:
             tile = work.pop(0)
+            top, bottom, left, right = tile.inner
+            if max(bottom - top, right - left) > most:
+                work = self._halved(tile) + work
+                continue
             try:
                 self._enlarge_tile(picture, tile, out)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-                work = self._halved(tile) + work
+                most = max(bottom - top, right - left) // 2
+                work = [tile, *work]
                 continue
-            top, bottom, left, right = tile.inner
             done += (bottom - top) * (right - left)
             advance(done / (height * width))
         return out

@@ -15,6 +15,9 @@ from gantools.data.resize import enlarged, enlarged_lanczos
 from gantools.metrics.pictures import PerceptualDistance, psnr_y, ssim_y
 from gantools.pipelines.superres.enlarge import from_signed, to_signed
 
+_EQUAL = 100.0
+_LONGEST = 2048
+
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 
 
@@ -38,7 +41,8 @@ def interpolations(scale: int) -> dict[str, Method]:
 def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int) -> pd.DataFrame:
     """One row for every picture and method: `path`, `method`, `psnr`, `ssim`, `perceptual`.
 
-    PSNR and SSIM are of the luma, in pictures rounded to their depth, without a border of `scale` pixels.
+    PSNR and SSIM are of the luma, in pictures rounded to their depth, without a border of `scale` pixels; equal
+    pictures count as 100 dB. Of pictures longer than 2,048 pixels, SSIM and perceptual distance are the middle's.
     """
     distance = PerceptualDistance()
     rows = []
@@ -47,16 +51,38 @@ def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int
         for method, enlarge in methods.items():
             found = unit(enlarge(example.low))
             border = scale if min(truth.shape[2:]) > 4 * scale else 0
+            middles = _middle(found), _middle(truth)
             rows.append(
                 {
                     "path": example.name,
                     "method": method,
-                    "psnr": psnr_y(found, truth, border),
-                    "ssim": ssim_y(found, truth, border),
-                    "perceptual": distance(found, truth),
+                    "psnr": capped_psnr(found, truth, scale),
+                    "ssim": ssim_y(*middles, border),
+                    "perceptual": distance(*middles),
                 }
             )
     return pd.DataFrame(rows, columns=["path", "method", "psnr", "ssim", "perceptual"])
+
+
+def capped_psnr(picture: torch.Tensor, truth: torch.Tensor, scale: int) -> float:
+    """PSNR-Y of pictures (1, C, H, W) in [0, 1], without a border unless they are tiny; equal ones count as 100 dB."""
+    border = scale if min(truth.shape[2:]) > 4 * scale else 0
+    return min(psnr_y(picture, truth, border), _EQUAL)
+
+
+def _middle(picture: torch.Tensor) -> torch.Tensor:
+    height, width = picture.shape[2:]
+    top, left = max(0, height - _LONGEST) // 2, max(0, width - _LONGEST) // 2
+    return picture[..., top : top + _LONGEST, left : left + _LONGEST]
+
+
+def on_white(picture: NDArray[Any]) -> NDArray[Any]:
+    """A picture (H, W, C) without its alpha: what is transparent is white."""
+    if picture.shape[2] not in (2, 4):
+        return picture
+    planes = to_signed(picture).add_(1).div_(2)
+    alpha = planes[-1:]
+    return from_signed((planes[:-1] * alpha + 1 - alpha).mul(2).sub(1), picture.dtype)
 
 
 def means(table: pd.DataFrame) -> dict[str, float]:
@@ -70,9 +96,8 @@ def means(table: pd.DataFrame) -> dict[str, float]:
 
 
 def unit(picture: NDArray[Any]) -> torch.Tensor:
-    """(H, W, C) of any depth to (1, C, H, W) in [0, 1], without alpha."""
-    without = picture[..., :-1] if picture.shape[2] in (2, 4) else picture
-    return to_signed(without)[None].add_(1).div_(2)
+    """(H, W, C) of any depth to (1, C, H, W) in [0, 1]."""
+    return to_signed(picture)[None].add_(1).div_(2)
 
 
 def sheet(

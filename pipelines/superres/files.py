@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gantools.data.keep import write_kept
+from gantools.data.keep import Kept, as_png, read_kept, write_kept
 from gantools.data.sources import FileSource
-from gantools.errors import ConfigError, DataError, ModelError
+from gantools.errors import ConfigError, GantoolsError
 from gantools.progress import Stages
 
 
@@ -21,11 +22,14 @@ class Target(NamedTuple):
 def targets(source: FileSource, folder: Path) -> list[Target]:
     """Where each picture of `source` goes in `folder`: under the name the source gives it.
 
+    What lies in `folder` already, as results of an earlier run do where it is inside the source's, is no source.
+
     Raises
     ------
     ConfigError
         When a copy would replace its own original, or two would have one name.
     """
+    root = folder.resolve()
     found: list[Target] = []
     taken: dict[Path, Path] = {}
     for path, name in zip(source.paths, source.names, strict=True):
@@ -34,6 +38,8 @@ def targets(source: FileSource, folder: Path) -> list[Target]:
         destination = folder / inside
         if destination.resolve() == path.resolve():
             raise ConfigError(f"--out {folder}: {destination} would replace its own original; name another folder")
+        if path.resolve().is_relative_to(root):
+            continue
         if destination in taken:
             raise ConfigError(f"{path} and {taken[destination]} would both become {destination}; rename one")
         taken[destination] = path
@@ -56,47 +62,52 @@ def upscale_files(
     ConfigError
         When copies exist and neither `overwrite` nor `resume` is set.
     """
-    there = [t.destination for t in work if _written(t.destination)]
+    there = {t.destination for t in work if _written(t.destination)}
     if there and not (overwrite or resume):
         raise ConfigError(
-            f"{there[0]} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
+            f"{min(there)} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
         )
+    left = [t for t in work if not (resume and t.destination in there)]
     notes: list[str] = []
     errors: list[str] = []
-    n = skipped = 0
     enlarger = resolver.enlarger()
     with Stages(shown) as stages, stages.stage("enlarging") as advance:
-        for number, target in enumerate(work):
-            if resume and _written(target.destination):
-                skipped += 1
-                continue
+        for number, target in enumerate(left):
             try:
-                frames = resolver.enlarge_file(
-                    target.source, enlarger, every_frame, lambda f, i=number: advance((i + f) / len(work))
+                notes += _upscale_file(
+                    resolver, target, enlarger, every_frame, lambda f, i=number: advance((i + f) / len(left))
                 )
-            except DataError as error:
+            except GantoolsError as error:
                 errors.append(str(error))
-                continue
-            for index, kept in enumerate(frames):
-                place = target.destination
-                if len(frames) > 1:
-                    place = place.with_name(f"{place.stem}-{index + 1:03d}{place.suffix}")
-                try:
-                    written = write_kept(place, kept)
-                except ModelError as error:
-                    errors.append(str(error))
-                    break
-                notes += [f"{target.source}: {note}" for note in kept.notes]
-                if written != place and index == 0:
-                    notes.append(f"{target.source}: written as {written.name}, which can hold it")
-            else:
-                n += 1
-            advance((number + 1) / len(work))
-    return {"n": n, "n_skipped": skipped, "n_errors": len(errors), "notes": notes, "errors": errors}
+            advance((number + 1) / len(left))
+    counts = {"n": len(left) - len(errors), "n_skipped": len(work) - len(left), "n_errors": len(errors)}
+    return {**counts, "notes": notes, "errors": errors}
+
+
+def _upscale_file(
+    resolver: Any, target: Target, enlarger: Any, every_frame: bool, advance: Callable[[float], None]
+) -> list[str]:
+    """Enlarge one file, each frame into one of its own; what is to be said of it.
+
+    The first frame is written last: where it is, the others are.
+    """
+    notes: list[str] = []
+    frames = read_kept(target.source, resolver.max_megapixels, every_frame)
+    for done, index in enumerate(reversed(range(len(frames)))):
+        kept = frames[index]
+        kept.pixels = resolver.enlarge(kept.pixels, enlarger, lambda f, d=done: advance((d + f) / len(frames)))
+        place = target.destination if len(frames) == 1 else _of_frame(target.destination, index)
+        written = write_kept(place, kept)
+        if index == 0:
+            notes += kept.notes + ([f"written as {written.name}, which can hold it"] if written != place else [])
+        frames[index] = Kept(kept.pixels[:0])
+    return [f"{target.source}: {note}" for note in notes]
+
+
+def _of_frame(destination: Path, index: int) -> Path:
+    return destination.with_name(f"{destination.stem}.frame-{index + 1:03d}{destination.suffix}")
 
 
 def _written(destination: Path) -> bool:
-    """Whether an enlarged copy is there: under its name, as PNG, or as numbered frames."""
-    first = destination.with_name(f"{destination.stem}-001")
-    places = (destination, destination.with_suffix(".png"), first.with_suffix(destination.suffix))
-    return any(p.exists() for p in (*places, first.with_suffix(".png")))
+    """Whether an enlarged copy is there: under its name, as PNG, or as frames, of which the first is written last."""
+    return any(p.exists() or as_png(p).exists() for p in (destination, _of_frame(destination, 0)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +51,7 @@ def read_pairs(
     max_bad: float,
     advance: Callable[[float], None],
     budget: int = _BUDGET,
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[Pair], NDArray[np.int64], list[str]]:
     """Read every picture once and keep all of it, or as large a part, at random, as memory allows each.
 
     Parameters
@@ -64,16 +63,18 @@ def read_pairs(
 
     Returns
     -------
-    pairs, reasons
-        The pairs, and why other pictures were skipped.
+    pairs, numbers, reasons
+        The pairs, their numbers in `high`, and why other pictures were skipped.
 
     Raises
     ------
     DataError
-        When more than `max_bad` cannot be used, or the two of a pair do not fit: all of them are listed.
+        When more than `max_bad` cannot be used, or none is left, or the two of a pair do not fit: all of them are
+        listed.
     """
     share = budget // _BYTES // max(len(high), 1)
     pairs: list[Pair] = []
+    numbers: list[int] = []
     reasons: list[str] = []
     misfits: list[str] = []
     for index in range(len(high)):
@@ -90,11 +91,12 @@ def read_pairs(
                 misfits.append(f"{low.name(index)} and {high.name(index)}: {wrong}")
                 continue
         pairs.append(_kept(large, small, scale, share, degraded, high.name(index), (seed, index)))
+        numbers.append(index)
         advance((index + 1) / len(high))
     if misfits:
         raise DataError(f"{len(misfits)} of {len(high)} pairs do not fit together:\n" + _listed(misfits))
-    skip_or_refuse(reasons, len(high), max_bad)
-    return pairs, reasons
+    skip_or_refuse(reasons, len(high), max_bad if pairs else 0)
+    return pairs, np.asarray(numbers, np.int64), reasons
 
 
 def misfit(low: Tensor, high: Tensor, scale: int) -> str:
@@ -129,7 +131,7 @@ def _kept(
     high: Tensor, low: Tensor | None, scale: int, share: int, degraded: bool, name: str, seed: tuple[int, int]
 ) -> Pair:
     """The pair, or a window of it of at most `share` values."""
-    high = cropped(high, scale) if min(high.shape[1:]) >= scale else _repeated(high, scale)
+    high = cropped(_repeated(high, scale), scale)
     if low is None and not degraded:
         low = reduced(high[None], scale)[0].mul(255).round().div(255).clamp(0, 1)
     if high.numel() > share:
@@ -241,7 +243,7 @@ def _turned(patch: Tensor, way: int) -> Tensor:
 
 
 def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDArray[np.float32]:
-    """A picture (H, W, C) with so many channels: gray is repeated, alpha dropped.
+    """A picture (H, W, C) with so many channels: gray is repeated, and what is transparent is laid on white.
 
     Raises
     ------
@@ -254,7 +256,8 @@ def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDA
     if found == 1:
         return np.repeat(picture, channels, axis=2)
     if found == channels + 1 and found in (2, 4):
-        return picture[..., :channels]
+        alpha = picture[..., channels:]
+        return picture[..., :channels] * alpha + (1 - alpha)
     raise DataError(f"{name}: has {found} channels, where others have {channels}")
 
 
@@ -292,24 +295,6 @@ def _by_stem(source: FileSource) -> dict[str, int]:
 
 def _subset(source: FileSource, order: list[int]) -> FileSource:
     return FileSource([source.paths[i] for i in order], [source.names[i] for i in order], source.max_megapixels)
-
-
-class Chosen(PictureSource):
-    """Some pictures of a source, by their numbers."""
-
-    def __init__(self, source: PictureSource, indices: NDArray[np.int64]) -> None:
-        self.source, self.indices = source, indices
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def name(self, index: int) -> str:
-        """The source's name for it."""
-        return self.source.name(int(self.indices[index]))
-
-    def read(self, index: int) -> Any:
-        """The source's picture."""
-        return self.source.read(int(self.indices[index]))
 
 
 def _listed(lines: list[str], most: int = 20) -> str:

@@ -23,7 +23,7 @@ from gantools.core import AdversarialTrainer, Tick, Training
 from gantools.core.initialise import initialised
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.degrade import Degradation
-from gantools.data.keep import Kept, opaque_colours, read_kept
+from gantools.data.keep import opaque_colours
 from gantools.data.resize import cropped, reduced
 from gantools.data.sources import PictureSource, is_table, open_pictures
 from gantools.data.standard import Glance
@@ -32,6 +32,7 @@ from gantools.networks.backbone import load_backbone
 from gantools.networks.patch import TextureDiscriminator
 from gantools.networks.upscaler import SIZES, build_upscaler
 from gantools.pipelines.base import (
+    SHARED_CONSTRAINTS,
     plain_params,
     resolve_device,
     resolve_seed,
@@ -42,9 +43,9 @@ from gantools.pipelines.base import (
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.superres.containers import are_pictures, gathered, is_flat, raw_picture
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours, blended, from_signed, to_signed
-from gantools.pipelines.superres.figures import Example, interpolations, means, measured, unit
+from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured, on_white, unit
 from gantools.pipelines.superres.games import EnlargingGame
-from gantools.pipelines.superres.pictures import Chosen, Patches, matched, read_pairs
+from gantools.pipelines.superres.pictures import Patches, matched, read_pairs
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -53,6 +54,7 @@ _MOST_HELD_OUT = 10
 _FEWEST_TO_SPLIT = 5
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
 _COST_OF_TEXTURE = 4.0
+_RECIPE = "texture"
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,6 @@ def fidelity_trainer(lr: float) -> AdversarialTrainer:
         ema=0.02,
         balance="off",
     )
-
-
-TEXTURE_TRAINER = AdversarialTrainer(
-    "hinge",
-    adversarial_weight=0.01,
-    lr_generator=2e-4,
-    lr_discriminator=4e-4,
-    beta1=0.5,
-    spectral_norm=True,
-    ema=0.05,
-)
 
 
 class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -161,6 +152,10 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
     ----------
     scale_ : int
         How many times larger `transform` makes pictures.
+    size_ : str
+        Of the generators.
+    held_out_ : ndarray of int64
+        Numbers of the pictures that were measured on, not learnt from.
     channels_ : int
         Of the pictures learnt from: 1, 3, or as many as arrays had. Alpha does not count.
     generators_ : dict of nn.Module
@@ -197,17 +192,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         "tta": ["boolean"],
         "tile": [Interval(Integral, 16, None, closed="left"), None],
         "holdout": [Interval(Real, 0, 1, closed="left")],
-        "trainer": [AdversarialTrainer, str, None],
-        "max_images": [Interval(Integral, 1, None, closed="left"), None],
-        "max_minutes": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
-        "device": [str],
-        "random_state": ["random_state"],
-        "max_bad": [Interval(Real, 0, None, closed="left")],
-        "max_megapixels": [Interval(Real, 0, None, closed="neither")],
-        "checkpoint": [str, Path, None],
-        "resume": ["boolean"],
-        "verbose": ["verbose"],
+        **SHARED_CONSTRAINTS,
     }
 
     def __init__(
@@ -300,25 +285,26 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         high, low = self._sources(X, y)
         self.channels_ = {2: 1, 4: 3}.get(found := Glance.at(high).channels, found)
         seed, device, suited = resolve_seed(self.random_state), resolve_device(self.device), _DEFAULTS[self.size]
-        learnt, held = self._split(len(high), seed)
         degradation = Degradation(self.scale) if self.degradation == "real" else None
-        self.scale_ = int(self.scale)
+        self.scale_, self.size_ = int(self.scale), self.size
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             with stages.stage("reading pictures") as advance:
-                pairs, skipped = read_pairs(
-                    Chosen(high, learnt),
-                    None if low is None else Chosen(low, learnt),
-                    self.scale,
+                pairs, good, skipped = read_pairs(
+                    high,
+                    low,
+                    self.scale_,
                     self.channels_,
                     degraded=degradation is not None,
                     seed=seed,
                     max_bad=self.max_bad,
                     advance=advance,
                 )
+            learnt, held = self._split(len(pairs), seed)
+            self.held_out_ = good[held]
             if skipped:
                 warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
             patches = Patches(
-                pairs,
+                [pairs[i] for i in learnt],
                 self.scale,
                 self.patch or suited.patch,
                 self.batch_size or suited.batch_size,
@@ -328,8 +314,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             )
             first, second = self._train(patches, seed, device, stages, on_tick)
             self.generators_ = {"fidelity": first.generator, "texture": second.generator if second else first.generator}
-            self._take_record(first, second, len(pairs), skipped, len(held))
-            self.validation_ = self._validated(high, low, held, seed, stages)
+            self._take_record(first, second, len(learnt), skipped, len(held))
+            self.validation_ = self._validated(high, low, seed, stages)
         self.training_ |= {name: round(value, 4) for name, value in means(self.validation_).items()}
         return self
 
@@ -365,7 +351,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         discriminator = initialised(
             lambda: TextureDiscriminator(2 * self.channels_, suited.discriminator_width), rng
         ).to(device)
-        trainer = resolve_trainer(self.trainer, TEXTURE_TRAINER)
+        trainer = resolve_trainer(self.trainer, _RECIPE)
         total = self.max_images or suited.max_images
 
         def play(game: EnlargingGame, trainer: AdversarialTrainer, share: float, cost: float, name: str) -> Training:
@@ -416,16 +402,14 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             "held_out": n_held,
         }
 
-    def _validated(
-        self, high: PictureSource, low: PictureSource | None, held: NDArray[np.int64], seed: int, stages: Stages
-    ) -> pd.DataFrame:
+    def _validated(self, high: PictureSource, low: PictureSource | None, seed: int, stages: Stages) -> pd.DataFrame:
         """Both ends of `perception` beside interpolation, on the pictures held out."""
         with stages.stage("measuring") as advance:
 
             def shown() -> Iterator[Example]:
-                for done, example in enumerate(self._examples(high, low, held, seed)):
+                for done, example in enumerate(self._examples(high, low, self.held_out_, seed)):
                     yield example
-                    advance((done + 1) / len(held))
+                    advance((done + 1) / len(self.held_out_))
 
             return measured(shown(), self.methods(both_ends=True), self.scale_)
 
@@ -433,8 +417,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         """Pairs to judge by; pictures that cannot be read or are too small are left out, with a warning."""
         for index in indices:
             try:
-                truth = raw_picture(high, int(index))
-                small = None if low is None else raw_picture(low, int(index))
+                truth = on_white(raw_picture(high, int(index)))
+                small = None if low is None else on_white(raw_picture(low, int(index)))
                 truth = self._whole_multiple(truth) if small is None else truth
             except DataError as error:
                 warnings.warn(f"{high.name(int(index))} is left out: {error}", stacklevel=2)
@@ -467,6 +451,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
     def enlarger(self, perception: float | None = None) -> Enlarger:
         """The generator at a point of `perception`, the parameter's if None, ready for pictures of any size."""
         check_is_fitted(self)
+        self._validate_params()
         at = self.perception if perception is None else perception
         generator: nn.Module = blended(self.generators_["fidelity"], self.generators_["texture"], float(at))
         generator = Eightfold(generator) if self.tta else generator
@@ -484,16 +469,14 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         Returns
         -------
         array, list of arrays, or tensor
-            In the dtype that came in, 8 or 16 bits for files: an array where one came in or all sizes agree, else a
-            list; a tensor on the same device for a tensor.
+            In the dtype that came in (uint8 for bool), 8 or 16 bits for files. A list for a list, a tensor on the same
+            device for a tensor; otherwise an array where sizes and depths agree, else a list.
 
         Raises
         ------
         DataError
             When a picture cannot be read.
         """
-        check_is_fitted(self)
-        self._validate_params()
         enlarger = self.enlarger()
         source = self._source(X)
         found = []
@@ -516,29 +499,9 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         Under transparent pixels the colours of the nearest others are taken, so that edges are clean on any
         background.
         """
-        if picture.shape[2] in (2, 4) and picture.shape[2] != self.channels_:
+        if picture.shape[2] in (2, 4):
             picture = opaque_colours(picture)
         return (enlarger or self.enlarger())(picture, advance)
-
-    def enlarge_file(
-        self,
-        path: str | Path,
-        enlarger: Enlarger | None = None,
-        every_frame: bool = False,
-        advance: Callable[[float], None] = lambda fraction: None,
-    ) -> list[Kept]:
-        """A picture file enlarged, one for each frame, with its colour profile and EXIF.
-
-        Raises
-        ------
-        DataError
-            When it cannot be read.
-        """
-        frames = read_kept(Path(path), self.max_megapixels, every_frame)
-        ready = enlarger or self.enlarger()
-        for number, kept in enumerate(frames):
-            kept.pixels = self.enlarge(kept.pixels, ready, lambda f, i=number: advance((i + f) / len(frames)))
-        return frames
 
     def examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """Pairs to judge by: of low pictures `X` and sharp ones `y`, or of sharp ones alone, reduced as in fitting."""
@@ -546,10 +509,10 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         return self._examples(high, low, range(len(high)), resolve_seed(0))
 
     def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
-        """As `examples`, but only of what was held out when fitting these very pictures with this `random_state`."""
+        """As `examples`, but only of what was held out, where these are the very pictures of the fit."""
+        check_is_fitted(self)
         high, low = self._sources(X, y)
-        seed = resolve_seed(self.random_state)
-        return self._examples(high, low, self._split(len(high), seed)[1], seed)
+        return self._examples(high, low, self.held_out_, resolve_seed(self.random_state))
 
     def methods(self, both_ends: bool = False) -> dict[str, Callable[[NDArray[Any]], NDArray[Any]]]:
         """Ways to enlarge a picture (H, W, C): "ours", as parameters stand, and interpolation.
@@ -578,13 +541,9 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean PSNR-Y, in dB, of the enlarged pictures; arguments as of `evaluate`."""
-        from gantools.metrics.pictures import psnr_y
-
-        check_is_fitted(self)
         enlarger = self.enlarger()
         figures = [
-            psnr_y(unit(self.enlarge(e.low, enlarger)), unit(e.high), self.scale_ if min(e.low.shape[:2]) > 4 else 0)
-            for e in self.examples(X, y)
+            capped_psnr(unit(self.enlarge(e.low, enlarger)), unit(e.high), self.scale_) for e in self.examples(X, y)
         ]
         if not figures:
             raise DataError("none of the pictures can be judged")
@@ -604,11 +563,12 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         state = {
             "channels": self.channels_,
             "scale": self.scale_,
-            "size": self.size,
+            "size": self.size_,
+            "held_out": self.held_out_.tolist(),
             "generators": {name: player.state_dict() for name, player in self.generators_.items()},
             "validation": self.validation_.astype(object).where(self.validation_.notna(), None).to_dict("list"),
         }
-        kind = {"scale": self.scale_, "size": self.size, "channels": self.channels_}
+        kind = {"scale": self.scale_, "size": self.size_, "channels": self.channels_}
         summary = {**kind, "training": self.training_}
         write_model(Path(folder), type(self).__name__, plain_params(self), state, summary, self.history_)
 
@@ -616,7 +576,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
     def _from_stored(cls, stored: StoredModel, device: str) -> GanSuperResolver:
         resolver = cls(**restored_params(stored.parameters, device))
         state = stored.state
-        resolver.channels_, resolver.scale_ = state["channels"], state["scale"]
+        resolver.channels_, resolver.scale_, resolver.size_ = state["channels"], state["scale"], state["size"]
+        resolver.held_out_ = np.asarray(state["held_out"], np.int64)
         resolver.generators_ = {}
         for name, weights in state["generators"].items():
             player = initialised(

@@ -56,9 +56,9 @@ def test_upscale_keeps_names_folders_and_depth(work: Path, model: Path) -> None:
     result = json.loads(done.stdout)
     assert (result["n"], result["n_errors"]) == (3, 0)
     sizes = {str(p.relative_to(out)): Image.open(p).size for p in out.rglob("*.*")}
-    assert sizes == {"photo.jpg": (60, 40), "sub/palette.png": (60, 40), "sub/deep.png": (60, 40)}
+    assert sizes == {"photo.jpg": (60, 40), "sub/palette.gif.png": (60, 40), "sub/deep.png": (60, 40)}
     assert Image.open(out / "sub/deep.png").mode.startswith("I;16")
-    assert "palette.png" in done.stderr
+    assert "palette.gif.png" in done.stderr
     assert "exists" in gantools("sr", "upscale", work / "low", "--model", model, "--out", out, code=2).stderr
     before = (out / "photo.jpg").stat().st_mtime_ns
     again = gantools("sr", "upscale", work / "low", "--model", model, "--out", out, "--resume", "--json")
@@ -104,7 +104,23 @@ def test_frames_of_an_animation(work: Path, model: Path) -> None:
     done = gantools("sr", "upscale", folder, "--model", model, "--out", work / "first")
     assert "3 frames" in done.stderr
     gantools("sr", "upscale", folder, "--model", model, "--out", work / "all", "--frames")
-    assert sorted(p.name for p in (work / "all").iterdir()) == ["a-001.tif", "a-002.tif", "a-003.tif"]
+    assert sorted(p.name for p in (work / "all").iterdir()) == [f"a.frame-00{i}.tif" for i in (1, 2, 3)]
+
+
+def test_pictures_of_one_stem_stay_two_and_resuming_makes_what_is_missing(work: Path, model: Path) -> None:
+    folder = work / "alike"
+    folder.mkdir()
+    for name in ("a.png", "a.gif", "a.tif", "a.frame-001.png"):
+        Image.fromarray(np.full((8, 8), 90, np.uint8)).save(folder / name)
+    out = folder / "large"  # inside what is read: its own results are no sources
+    first = json.loads(gantools("sr", "upscale", folder, "--model", model, "--out", out, "--resume", "--json").stdout)
+    assert (first["n"], first["n_skipped"]) == (4, 0)
+    made = {"a.png", "a.gif.png", "a.tif", "a.frame-001.png"}
+    assert {p.name for p in out.iterdir()} == made
+    (out / "a.tif").unlink()
+    again = json.loads(gantools("sr", "upscale", folder, "--model", model, "--out", out, "--resume", "--json").stdout)
+    assert (again["n"], again["n_skipped"]) == (1, 3)
+    assert {p.name for p in out.iterdir()} == made
 
 
 def test_evaluate_gives_figures_for_every_picture(work: Path, model: Path) -> None:
@@ -118,6 +134,15 @@ def test_evaluate_gives_figures_for_every_picture(work: Path, model: Path) -> No
     assert list(table["method"]) == ["ours", "bicubic", "lanczos"]
     assert set(table["path"]) == {"cat.png"}
     assert (work / "compare.png").is_file()
+
+
+def test_single_knobs_go_on_top_of_the_tasks_own_recipe(work: Path) -> None:
+    model = work / "knobs"
+    gantools(
+        "sr", "fit", work / "train", "--scale", "2", "--model", model, *QUICK, "--set", "trainer.loss=relativistic"
+    )
+    trainer = json.loads((model / "model.json").read_text())["parameters"]["trainer"]["AdversarialTrainer"]
+    assert (trainer["loss"], trainer["adversarial_weight"], trainer["lr_discriminator"]) == ("relativistic", 0.01, 4e-4)
 
 
 def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 def pairs_of(pictures: list[np.ndarray], scale: int, budget: int = 1 << 30, degraded: bool = False) -> list[Pair]:
-    pairs, _ = read_pairs(
+    pairs, _, _ = read_pairs(
         ArraySource(pictures), None, scale, 3, degraded=degraded, seed=0, max_bad=0.0,
         advance=lambda f: None, budget=budget,
     )  # fmt: skip
@@ -79,3 +79,22 @@ def test_unreadable_pictures_are_skipped_up_to_a_limit() -> None:
     pictures = [data.coffee(), np.full((40, 40, 3), np.nan)]
     with pytest.raises(DataError, match="1 of 2 pictures cannot be used"):
         pairs_of(pictures, 2)
+
+
+@pytest.mark.parametrize("shape", [(2, 101), (101, 2), (1, 1), (3, 5)])
+def test_slivers_can_be_learnt_from(shape: tuple[int, int]) -> None:
+    sliver = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
+    assert Patches(pairs_of([sliver], 4), 4, 8, 2, seed=0, device=CPU)(0)["reals"].shape == (2, 3, 32, 32)
+
+
+def test_transparent_parts_are_learnt_as_white() -> None:
+    clear = np.zeros((32, 32, 4), np.uint8)
+    assert (pairs_of([clear], 2)[0].high == 1).all()
+
+
+def test_nothing_left_to_learn_from_is_said() -> None:
+    with pytest.raises(DataError, match="1 of 1 pictures cannot be used"):
+        read_pairs(
+            ArraySource([np.full((9, 9, 3), np.nan)]), None, 2, 3, degraded=False, seed=0, max_bad=5,
+            advance=lambda f: None,
+        )  # fmt: skip

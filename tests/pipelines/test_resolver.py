@@ -216,6 +216,49 @@ def test_transparent_edges_are_clean(quick: GanSuperResolver) -> None:
     assert high[..., :3][high[..., 3] > 0].min() > 245
 
 
+def test_figures_of_pictures_with_alpha_are_on_white(quick: GanSuperResolver) -> None:
+    cat = data.chelsea()[:120, :160]
+    disc = np.hypot(*(np.mgrid[:120, :160] - 60)) < 50
+    cut = np.concatenate([cat, np.where(disc, 255, 0).astype(np.uint8)[..., None]], 2)
+    white = np.where(disc[..., None], cat, 255).astype(np.uint8)
+    pd.testing.assert_frame_equal(quick.evaluate([cut]), quick.evaluate([white]))
+
+
+def test_flat_pictures_have_finite_figures(quick: GanSuperResolver) -> None:
+    figures = quick.evaluate([np.full((64, 64, 3), 77, np.uint8)])
+    assert np.isfinite(figures["psnr"]).all()
+
+
+def test_bool_depths_and_tensors_in_lists(quick: GanSuperResolver, tmp_path: Path) -> None:
+    dots = [np.eye(9, dtype=bool)] * 5
+    assert GanSuperResolver(scale=2, max_images=16, random_state=0).fit(dots).transform(dots)[0].dtype == np.uint8
+    (one,) = quick.transform([torch.zeros(6, 5, 3)])
+    assert isinstance(one, torch.Tensor)
+    assert one.shape == (12, 10, 3)
+    Image.fromarray(np.full((6, 6), 9, np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((6, 6), 9 * 257, np.uint16)).save(tmp_path / "b.png")
+    eight, sixteen = quick.transform(tmp_path)
+    assert (eight.dtype, sixteen.dtype) == (np.uint8, np.uint16)
+
+
+def test_parameters_of_use_are_checked_and_those_of_the_fit_stay(quick: GanSuperResolver, tmp_path: Path) -> None:
+    changed = GanSuperResolver(scale=2, max_images=16, random_state=0).fit([data.coffee()[:64, :64]])
+    changed.set_params(size="small", scale=4)
+    changed.save(tmp_path / "model")
+    assert load(tmp_path / "model").transform([data.coffee()[:6, :6]])[0].shape == (12, 12, 3)
+    with pytest.raises(ValueError, match="'tile' parameter"):
+        changed.set_params(tile=-5).enlarge(data.coffee()[:6, :6])
+
+
+def test_pairs_held_out_are_checked_before_training(photographs: Pictures) -> None:
+    highs = [photographs[0][i : i + 40, :40] for i in range(0, 200, 20)]
+    lows = [low_of(p, 2) for p in highs]
+    for wrong in range(10):
+        bad = [*lows[:wrong], lows[wrong][:-2], *lows[wrong + 1 :]]
+        with pytest.raises(DataError, match="1 of 10 pairs do not fit"):
+            GanSuperResolver(scale=2, max_images=10**9, degradation="none", random_state=0).fit(bad, highs)
+
+
 def test_learning_from_spoilt_pictures_helps_with_spoilt_pictures(photographs: Pictures) -> None:
     from gantools.data.degrade import Degradation
 
