@@ -121,7 +121,7 @@ def on_kinds(scale: int, seeds: list[int]) -> Iterator[Row]:
             if known("superres", {"scale": scale, "seed": seed, "method": method}):
                 continue
             resolver = GanSuperResolver(
-                scale, max_images=120_000, adversarial_share=0.0, random_state=seed, holdout=0.0, verbose=1
+                scale, max_images=60_000, adversarial_share=0.0, random_state=seed, holdout=0.0, verbose=1
             )
             resolver.fit(pictures)
             for kind in [k for k in judges if learnt in (k, "photographs")]:
