@@ -87,15 +87,21 @@ def _bricks(folder: Path, seed: int, device: str, quiet: bool) -> dict[str, Any]
 
 
 def _photographs(folder: Path, seed: int, device: str, quiet: bool) -> dict[str, Any]:
-    """Five photographs of scikit-image's and scikit-learn's to learn from, and a cat to enlarge."""
+    """Six photographs of scikit-image's and scikit-learn's to learn from, and a cat to enlarge.
+
+    JPEGs are halved: at their full size a model learns to draw their blocks.
+    """
+    import numpy as np
     import skimage.data
+    from PIL import Image
     from sklearn.datasets import load_sample_images
 
     from gantools import GanSuperResolver
     from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.superres.figures import means, sheet
 
-    train = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.rocket(), *load_sample_images().images]
+    jpegs = [np.asarray(Image.fromarray(p).reduce(2)) for p in (skimage.data.rocket(), *load_sample_images().images)]
+    train = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.stereo_motorcycle()[0], *jpegs]
     what = f"{len(train)} photographs to learn from, a cat to enlarge"
     if not quiet:
         typer.echo(f"{folder.name}: {what}", err=True)
