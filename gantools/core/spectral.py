@@ -34,4 +34,8 @@ def make_plain(player: nn.Module) -> None:
     player.eval()
     for layer in player.modules():
         if isinstance(layer, _LAYERS) and is_parametrized(layer, "weight"):
+            # A copy, such as a moving average, shares its class with the original, and torch takes the class's
+            # `weight` away: each gets a class of its own first.
+            shared = type(layer)
+            layer.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
             remove_parametrizations(layer, "weight", leave_parametrized=True)

@@ -140,3 +140,20 @@ def test_a_logit_answers_for_the_worst_pixel_it_stands_for() -> None:
     small = mask_of(Negatives(torch.zeros(1, 1, 8, 8), 1.0, mask), torch.zeros(1, 1, 2, 2))
     assert small is not None
     assert small.flatten().tolist() == [0, 0, 1, 0]
+
+
+def test_spectral_norm_comes_off_an_original_and_its_copy() -> None:
+    """A moving average of the discriminator is such a copy."""
+    import copy
+
+    from gantools.core.spectral import make_plain, normalise_spectrally
+
+    player = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.Flatten(), torch.nn.Linear(12, 1))
+    normalise_spectrally(player, torch.Generator().manual_seed(0))
+    twin = copy.deepcopy(player)
+    x = torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(1))
+    expected = player.eval()(x)
+    for each in (player, twin):
+        make_plain(each)
+        torch.testing.assert_close(each(x), expected)
+        assert set(each.state_dict()) == {"0.weight", "0.bias", "2.weight", "2.bias"}
