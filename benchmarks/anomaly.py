@@ -11,21 +11,17 @@ Every figure is appended to results/<what>.jsonl as soon as it is known; what is
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.datasets import FASHION_CLASSES, fashion_mnist, outlier_tables, textures
 from benchmarks.defects import texture_set
+from benchmarks.records import Row, known, record
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results"
-Row = dict[str, Any]
 Detector = Callable[[int], Any]
 
 
@@ -212,20 +208,6 @@ def _preparation() -> Any:
     )
 
 
-def _file(what: str) -> Path:
-    return RESULTS / f"{what}.jsonl"
-
-
-def rows_of(what: str) -> list[Row]:
-    """Every figure measured so far."""
-    return [json.loads(line) for line in _file(what).read_text().splitlines()] if _file(what).exists() else []
-
-
-def known(what: str, key: Row) -> bool:
-    """Whether the figure is measured already."""
-    return any(all(row.get(k) == v for k, v in key.items()) for row in rows_of(what))
-
-
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -239,13 +221,9 @@ def main() -> None:
 
         print(write_report())
         return
-    RESULTS.mkdir(exist_ok=True)
     run = {"fashion": fashion, "textures": texture, "tables": tables}[arguments.what]
     for row in run(arguments.seeds, arguments.peers, arguments.download):
-        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-        print(json.dumps(rounded), flush=True)
-        with _file(arguments.what).open("a") as file:
-            file.write(json.dumps(rounded) + "\n")
+        record(arguments.what, row)
 
 
 if __name__ == "__main__":

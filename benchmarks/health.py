@@ -10,7 +10,6 @@ between 897 digits never trained on and as many fakes, in pixels.
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmarks.anomaly import RESULTS, known, rows_of
+from benchmarks.records import RESULTS, known, record, rows_of
 from gantools.core import AdversarialTrainer, LatentGame, Training
 from gantools.core.batches import Order
 from gantools.core.initialise import initialised
@@ -110,10 +109,7 @@ def main() -> None:
                     figures: dict[str, Any] = play(setup, balance, seed)[1]
                 except GantoolsError as error:
                     figures = {"failed": str(error)[:80]}
-                row = {**key, **{k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}}
-                print(json.dumps(row), flush=True)
-                with (RESULTS / "health.jsonl").open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                record("health", {**key, **figures})
     assert rows_of("health")
 
 

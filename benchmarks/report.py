@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.anomaly import HERE, rows_of
+from benchmarks.records import HERE, rows_of
 
 _PREAMBLE = """# Results
 

@@ -13,7 +13,6 @@ rounded pictures without a border of `scale` pixels. Low pictures are antialiase
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,15 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.anomaly import RESULTS, known
 from benchmarks.datasets import emoji, game_textures, photographs
+from benchmarks.records import RESULTS, Row, known, record
 from benchmarks.superres_peers import PEERS, available, niqe, upscaled
 from gantools import GanSuperResolver, configs
 from gantools.data.resize import cropped, reduced
 from gantools.pipelines.superres.enlarge import from_signed, to_signed
 from gantools.pipelines.superres.figures import Example, interpolations, measured, sheet
-
-Row = dict[str, Any]
 
 
 def examples(pictures: dict[str, np.ndarray], scale: int) -> list[Example]:
@@ -161,7 +158,6 @@ def main() -> None:
     parser.add_argument("--preset", default="cpu-thorough")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     arguments = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
     if arguments.what == "spoilt":
         show_spoilt(RESULTS.parent.parent / "docs/spoilt.jpg")
         return
@@ -170,10 +166,7 @@ def main() -> None:
     else:
         rows = on_photographs(arguments.scale, arguments.seeds, arguments.peers, arguments.preset)
     for row in rows:
-        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-        print(json.dumps(rounded), flush=True)
-        with (RESULTS / "superres.jsonl").open("a") as file:
-            file.write(json.dumps(rounded) + "\n")
+        record("superres", row)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ def fit(
 ) -> None:
     """Learn to enlarge from DATA, sharp pictures. Some are held out, to say how good the model is."""
     from gantools import GanSuperResolver
-    from gantools.pipelines.superres.figures import means
 
     checkpoint = shared.checkpoint_of(model)
     flags: dict[str, Any] = {
@@ -79,7 +78,7 @@ def fit(
     shutil.rmtree(checkpoint, ignore_errors=True)
     if not resolver.validation_.empty:
         _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
-    summary = {"model": str(model), **resolver.training_, **means(resolver.validation_)}
+    summary = {"model": str(model), **resolver.training_}
     shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
 
 
@@ -157,9 +156,8 @@ def upscale(
         skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
         return f"{result['n']} enlarged{skipped}, {result['n_errors']} failed. Pictures: {out}"
 
-    notes = [*result["notes"], *result["errors"]]
-    if not quiet and notes:
-        typer.echo("\n".join(f"gantools: {note}" for note in notes), err=True)
+    for line in [*([] if quiet else result["notes"]), *result["errors"]]:
+        typer.echo(f"gantools: {line}", err=True)
     shared.report({"out": str(out), **result}, json, quiet, words)
     if result["errors"]:
         raise typer.Exit(GantoolsError.exit_code)

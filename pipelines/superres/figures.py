@@ -50,14 +50,13 @@ def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int
         truth = unit(example.high)
         for method, enlarge in methods.items():
             found = unit(enlarge(example.low))
-            border = scale if min(truth.shape[2:]) > 4 * scale else 0
             middles = _middle(found), _middle(truth)
             rows.append(
                 {
                     "path": example.name,
                     "method": method,
                     "psnr": capped_psnr(found, truth, scale),
-                    "ssim": ssim_y(*middles, border),
+                    "ssim": ssim_y(*middles, _border(truth, scale)),
                     "perceptual": distance(*middles),
                 }
             )
@@ -66,8 +65,11 @@ def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int
 
 def capped_psnr(picture: torch.Tensor, truth: torch.Tensor, scale: int) -> float:
     """PSNR-Y of pictures (1, C, H, W) in [0, 1], without a border unless they are tiny; equal ones count as 100 dB."""
-    border = scale if min(truth.shape[2:]) > 4 * scale else 0
-    return min(psnr_y(picture, truth, border), _EQUAL)
+    return min(psnr_y(picture, truth, _border(truth, scale)), _EQUAL)
+
+
+def _border(truth: torch.Tensor, scale: int) -> int:
+    return scale if min(truth.shape[2:]) > 4 * scale else 0
 
 
 def _middle(picture: torch.Tensor) -> torch.Tensor:
@@ -117,8 +119,8 @@ def sheet(
     """
     rows = []
     for example in examples:
-        top, left = _busiest(example.high, min(side, *example.high.shape[:2]) // scale * scale, scale)
         size = min(side, *example.high.shape[:2]) // scale * scale
+        top, left = _busiest(example.high, size, scale)
         window = (slice(top, top + size), slice(left, left + size))
         low = example.low.repeat(scale, 0).repeat(scale, 1)
         shown = [low, *(enlarge(example.low) for enlarge in methods.values()), example.high]

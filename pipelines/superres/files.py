@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gantools.data.keep import Kept, as_png, read_kept, write_kept
+from gantools.data.keep import as_png, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.errors import ConfigError, GantoolsError
 from gantools.progress import Stages
@@ -27,8 +27,10 @@ def targets(source: FileSource, folder: Path) -> list[Target]:
     Raises
     ------
     ConfigError
-        When a copy would replace its own original, or two would have one name.
+        When `folder` is a file, a copy would replace its own original, or two would have one name.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--out {folder}: is a file; name a folder")
     root = folder.resolve()
     found: list[Target] = []
     taken: dict[Path, Path] = {}
@@ -93,14 +95,15 @@ def _upscale_file(
     """
     notes: list[str] = []
     frames = read_kept(target.source, resolver.max_megapixels, every_frame)
-    for done, index in enumerate(reversed(range(len(frames)))):
-        kept = frames[index]
-        kept.pixels = resolver.enlarge(kept.pixels, enlarger, lambda f, d=done: advance((d + f) / len(frames)))
-        place = target.destination if len(frames) == 1 else _of_frame(target.destination, index)
+    n = len(frames)
+    while frames:
+        index = len(frames) - 1
+        kept = frames.pop()
+        kept.pixels = resolver.enlarge(kept.pixels, enlarger, lambda f, i=index: advance((n - 1 - i + f) / n))
+        place = target.destination if n == 1 else _of_frame(target.destination, index)
         written = write_kept(place, kept)
         if index == 0:
             notes += kept.notes + ([f"written as {written.name}, which can hold it"] if written != place else [])
-        frames[index] = Kept(kept.pixels[:0])
     return [f"{target.source}: {note}" for note in notes]
 
 

@@ -24,7 +24,7 @@ from gantools.core.initialise import initialised
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.degrade import Degradation
 from gantools.data.keep import opaque_colours
-from gantools.data.resize import cropped, reduced
+from gantools.data.resize import reduced
 from gantools.data.sources import PictureSource, is_table, open_pictures
 from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
@@ -438,8 +438,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         return picture[:height, :width]
 
     def _reduced(self, picture: NDArray[Any], seed: tuple[int, int]) -> NDArray[Any]:
-        """The low picture of a high one, as in fitting, rounded to its depth."""
-        planes = cropped(to_signed(picture), self.scale_)
+        """The low picture of a high one, a whole multiple in size, as in fitting, rounded to its depth."""
+        planes = to_signed(picture)
         if self.degradation == "real":
             low = Degradation(self.scale_)(planes, np.random.default_rng(seed))
         else:

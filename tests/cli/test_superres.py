@@ -151,6 +151,12 @@ def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
 
     assert "original" in told("sr", "upscale", work / "low", "--model", model, "--out", work / "low", code=2)
     assert "scale" in told("sr", "fit", work / "train", "--scale", "5", "--model", work / "x", code=2)
+    (work / "file").touch()
+    one = work / "low/photo.jpg"
+    assert "is a file" in told("sr", "upscale", one, "--model", model, "--out", work / "file", code=2)
+    (work / "list.csv").write_text("path\nnowhere.png\n")
+    listed = ["sr", "upscale", work / "list.csv", "--model", model, "--out", work / "listed", "--quiet"]
+    assert "nowhere.png: no such file" in told(*listed, code=1)  # --quiet keeps errors
     assert "from 0 to 1" in told(
         "sr", "upscale", work / "low", "--model", model, "--out", work / "x", "--perception", "2", code=2
     )
