@@ -11,16 +11,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gantools.core import AdversarialTrainer
     from gantools.pipelines.anomaly import GanAnomalyDetector
+    from gantools.pipelines.augment import AugmentedClassifier, GanAugmenter, PictureFlattener, PictureLoader
     from gantools.pipelines.superres import GanSuperResolver
+    from gantools.pipelines.synthesize import GanSynthesizer
     from gantools.storage import load
 
 __version__ = "0.1.0"
-__all__ = ["AdversarialTrainer", "GanAnomalyDetector", "GanSuperResolver", "__version__", "load"]
+__all__ = [
+    "AdversarialTrainer",
+    "AugmentedClassifier",
+    "GanAnomalyDetector",
+    "GanAugmenter",
+    "GanSuperResolver",
+    "GanSynthesizer",
+    "PictureFlattener",
+    "PictureLoader",
+    "__version__",
+    "load",
+]
 
 _HOMES = {
     "AdversarialTrainer": "gantools.core",
+    "AugmentedClassifier": "gantools.pipelines.augment",
     "GanAnomalyDetector": "gantools.pipelines.anomaly",
+    "GanAugmenter": "gantools.pipelines.augment",
     "GanSuperResolver": "gantools.pipelines.superres",
+    "GanSynthesizer": "gantools.pipelines.synthesize",
+    "PictureFlattener": "gantools.pipelines.augment",
+    "PictureLoader": "gantools.pipelines.augment",
     "load": "gantools.storage",
 }
 

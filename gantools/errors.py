@@ -23,6 +23,12 @@ class ModelError(GantoolsError):
     """A model folder that is missing, incomplete, altered or of another kind."""
 
 
+class QualityError(GantoolsError):
+    """What was made is not good enough, by a bar that the user set."""
+
+    exit_code = 3
+
+
 class Interrupted(GantoolsError):
     """Training stopped by the user, with a checkpoint to resume from."""
 

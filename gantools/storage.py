@@ -219,9 +219,12 @@ def load(folder: str | Path, device: str = "auto") -> Any:
         When the folder is missing, incomplete, altered or of a kind this version does not know.
     """
     from gantools.pipelines.anomaly import GanAnomalyDetector
+    from gantools.pipelines.augment import GanAugmenter
     from gantools.pipelines.superres import GanSuperResolver
+    from gantools.pipelines.synthesize import GanSynthesizer
 
-    known = {"GanAnomalyDetector": GanAnomalyDetector, "GanSuperResolver": GanSuperResolver}
+    kinds = (GanAnomalyDetector, GanAugmenter, GanSuperResolver, GanSynthesizer)
+    known: dict[str, Any] = {kind.__name__: kind for kind in kinds}
     stored = read_model(Path(folder))
     if stored.name not in known:
         raise ModelError(f"{folder} holds a {stored.name!r}; this version of gantools knows {', '.join(known)}")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gantools import configs
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
-from gantools.errors import ConfigError
+from gantools.errors import ConfigError, ModelError
 from gantools.progress import Stages
 
 SHARED_CONSTRAINTS: dict[str, Any] = {
@@ -104,10 +104,14 @@ def plain_params(estimator: Any) -> dict[str, Any]:
     for name, value in estimator.get_params(deep=False).items():
         if isinstance(value, AdversarialTrainer):
             value = {"AdversarialTrainer": value.get_params()}
+        elif hasattr(value, "get_params"):
+            value = {type(value).__name__: plain_params(value)}
+        elif isinstance(value, dict):
+            value = {"dict": [[_plain(k), _plain(v)] for k, v in value.items()]}
         elif isinstance(value, Path):
             value = str(value)
         elif isinstance(value, np.generic):
-            value = value.item()
+            value = _plain(value)
         elif isinstance(value, (tuple, np.ndarray)):
             value = [str(v) for v in value]
         elif isinstance(value, np.random.RandomState):
@@ -116,12 +120,30 @@ def plain_params(estimator: Any) -> dict[str, Any]:
     return params
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def restored_params(stored: dict[str, Any], device: str) -> dict[str, Any]:
     """A constructor's parameters from what `plain_params` gave, on another device."""
     params = {**stored, "device": device}
-    if isinstance(params.get("trainer"), dict):
-        params["trainer"] = AdversarialTrainer(**params["trainer"]["AdversarialTrainer"])
+    for name, value in params.items():
+        if isinstance(value, dict):
+            params[name] = _restored(*next(iter(value.items())), device)
     return params
+
+
+def _restored(kind: str, content: Any, device: str) -> Any:
+    """A parameter that is no plain value: the trainer, a synthesizer, or a dict."""
+    if kind == "AdversarialTrainer":
+        return AdversarialTrainer(**content)
+    if kind == "dict":
+        return dict(content)
+    from gantools.pipelines.synthesize import GanSynthesizer
+
+    if kind != GanSynthesizer.__name__:
+        raise ModelError(f"a parameter is a {kind!r}, which this version of gantools does not know")
+    return GanSynthesizer(**restored_params(content, device))
 
 
 def like(X: Any, values: Any) -> Any:

@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from gantools.cli import anomaly, demo, models, superres
+from gantools.cli import anomaly, augment, demo, models, superres, synth
 from gantools.errors import GantoolsError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 app.add_typer(anomaly.app, name="anomaly")
 app.add_typer(superres.app, name="sr")
+app.add_typer(synth.app, name="synth")
+app.command("augment")(augment.augment)
 app.add_typer(models.config_app, name="config")
 app.command("info")(models.info)
 app.command("demo")(demo.demo)

@@ -33,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable objec
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 
 
-_RECIPES = {"anomaly": "detector", "sr": "texture"}
+_RECIPES = {"anomaly": "detector", "sr": "texture", "augment": "spread", "synth": "spread"}
 
 
 def settings_of(
@@ -60,6 +60,8 @@ def settings_of(
         raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
     if isinstance(settings.get("trainer"), dict):
         settings["trainer"] = _trainer(settings["trainer"], _RECIPES[task])
+    if isinstance(settings.get("synthesizer"), dict):
+        settings["synthesizer"] = _synthesizer(settings["synthesizer"])
     return settings
 
 
@@ -101,6 +103,17 @@ def _trainer(overrides: dict[str, Any], recipe: str) -> Any:
     if unknown:
         raise ConfigError(f"there is no setting 'trainer.{unknown[0]}'; there are {', '.join(known)}")
     return AdversarialTrainer(**settings)
+
+
+def _synthesizer(settings: dict[str, Any]) -> Any:
+    """A synthesizer from `synthesizer.x` settings."""
+    from gantools import GanSynthesizer
+
+    known = GanSynthesizer().get_params(deep=False)
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ConfigError(f"there is no setting 'synthesizer.{unknown[0]}'; there are {', '.join(known)}")
+    return GanSynthesizer(**settings)
 
 
 @contextmanager

@@ -46,8 +46,8 @@ class TableEncoder:
         self.columns = list(frame.columns)
         for name in self.columns:
             column = frame[name]
-            if _is_numeric(column):
-                values = _numbers(column, name)
+            if is_numeric(column):
+                values = column_numbers(column, name)
                 known = values[~np.isnan(values)]
                 median = float(np.median(known)) if len(known) else 0.0
                 filled = np.where(np.isnan(values), median, values)
@@ -58,14 +58,7 @@ class TableEncoder:
                     deviation if deviation > 1e-12 * max(abs(mean), 1) else 1.0,
                 ]
             else:
-                texts = _texts(column)
-                found = sorted(set(texts))
-                if len(found) > min(_MOST_CATEGORIES, max(10, len(texts) // 2)):
-                    raise DataError(
-                        f"column {name!r} is text with {len(found)} different values in {len(texts)} rows; "
-                        "drop it, or turn it into numbers"
-                    )
-                self.categories[name] = found
+                self.categories[name] = distinct_texts(column, name)
         return self
 
     def transform(self, frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -90,11 +83,11 @@ class TableEncoder:
         for name in self.columns:
             if name in self.numbers:
                 median, mean, deviation = self.numbers[name]
-                values = _numbers(frame[name], name)
+                values = column_numbers(frame[name], name)
                 values = np.where(np.isnan(values), median, values)
                 blocks.append(np.clip((values - mean) / deviation, -_CLIP, _CLIP)[:, None])
             else:
-                texts = np.asarray(_texts(frame[name]), dtype=object)
+                texts = np.asarray(column_texts(frame[name]), dtype=object)
                 blocks.append(np.stack([texts == c for c in self.categories[name]], 1).astype(np.float64))
         return np.concatenate(blocks, axis=1)
 
@@ -103,11 +96,37 @@ class TableEncoder:
         return {"columns": self.columns, "numbers": self.numbers, "categories": self.categories}
 
 
-def _is_numeric(column: pd.Series) -> bool:
+def distinct_texts(column: pd.Series, name: str) -> list[str]:
+    """A column's categories, in order, "missing" among them.
+
+    Raises
+    ------
+    DataError
+        When they are too many to be categories.
+    """
+    texts = column_texts(column)
+    found = sorted(set(texts))
+    if len(found) > min(_MOST_CATEGORIES, max(10, len(texts) // 2)):
+        raise DataError(
+            f"column {name!r} is text with {len(found)} different values in {len(texts)} rows; "
+            "drop it, or turn it into numbers"
+        )
+    return found
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, and not truths."""
     return bool(pd.api.types.is_numeric_dtype(column)) and not pd.api.types.is_bool_dtype(column)
 
 
-def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
+def column_numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
+    """A column's numbers, NaN where they are missing.
+
+    Raises
+    ------
+    DataError
+        For what is no number, and for infinity, with its row.
+    """
     try:
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):
@@ -123,7 +142,8 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
     return values
 
 
-def _texts(column: pd.Series) -> list[str]:
+def column_texts(column: pd.Series) -> list[str]:
+    """A column's values as texts, "missing" where there is none."""
     return ["missing" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
 
 

@@ -1,0 +1,182 @@
+"""``gantools augment``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli import shared
+from gantools.errors import ConfigError, QualityError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("png", "jpg", "npz")
+
+
+def augment(
+    data: Annotated[
+        Path,
+        typer.Argument(help="Folder with a subfolder for each class, or CSV with `label`, and `path` or features."),
+    ],
+    per_class: Annotated[int | None, typer.Option("--per-class", min=0, help="New samples of every class.")] = None,
+    to: Annotated[int | None, typer.Option("--to", min=1, help="Size of every class with the new ones.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the new samples.", metavar="DIR")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="The model's folder: used where there is one, else written.")
+    ] = None,
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Whether they help, beside other methods.")] = False,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of --evaluate.")] = 5,
+    include_real: Annotated[bool, typer.Option("--include-real", help="Copy the real pictures too.")] = False,
+    format: Annotated[str, typer.Option("--format", help="png, jpg or npz.")] = "png",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in DIR.")] = False,
+    config: shared.Config = "default",
+    settings: shared.Settings = None,
+    max_bad: shared.MaxBad = None,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    max_minutes: shared.MaxMinutes = None,
+    max_images: shared.MaxImages = None,
+    resume: shared.Resume = False,
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """More samples of each class of DATA: the generator's, where they pass the gates, else classical ones.
+
+    Ends with code 3 when a class falls short, its samples kept. For example:
+    gantools augment flowers/ --per-class 500 --out more-flowers/
+    """
+    from gantools import GanAugmenter
+    from gantools.pipelines.augment.files import check_out, read_labelled
+
+    if out is None and not evaluate:
+        raise ConfigError("say where the new samples shall go with --out DIR, or ask whether they help with --evaluate")
+    if per_class is not None and to is not None:
+        raise ConfigError("--per-class says how many are new and --to how many there shall be; give one of them")
+    if format not in FORMATS:
+        raise ConfigError(f"--format {format}: choose one of {', '.join(FORMATS)}")
+    labelled = read_labelled(data)
+    checkpoint = None if model is None else shared.checkpoint_of(model)
+    flags: dict[str, Any] = {
+        "per_class": per_class if to is None else _missing(labelled.y, to),
+        "random_state": seed,
+        "device": device,
+        "max_minutes": max_minutes,
+        "max_images": max_images,
+        "max_bad": max_bad,
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "resume": resume,
+        "verbose": int(not quiet),
+    }
+    parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
+    with shared.warnings_as_lines(quiet):
+        if evaluate:
+            _evaluate(GanAugmenter(**parameters | {"checkpoint": None}), labelled, folds, json, quiet)
+        if out is None:
+            return
+        check_out(out, overwrite)
+        augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
+        result = _write(augmenter, labelled, out, format, include_real, seed, flags["per_class"])
+    low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
+    result |= {"out": str(out), "low_quality": [str(label) for label in low]}
+    shared.report(result, json, quiet, lambda: _words(augmenter, result))
+    if low:
+        raise typer.Exit(QualityError.exit_code)
+
+
+def _missing(labels: list[Any], to: int) -> dict[Any, int]:
+    """New samples of each class that make it `to` large."""
+    return {label: max(0, to - labels.count(label)) for label in dict.fromkeys(labels)}
+
+
+def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
+    """The augmenter of the model's folder where there is one; else fitted here, and saved where a folder is named."""
+    from gantools import GanAugmenter, load
+    from gantools.storage import DESCRIPTION
+
+    if model is not None and (model / DESCRIPTION).is_file():
+        loaded = load(model, augmenter.device)
+        if not isinstance(loaded, GanAugmenter):
+            raise ConfigError(f"{model} is no augmenter")
+        strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_})
+        if strange:
+            raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
+        return loaded
+    if model is not None:
+        shared.make_ready(model, resume)
+    augmenter.fit(*labelled)
+    if model is not None:
+        augmenter.set_params(checkpoint=None, resume=False).save(model)
+        shutil.rmtree(shared.checkpoint_of(model), ignore_errors=True)
+    return augmenter
+
+
+def _write(
+    augmenter: Any, labelled: Any, out: Path, format: str, include_real: bool, seed: int, per_class: Any
+) -> dict[str, Any]:
+    """Write new samples, the manifest and the contact sheet; how many."""
+    from gantools.data.keep import Kept, write_kept
+    from gantools.pipelines.augment.files import Writer
+    from gantools.pipelines.augment.sheet import contact_sheet
+    from gantools.pipelines.synthesize.forms import PictureForm
+    from gantools.progress import Stages
+
+    pictures = isinstance(augmenter.maker_.form, PictureForm)
+    names = [str(x) for x in labelled.X] if pictures else [f"row {i}" for i in range(len(labelled.y))]
+    wanted = augmenter.settled(per_class)
+    shown: dict[int, list[Any]] = {}
+    writer = Writer(out, format, names)
+    with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
+        if include_real and pictures:
+            for path, label in zip(*labelled, strict=True):
+                writer.real(path, label)
+        total, done = max(1, sum(wanted.values())), 0
+        for made in augmenter.makes(wanted, seed):
+            writer.made(made, augmenter.classes_[made.label].item())
+            done += len(made.critic)
+            kept = shown.setdefault(made.label, [])
+            if sum(len(m.critic) for m in kept) < 16:
+                kept.append(made.first(16))
+            advance(done / total)
+    if pictures and shown:
+        write_kept(out / "sheet.png", Kept(contact_sheet(augmenter.maker_, shown, augmenter.classes_)))
+    return {"n": done, "per_class": {str(label): n for label, n in wanted.items()}}
+
+
+def _words(augmenter: Any, result: dict[str, Any]) -> str:
+    table = augmenter.quality_[["n_real", "method", "spread", "coverage"]].round(2)
+    out = Path(result["out"])
+    lines = [table.to_string(na_rep="-"), f"{result['n']:,} new samples in {out}, listed in {out / 'manifest.csv'}"]
+    if (out / "sheet.png").is_file():
+        lines.append(f"Look at them beside the reals: {out / 'sheet.png'}")
+    if result["low_quality"]:
+        lines.append(f"Not varied enough: {', '.join(result['low_quality'])}. Train longer: --max-images N")
+    return "\n".join(lines)
+
+
+def _evaluate(augmenter: Any, labelled: Any, folds: int, json: bool, quiet: bool) -> None:
+    """Print whether augmentation helps."""
+    from gantools.pipelines.augment.usefulness import summary, verdicts
+
+    figures = augmenter.evaluate(*labelled, n_splits=folds)
+    said = verdicts(figures, overlap=1 / (folds - 1))
+    result = {"figures": figures.to_dict("records"), "verdicts": said.to_dict("records")}
+    shared.report(result, json, quiet, lambda: f"{_table(summary(figures))}\n\n{_verdict_words(said)}")
+
+
+def _table(table: pd.DataFrame) -> str:
+    recalls = [c for c in table if c.startswith("recall ")]
+    worst = table[recalls].min(axis=1).rename("worst recall")
+    return table.drop(columns=recalls).join(worst).round(3).to_string()
+
+
+def _verdict_words(said: pd.DataFrame) -> str:
+    """One line for each classifier and method."""
+    return "\n".join(
+        f"{row.classifier}, {row.method}: {row.verdict} ({row.difference:+.3f} beside {row.beside}, "
+        f"95 % interval {row.low:+.3f} to {row.high:+.3f})"
+        for row in said.itertuples()
+    )

@@ -1,0 +1,115 @@
+"""``gantools synth``: fit, sample."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gantools.cli import shared
+from gantools.errors import ConfigError
+
+app = typer.Typer(
+    help="More samples of one kind, with or without classes.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
+
+
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(help="Folder of pictures, CSV with `path`, or CSV of features.")],
+    model: Model,
+    classes: Annotated[bool, typer.Option("--classes", help="Subfolders, or the column `label`, are classes.")] = False,
+    config: shared.Config = "default",
+    settings: shared.Settings = None,
+    max_bad: shared.MaxBad = None,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    max_minutes: shared.MaxMinutes = None,
+    max_images: shared.MaxImages = None,
+    resume: shared.Resume = False,
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Learn to make samples like those of DATA."""
+    from gantools import GanSynthesizer
+    from gantools.data.sources import is_table, read_table
+    from gantools.pipelines.augment.files import read_labelled
+
+    checkpoint = shared.checkpoint_of(model)
+    flags: dict[str, Any] = {
+        "random_state": seed,
+        "device": device,
+        "max_minutes": max_minutes,
+        "max_images": max_images,
+        "max_bad": max_bad,
+        "checkpoint": str(checkpoint),
+        "resume": resume,
+        "verbose": int(not quiet),
+    }
+    parameters = shared.settings_of("synth", config, settings, flags, GanSynthesizer().get_params(deep=False))
+    if classes:
+        X, y = read_labelled(data)
+    else:
+        X, y = (read_table(data) if is_table(data) else data), None
+    shared.make_ready(model, resume)
+    with shared.warnings_as_lines(quiet):
+        synthesizer = GanSynthesizer(**parameters).fit(X, y)
+        synthesizer.set_params(checkpoint=None, resume=False).save(model)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    summary = {"model": str(model), **synthesizer.training_}
+    words = (
+        f"Learnt from {summary['samples']:,} samples in {summary['seconds']:.0f} s. Model: {model}\n"
+        f"Next: gantools synth sample --model {model} -n 64 --out DIR"
+    )
+    shared.report(summary, json, quiet, lambda: words)
+
+
+@app.command()
+def sample(
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the samples.", metavar="DIR")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many; with --label, of each label named.")] = 64,
+    label: Annotated[list[str] | None, typer.Option("--label", help="Only of this class. Repeatable.")] = None,
+    truncation: Annotated[
+        float, typer.Option("--truncation", min=0, help="Below 1: less variety, fewer failures.")
+    ] = 1.0,
+    grid: Annotated[bool, typer.Option("--grid", help="Also one picture of them all, grid.png.")] = False,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Also strips from one sample to another, interpolation.png.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in DIR.")] = False,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """New samples: PNG files, or samples.csv of a table."""
+    import numpy as np
+
+    from gantools import GanSynthesizer, load
+    from gantools.pipelines.augment.files import check_out
+    from gantools.pipelines.synthesize.forms import PictureForm
+    from gantools.pipelines.synthesize.writing import write_grid, write_samples
+
+    synthesizer = load(model, device)
+    if not isinstance(synthesizer, GanSynthesizer):
+        raise ConfigError(f"{model} is no synthesizer")
+    pictures = isinstance(synthesizer.form_, PictureForm)
+    if (grid or interpolate) and not pictures:
+        raise ConfigError(f"{model} makes rows of a table; --grid and --interpolate are for pictures")
+    labels = np.repeat(synthesizer.classes_[synthesizer.numbers_of(label)], n) if label else None
+    check_out(out, overwrite)
+    found = synthesizer.sample(n, labels=labels, random_state=seed, truncation=truncation)
+    X, y = found if synthesizer.classes_ is not None else (found, None)
+    write_samples(X, y, seed, out)
+    if grid:
+        write_grid(X, out / "grid.png")
+    if interpolate:
+        strips = [synthesizer.interpolate(label=c, random_state=seed + i) for i, c in enumerate(label or [None] * 6)]
+        write_grid(np.concatenate(strips), out / "interpolation.png", columns=len(strips[0]))
+    result = {"n": len(X), "out": str(out)}
+    shared.report(result, json, quiet, lambda: f"{len(X):,} samples in {out}, listed in {out / 'manifest.csv'}")

@@ -1,0 +1,149 @@
+"""Feature tables to vectors that networks can make, and back: whole numbers stay whole, and ranges are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from gantools.data.tables import column_numbers, distinct_texts, is_numeric
+
+_MOST_QUANTILES = 1000
+_MISSING = "missing"
+
+
+@dataclass
+class _Column:
+    """How one column is written.
+
+    `quantiles` of a number's known values, empty for a category; `categories` of a category, or of whether a number
+    is missing; `dtype` of the column.
+    """
+
+    dtype: str
+    quantiles: list[float] = field(default_factory=list)
+    categories: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class TableCodec:
+    """Numbers become normal scores, by their quantiles; categories become choices, one 1 among zeros.
+
+    A number column with missing values has a choice besides: known or missing.
+
+    Attributes
+    ----------
+    columns : dict
+        Name to how it is written.
+    """
+
+    columns: dict[str, _Column] = field(default_factory=dict)
+
+    def fit(self, frame: pd.DataFrame) -> TableCodec:
+        """Learn from `frame`, whose columns' names are texts.
+
+        Raises
+        ------
+        DataError
+            For a column of texts that are all different or too many, and for infinite numbers.
+        """
+        for name, column in frame.items():
+            name = str(name)
+            if is_numeric(column):
+                values = column_numbers(column, name)
+                known = values[~np.isnan(values)]
+                n = min(_MOST_QUANTILES, max(len(known), 1))
+                quantiles = np.quantile(known, np.linspace(0, 1, n)) if len(known) else np.zeros(1)
+                choice = ["known", _MISSING] if len(known) < len(values) else []
+                self.columns[name] = _Column(str(column.dtype), quantiles.tolist(), choice)
+            else:
+                distinct_texts(column, name)
+                plain = column.astype(object).where(column.notna(), None)
+                found = sorted(set(plain), key=lambda v: (v is None, str(v)))
+                self.columns[name] = _Column(str(column.dtype), [], [_plain(v) for v in found])
+        return self
+
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        return sum(bool(c.quantiles) + len(c.categories) for c in self.columns.values())
+
+    @property
+    def choices(self) -> list[tuple[int, int]]:
+        """Where each choice begins and ends in a vector."""
+        found, at = [], 0
+        for column in self.columns.values():
+            at += bool(column.quantiles)
+            if column.categories:
+                found.append((at, at + len(column.categories)))
+                at += len(column.categories)
+        return found
+
+    def transform(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Vectors of `frame`: (N, width)."""
+        blocks: list[NDArray[np.float64]] = []
+        for name, column in self.columns.items():
+            if column.quantiles:
+                values = column_numbers(frame[name], name)
+                missing = np.isnan(values)
+                middle = column.quantiles[len(column.quantiles) // 2]
+                blocks.append(_to_scores(np.where(missing, middle, values), column.quantiles)[:, None])
+                if column.categories:
+                    blocks.append(np.stack([~missing, missing], 1).astype(np.float64))
+            else:
+                values = frame[name].astype(object).where(frame[name].notna(), None)
+                texts = np.asarray([str(v) for v in values], dtype=object)
+                blocks.append(np.stack([texts == str(c) for c in column.categories], 1).astype(np.float64))
+        return np.concatenate(blocks, axis=1)
+
+    def inverse(self, vectors: NDArray[np.float64]) -> pd.DataFrame:
+        """A table of vectors (N, width), in the columns' dtypes."""
+        table: dict[str, Any] = {}
+        at = 0
+        for name, column in self.columns.items():
+            if column.quantiles:
+                values = np.interp(vectors[:, at], _grid(len(column.quantiles)), column.quantiles)
+                at += 1
+                whole = "int" in column.dtype.lower()
+                values = np.round(values) if whole else values
+                if column.categories:
+                    values = np.where(vectors[:, at : at + 2].argmax(1) == 1, np.nan, values)
+                    at += 2
+                table[name] = pd.Series(values).astype(column.dtype)
+            else:
+                k = len(column.categories)
+                chosen = vectors[:, at : at + k].argmax(1)
+                at += k
+                table[name] = pd.Series([column.categories[i] for i in chosen], dtype=object).astype(column.dtype)
+        return pd.DataFrame(table)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold of it; `from_dict` is the way back."""
+        return {name: vars(column).copy() for name, column in self.columns.items()}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> TableCodec:
+        """The codec that `to_dict` was asked of."""
+        return cls({name: _Column(**column) for name, column in stored.items()})
+
+
+def _grid(n: int) -> NDArray[np.float64]:
+    """The normal scores of n numbers in order."""
+    scores: NDArray[np.float64] = ndtri((np.arange(n) + 0.5) / n)
+    return scores
+
+
+def _to_scores(values: NDArray[np.float64], quantiles: list[float]) -> NDArray[np.float64]:
+    """Normal scores; a value that fills several quantiles gets the middle of theirs."""
+    grid, numbers = _grid(len(quantiles)), np.asarray(quantiles)
+    high = np.interp(values, numbers, grid)
+    low = -np.interp(-values, -numbers[::-1], -grid[::-1])
+    return (low + high) / 2
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,63 @@
+"""How many new samples of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from imblearn.utils import check_sampling_strategy
+from numpy.typing import NDArray
+
+from gantools.errors import ConfigError
+
+
+def amounts(
+    per_class: Any, sampling_strategy: Any, classes: NDArray[Any], numbers: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """New samples of each class: (n_classes,).
+
+    Parameters
+    ----------
+    per_class : int, dict or None
+        New samples of every class, or of those named.
+    sampling_strategy : str, float, dict, list, callable or None
+        As imbalanced-learn has it: what the classes' sizes shall be. None, with no `per_class` either, is "auto": all
+        as large as the largest.
+    classes : ndarray
+    numbers : ndarray of int64
+        The reals' classes by number; -1 for none.
+
+    Raises
+    ------
+    ConfigError
+        When both are given, or a class is unknown.
+    """
+    if per_class is None:
+        known = classes[numbers[numbers >= 0]]
+        wanted = check_sampling_strategy(
+            "auto" if sampling_strategy is None else sampling_strategy, known, "over-sampling"
+        )
+    elif sampling_strategy is not None:
+        raise ConfigError(
+            f"per_class={per_class!r} says how many new samples a class gets, sampling_strategy={sampling_strategy!r} "
+            "how many it shall have; give one of them"
+        )
+    elif isinstance(per_class, Mapping):
+        wanted = per_class
+    else:
+        wanted = dict.fromkeys(classes.tolist(), per_class)
+    return _by_number(wanted, classes)
+
+
+def _by_number(wanted: Mapping[Any, Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    found = np.zeros(len(classes), np.int64)
+    places = {str(c): i for i, c in enumerate(classes)}
+    for label, n in wanted.items():
+        if str(label) not in places:
+            raise ConfigError(f"per_class names {label!r}, which is no class; there are {', '.join(places)}")
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
+            raise ConfigError(f"per_class: {n!r} new samples of {label!r}; a whole number of at least 0 is wanted")
+        found[places[str(label)]] = int(n)
+    return found

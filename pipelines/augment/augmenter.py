@@ -1,0 +1,532 @@
+"""The augmenter: a sampler in imbalanced-learn's sense whose new samples a GAN makes."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Iterator
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from imblearn.utils import check_target_type
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.preprocessing import label_binarize
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from gantools.data.decode import MAX_MEGAPIXELS
+from gantools.data.sources import PATH_COLUMN
+from gantools.errors import ConfigError, DataError, QualityError
+from gantools.pipelines.augment.amounts import amounts
+from gantools.pipelines.augment.classical import DEFAULT_POLICY, read_policy
+from gantools.pipelines.augment.gates import Gates
+from gantools.pipelines.augment.making import Made, Maker
+from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params
+from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.pipelines.synthesize import GanSynthesizer
+from gantools.pipelines.synthesize.forms import form_from, form_state, joined
+from gantools.pipelines.synthesize.reals import Reals, read_reals
+from gantools.progress import Stages
+from gantools.storage import StoredModel, write_model
+
+_SHARED = (
+    "trainer",
+    "max_images",
+    "max_minutes",
+    "batch_size",
+    "device",
+    "random_state",
+    "max_bad",
+    "max_megapixels",
+    "checkpoint",
+    "resume",
+    "verbose",
+)
+_PROBED = (60, 200)
+_WAYS = (
+    "a sampler: a step of imblearn.pipeline.Pipeline, or in scikit-learn's own Pipeline "
+    "AugmentedClassifier(classifier, GanAugmenter(...)) as the last step"
+)
+
+
+class GanAugmenter(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+    """Makes more samples of classes that have few.
+
+    A `GanSynthesizer` makes candidates; those that a judge of classes puts elsewhere, those nearer to a real than reals
+    are to each other, and the discriminator's worst are thrown away. Classes too small to learn from are augmented
+    classically. What each class's samples are worth is measured, and what falls short is said.
+
+    Parameters
+    ----------
+    per_class : int, dict or None
+        New samples of every class, or of each class named.
+    sampling_strategy : str, float, dict, list, callable or None
+        As imbalanced-learn has it: how large classes shall be. With neither, all become as large as the largest.
+    synthesizer : GanSynthesizer or None
+        Whose settings are taken; those that the augmenter has too are the augmenter's.
+    min_class_size : int
+        Classes of fewer reals are augmented classically, and lend their reals to the others as unlabelled ones.
+    worst : float
+        Share of the candidates, the lowest of the discriminator's logits, that are thrown away.
+    min_spread, min_coverage : float
+        What a class has to reach, as shares of what its reals reach among themselves; see `quality_`.
+    on_low_quality : "warn", "error" or "fallback"
+        What is done about a class that does not: say so, refuse, or augment it classically.
+    policy : str
+        What classical augmentation of pictures does: a preset or a YAML file in albumentations' form.
+    folder : str, Path or None
+        Where new pictures are written, as PNG, when X holds paths.
+    trainer, max_images, max_minutes, batch_size, device, random_state, max_bad, max_megapixels, checkpoint, resume, \
+verbose
+        As of `GanSynthesizer`.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The labels there are.
+    sampling_strategy_ : dict
+        New samples of each class.
+    quality_ : DataFrame
+        A row for each class: `n_real`; `method`, "gan" or "classical"; `novelty`, the least at
+        which few candidates are copies; `passed`, `agrees` and `copies`, shares of the
+        generator's candidates; `spread` and `coverage` of those that passed, against the reals (of pictures, in a
+        pretrained network's features); `good`, whether both are high enough.
+    synthesizer_ : GanSynthesizer or None
+        None where no class is large enough.
+    history_ : DataFrame
+        The synthesizer's.
+    training_ : dict
+        The synthesizer's.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from gantools import GanAugmenter
+    >>> X, y = load_digits(return_X_y=True)
+    >>> augmenter = GanAugmenter(per_class=2, max_images=640, random_state=0)
+    >>> X_more, y_more = augmenter.fit_resample(X[:300].reshape(-1, 8, 8) / 16, y[:300])
+    >>> X_more.shape
+    (320, 8, 8)
+    """
+
+    _estimator_type = "sampler"
+    _sampling_type = "over-sampling"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "per_class": [Interval(Integral, 0, None, closed="left"), dict, None],
+        "sampling_strategy": [str, Real, dict, list, callable, None],
+        "synthesizer": [GanSynthesizer, None],
+        "min_class_size": [Interval(Integral, 2, None, closed="left")],
+        "worst": [Interval(Real, 0, 1, closed="left")],
+        "min_spread": [Interval(Real, 0, None, closed="left")],
+        "min_coverage": [Interval(Real, 0, None, closed="left")],
+        "on_low_quality": [StrOptions({"warn", "error", "fallback"})],
+        "policy": [str, Path],
+        "folder": [str, Path, None],
+        **SHARED_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        per_class: Any = None,
+        *,
+        sampling_strategy: Any = None,
+        synthesizer: Any = None,
+        min_class_size: int = 10,
+        worst: float = 0.1,
+        min_spread: float = 0.75,
+        min_coverage: float = 0.6,
+        on_low_quality: str = "warn",
+        policy: Any = DEFAULT_POLICY,
+        folder: Any = None,
+        trainer: Any = None,
+        max_images: int | None = None,
+        max_minutes: float | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        max_bad: float = 0.1,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        checkpoint: Any = None,
+        resume: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        self.per_class = per_class
+        self.sampling_strategy = sampling_strategy
+        self.synthesizer = synthesizer
+        self.min_class_size = min_class_size
+        self.worst = worst
+        self.min_spread = min_spread
+        self.min_coverage = min_coverage
+        self.on_low_quality = on_low_quality
+        self.policy = policy
+        self.folder = folder
+        self.trainer = trainer
+        self.max_images = max_images
+        self.max_minutes = max_minutes
+        self.batch_size = batch_size
+        self.device = device
+        self.random_state = random_state
+        self.max_bad = max_bad
+        self.max_megapixels = max_megapixels
+        self.checkpoint = checkpoint
+        self.resume = resume
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fitting
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any) -> GanAugmenter:
+        """Learn to make samples of each class.
+
+        Parameters
+        ----------
+        X : pictures or table
+            As of `GanSynthesizer.fit`.
+        y : array-like
+            Labels of any type; -1 among numbers means unlabelled.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            When there is nothing that can be used, or there is one class only.
+        ConfigError
+            When parameters cannot work together.
+        QualityError
+            When a class falls short and `on_low_quality` is "error".
+        """
+        self._validate_params()
+        self.__dict__.pop("maker_", None)  # fitted again only when all of it is
+        y, _ = check_target_type(np.asarray(y) if isinstance(y, (list, tuple)) else y, indicate_one_vs_all=True)
+        template = self.synthesizer or GanSynthesizer()
+        seed = resolve_seed(self.random_state)
+        policy = read_policy(str(self.policy))
+        with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
+            with stages.stage("reading"):
+                reals = read_reals(X, y, template.size, self.max_bad, self.max_megapixels)
+            assert reals.classes is not None
+            if len(reals.classes) < 2:
+                raise DataError(
+                    f"there is one class only, {reals.classes[0]!r}; an augmenter needs two "
+                    "(GanSynthesizer makes samples without classes)"
+                )
+            self.classes_ = reals.classes
+            wanted = amounts(self.per_class, self.sampling_strategy, reals.classes, reals.labels)
+            self.sampling_strategy_ = dict(zip(reals.classes.tolist(), wanted.tolist(), strict=True))
+            self.n_features_in_ = int(np.prod(reals.form.shape))
+            counts = np.bincount(reals.labels[reals.labels >= 0])
+            large = np.flatnonzero(counts >= self.min_class_size)
+            self.synthesizer_ = None
+            if len(large):
+                shared = {name: getattr(self, name) for name in _SHARED} | {"random_state": seed}
+                self.synthesizer_ = clone(template).set_params(**shared)
+                self.synthesizer_.learn(_of_classes(reals, large), stages, on_tick)
+            with stages.stage("measuring"):
+                known = reals.labels >= 0
+                labels, rows = torch.from_numpy(reals.labels[known]), torch.from_numpy(reals.rows[known])
+                samples = reals.samples[torch.from_numpy(known)]
+                latents = (
+                    torch.zeros(len(samples), 0) if self.synthesizer_ is None else self.synthesizer_.encoded(samples)
+                )
+                gates = Gates.of(samples, latents, labels, rows, reals.form, self.worst)
+                numbers = {int(c): i for i, c in enumerate(large)}
+                maker = Maker(reals.form, self.synthesizer_, gates, numbers, policy)
+                self.quality_ = self._measured(maker, counts, seed)
+        self._act_on(self.quality_, maker)
+        self.history_ = pd.DataFrame() if self.synthesizer_ is None else self.synthesizer_.history_
+        self.training_ = {} if self.synthesizer_ is None else self.synthesizer_.training_
+        self.maker_ = maker
+        return self
+
+    def _measured(self, maker: Maker, counts: NDArray[np.int64], seed: int) -> pd.DataFrame:
+        """`quality_`, from as many candidates as it takes, for each class that the generator makes."""
+        rows = []
+        for label, n_real in enumerate(counts.tolist()):
+            row: dict[str, Any] = {"class": self.classes_[label], "n_real": n_real, "method": "classical"}
+            rows.append(row)
+            if label not in maker.numbers:
+                continue
+            maker.settle_novelty(label, seed)
+            n = int(np.clip(n_real, *_PROBED))
+            parts, verdicts, found = [], [], 0
+            for made, verdict in maker.attempts(label, 5 * n, seed + 1):
+                parts.append(made.tensors)
+                verdicts.append(verdict)
+                found += len(made.tensors)
+                if found >= n:
+                    break
+            spread, coverage = maker.gates.variety(torch.cat(parts)[:n], label, maker.form)
+            row |= {"method": "gan", "novelty": maker.novelties[label]}
+            for name, field in (("passed", "passed"), ("agrees", "agrees"), ("copies", "copied")):
+                row[name] = float(torch.cat([getattr(v, field) for v in verdicts]).float().mean())
+            row |= {"spread": spread, "coverage": coverage}
+            row["good"] = (
+                bool(spread >= self.min_spread and coverage >= self.min_coverage) or n_real < 2 * _PROBED[0] // 10
+            )
+        columns = ["class", "n_real", "method", "novelty", "passed", "agrees", "copies", "spread", "coverage", "good"]
+        return pd.DataFrame(rows, columns=columns).set_index("class")
+
+    def _act_on(self, quality: pd.DataFrame, maker: Maker) -> None:
+        """Say which classes are made classically or fall short, and do what `on_low_quality` asks."""
+        small = quality.index[quality["method"] == "classical"].tolist()
+        if small:
+            warnings.warn(
+                f"augmented classically, having fewer than min_class_size={self.min_class_size} samples: "
+                f"{', '.join(map(str, small[:10]))}",
+                stacklevel=3,
+            )
+        low = quality[quality["good"].eq(False)]
+        if low.empty:
+            return
+        message = "; ".join(
+            f"class {label}: spread {row.spread:.2f} (least {self.min_spread:g}), coverage {row.coverage:.2f} "
+            f"(least {self.min_coverage:g})"
+            for label, row in low.iterrows()
+        )
+        if self.on_low_quality == "error":
+            raise QualityError(f"{message}; train longer (max_images), or allow it with on_low_quality='warn'")
+        if self.on_low_quality == "fallback":
+            for label in low.index:
+                maker.numbers.pop(int(np.flatnonzero(self.classes_ == label)[0]))
+            quality.loc[low.index, "method"] = "classical"
+            message += "; these are augmented classically"
+        warnings.warn(f"the generator falls short: {message}", stacklevel=3)
+
+    # ------------------------------------------------------------------ use
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Learn, and give the samples with new ones after them.
+
+        Parameters
+        ----------
+        X, y
+            As of `fit`.
+
+        Returns
+        -------
+        X, y
+            The reals first, unchanged and in order, in the container and the dtype that came in. Where X holds paths,
+            the new ones are paths of PNG files in `folder`.
+
+        Raises
+        ------
+        As of `fit`.
+        """
+        if self.folder is None and _are_paths(X):
+            raise ConfigError(
+                "X holds paths, and there is no folder for the new pictures: set folder=..., "
+                "or load the pictures in a step before (PictureLoader)"
+            )
+        target, one_hot = check_target_type(
+            np.asarray(y) if isinstance(y, (list, tuple)) else y, indicate_one_vs_all=True
+        )
+        self.fit(X, target)
+        seed = resolve_seed(self.random_state)
+        parts: list[Any] = []
+        labels: list[Any] = []
+        for made in self.makes(self.sampling_strategy_, seed):
+            parts.append(self._as_files(made) if _are_paths(X) else made.samples)
+            labels += [self.classes_[made.label]] * len(made.critic)
+        if not parts:
+            return X, y
+        new: Any = _together(parts)
+        y_new = np.asarray(labels, dtype=self.classes_.dtype)
+        if one_hot:
+            both = np.concatenate([np.asarray(target), y_new])
+            return joined(_as_array(X), new), label_binarize(both, classes=self.classes_)
+        return joined(_as_array(X), new), _more_labels(y, y_new)
+
+    def sample(self, per_class: Any = None, *, random_state: Any = None) -> tuple[Any, NDArray[Any]]:
+        """New samples of the classes, without the reals.
+
+        Parameters
+        ----------
+        per_class : int, dict or None
+            New samples of every class, or of each class named; None for what `fit` settled.
+        random_state : int, RandomState or None
+            Of the drawing.
+
+        Returns
+        -------
+        X, y
+            In the reals' container, size and dtype; pictures of files are uint8 arrays.
+        """
+        check_is_fitted(self)
+        made = list(self.makes(self.settled(per_class), resolve_seed(random_state)))
+        if not made:
+            raise ConfigError("no samples were asked for")
+        labels = np.concatenate([np.full(len(m.critic), m.label) for m in made])
+        return _together([m.samples for m in made]), self.classes_[labels]
+
+    def settled(self, per_class: Any) -> dict[Any, int]:
+        """New samples of each class, by its label, that `per_class` comes to; None is what `fit` settled."""
+        if per_class is None:
+            return self.sampling_strategy_
+        found = amounts(per_class, None, self.classes_, np.empty(0, np.int64))
+        return dict(zip(self.classes_.tolist(), found.tolist(), strict=True))
+
+    def makes(self, wanted: dict[Any, int], seed: int) -> Iterator[Made]:
+        """So many new samples of each class, by its label, some at a time."""
+        check_is_fitted(self)
+        for number, label in enumerate(self.classes_.tolist()):
+            if wanted.get(label, 0) > 0:
+                yield from self.maker_.made(number, wanted[label], seed)
+
+    def evaluate(self, X: Any, y: Any, classifiers: dict[str, Any] | None = None, n_splits: int = 5) -> pd.DataFrame:
+        """Whether the new samples help, beside what one would have picked instead; see `usefulness.evaluate`.
+
+        The augmenter itself is not fitted: a clone is, anew in every fold.
+
+        Returns
+        -------
+        DataFrame
+            One row for each fold, classifier and method; `usefulness.summary` and `usefulness.verdicts` sum it up.
+        """
+        from gantools.pipelines.augment.usefulness import evaluate
+
+        with Stages(bool(self.verbose)) as stages, stages.stage("evaluating") as advance:
+            quiet = clone(self).set_params(verbose=0)
+            return evaluate(quiet, X, y, classifiers, n_splits, resolve_seed(self.random_state), advance)
+
+    def _as_files(self, made: Made) -> list[str]:
+        """The new pictures, written; their paths."""
+        from gantools.data.keep import Kept, write_kept
+
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for picture in made.samples:
+            path = folder / f"{uuid.uuid4().hex}.png"
+            write_kept(path, Kept(picture))
+            paths.append(str(path))
+        return paths
+
+    @property
+    def transform(self) -> Any:
+        """There is none: a step that transforms would silently augment nothing, or the test samples too."""
+        raise AttributeError(f"GanAugmenter has no transform; it is {_WAYS}")
+
+    def __str__(self) -> str:
+        return f"{self!r} [{_WAYS}]"
+
+    # ------------------------------------------------------------------ storage
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted augmenter to a folder, from which `gantools.load` reads it.
+
+        The reals, as the networks see them, are part of it: the gates compare with them.
+
+        Raises
+        ------
+        ModelError
+            When the folder holds something else, or cannot be written; nothing is left half written.
+        """
+        check_is_fitted(self)
+        state = {
+            "synthesizer": None if self.synthesizer_ is None else self.synthesizer_.state(),
+            "form": form_state(self.maker_.form),
+            "gates": self.maker_.gates.state(),
+            "numbers": [list(pair) for pair in self.maker_.numbers.items()],
+            "novelties": list(self.maker_.novelties.items()),
+            "wanted": list(self.sampling_strategy_.values()),
+            "classes": self.classes_.tolist(),
+            "quality": self.quality_.astype(object).where(self.quality_.notna(), None).to_dict("list"),
+        }
+        summary = {"training": self.training_, "classes": [str(c) for c in self.classes_]}
+        write_model(Path(folder), type(self).__name__, plain_params(self), state, summary, self.history_)
+
+    @classmethod
+    def _from_stored(cls, stored: StoredModel, device: str) -> GanAugmenter:
+        augmenter = cls(**restored_params(stored.parameters, device))
+        state = stored.state
+        augmenter.classes_ = np.asarray(state["classes"])
+        augmenter.sampling_strategy_ = dict(zip(state["classes"], state["wanted"], strict=True))
+        augmenter.quality_ = pd.DataFrame(state["quality"], index=pd.Index(state["classes"], name="class"))
+        augmenter.training_, augmenter.history_ = stored.summary["training"], stored.history
+        augmenter.synthesizer_ = None
+        if state["synthesizer"] is not None:
+            template = augmenter.synthesizer or GanSynthesizer()
+            augmenter.synthesizer_ = clone(template).set_params(device=device)
+            augmenter.synthesizer_.take_state(state["synthesizer"])
+            augmenter.synthesizer_.history_, augmenter.synthesizer_.training_ = stored.history, augmenter.training_
+        form = form_from(state["form"])
+        numbers = {int(c): int(i) for c, i in state["numbers"]}
+        gates = Gates(**state["gates"])
+        augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, read_policy(str(augmenter.policy)))
+        augmenter.maker_.novelties = {int(c): float(h) for c, h in state["novelties"]}
+        augmenter.n_features_in_ = int(np.prod(form.shape))
+        return augmenter
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "maker_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "sampler"
+        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _of_classes(reals: Reals, large: NDArray[np.int64]) -> Reals:
+    """The same samples, those of other classes unlabelled."""
+    assert reals.classes is not None
+    places = np.full(len(reals.classes) + 1, -1)
+    places[large] = np.arange(len(large))
+    labels = places[reals.labels]  # the last place is that of -1
+    return Reals(reals.form, reals.source, reals.samples, labels, reals.classes[large], reals.rows, reals.skipped)
+
+
+def _are_paths(X: Any) -> bool:
+    """Whether X holds paths of pictures: a list, an array or a Series of texts, a DataFrame of paths, or a folder."""
+    if isinstance(X, (str, Path)) or (isinstance(X, pd.DataFrame) and PATH_COLUMN in X.columns):
+        return True
+    first = X.iloc[0] if isinstance(X, pd.Series) and len(X) else None
+    if isinstance(X, (list, tuple)) and len(X):
+        first = X[0]
+    if isinstance(X, np.ndarray) and X.ndim == 1 and len(X):
+        first = X[0]
+    return isinstance(first, (str, Path))
+
+
+def _as_array(X: Any) -> Any:
+    """Rows of a list as an array; other containers as they are."""
+    if isinstance(X, (list, tuple)) and np.ndim(X[0]) < 2 and not isinstance(X[0], (str, Path)):
+        return np.asarray(X)
+    return X
+
+
+def _together(parts: list[Any]) -> Any:
+    """Parts in one container."""
+    if isinstance(parts[0], pd.DataFrame):
+        return pd.concat(parts, ignore_index=True)
+    if sparse.issparse(parts[0]):
+        return sparse.vstack(parts, format="csr")
+    if isinstance(parts[0], list):
+        return [item for part in parts for item in part]
+    return np.concatenate(parts)
+
+
+def _more_labels(y: Any, new: NDArray[Any]) -> Any:
+    """Labels with new ones after them, in the container of y."""
+    if isinstance(y, pd.DataFrame):
+        return pd.concat([y, pd.DataFrame(new, columns=y.columns)], ignore_index=True)
+    if isinstance(y, pd.Series):
+        return pd.concat([y, pd.Series(new, name=y.name, dtype=y.dtype)], ignore_index=True)
+    if isinstance(y, Tensor):
+        return torch.cat([y, torch.from_numpy(new).to(y)])
+    if isinstance(y, (list, tuple)):
+        return [*y, *new.tolist()]
+    array = np.asarray(y)
+    return np.concatenate([array, new.astype(array.dtype).reshape(-1, *array.shape[1:])])

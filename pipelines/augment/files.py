@@ -1,0 +1,181 @@
+"""Classes in folders or lists of files, and new samples written beside each other with a manifest."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gantools.data.decode import is_picture
+from gantools.data.keep import Kept, write_kept
+from gantools.data.sources import PATH_COLUMN, is_table_file, read_table
+from gantools.errors import ConfigError, DataError
+
+LABEL_COLUMN = "label"
+MANIFEST = "manifest.csv"
+TABLE = "samples.csv"
+_COLUMNS = ("path", "label", "seed", "critic_score", "nearest_real", "nearest_distance")
+
+
+class Labelled(NamedTuple):
+    """Samples and their labels: paths of pictures, or a table."""
+
+    X: Any
+    y: list[Any]
+
+
+def read_labelled(data: Path) -> Labelled:
+    """One subfolder a class, a CSV or Parquet file with columns `path` and `label`, or one with `label` and features.
+
+    Raises
+    ------
+    DataError
+        Naming the folder or the column that is missing, or the class that is empty.
+    """
+    if data.is_dir():
+        return _from_folder(data)
+    if not is_table_file(data):
+        raise DataError(f"{data}: is no folder with a subfolder for each class, and no CSV or Parquet file")
+    table = read_table(data)
+    if LABEL_COLUMN not in table.columns:
+        raise DataError(f"{data}: has no column named {LABEL_COLUMN!r} (it has {', '.join(map(str, table.columns))})")
+    if table[LABEL_COLUMN].isna().any():
+        line = int(np.flatnonzero(table[LABEL_COLUMN].isna())[0]) + 2
+        raise DataError(f"{data}, line {line}: the label is missing")
+    labels = table[LABEL_COLUMN].tolist()
+    if PATH_COLUMN in table.columns:
+        return Labelled([str(data.parent / str(p)) for p in table[PATH_COLUMN]], labels)
+    return Labelled(table.drop(columns=[LABEL_COLUMN]), labels)
+
+
+def _from_folder(data: Path) -> Labelled:
+    folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if len(folders) < 2:
+        raise DataError(f"{data}: has {len(folders)} subfolders; one for each class, two at least, are wanted")
+    loose = [p.name for p in data.iterdir() if p.is_file() and is_picture(p)]
+    if loose:
+        raise DataError(f"{data}: {loose[0]!r} is in no class's subfolder; move it into one, or away")
+    paths: list[str] = []
+    labels: list[str] = []
+    for folder in folders:
+        mine = sorted(str(p) for p in folder.rglob("*") if p.is_file() and is_picture(p))
+        if not mine:
+            raise DataError(f"{folder}: no pictures in this class's folder")
+        paths += mine
+        labels += [folder.name] * len(mine)
+    return Labelled(paths, labels)
+
+
+def check_out(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that already holds files; with `overwrite`, empty it.
+
+    Raises
+    ------
+    ConfigError
+        Naming what is there.
+    """
+    if out.is_file():
+        raise ConfigError(f"{out} is a file; name a folder")
+    there = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+    if there and not overwrite:
+        raise ConfigError(f"{out} already holds {there[0]!r}; name another folder, or allow it with --overwrite")
+    if there and not (out / MANIFEST).is_file():
+        raise ConfigError(
+            f"{out} holds files that are not from this command (there is no {MANIFEST}); name another folder"
+        )
+    if there:
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+
+
+class Writer:
+    """Writes samples into a folder a class, and a manifest line for each once it is whole.
+
+    Parameters
+    ----------
+    out : Path
+    suffix : str
+        "png", "jpg" or "npz"; of pictures.
+    names : list of str
+        What to call the reals, in the manifest.
+    """
+
+    def __init__(self, out: Path, suffix: str, names: list[str]) -> None:
+        self.out = out
+        self.suffix = suffix
+        self.names = names
+        self.n = 0
+        self._kept: list[Any] = []
+        self._labels: list[Any] = []
+        self._folders: dict[str, Any] = {}
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Inside, samples can be written; the manifest is whole at any time."""
+        with (self.out / MANIFEST).open("w", newline="", encoding="utf-8") as file:
+            self._file = file
+            self._lines = csv.writer(file)
+            self._lines.writerow(_COLUMNS)
+            try:
+                yield self
+            finally:
+                self._finish()
+
+    def real(self, path: str, label: Any) -> None:
+        """Copy a real picture."""
+        folder = self._folder(label)
+        target = folder / f"real-{self.n:06d}{Path(path).suffix.lower()}"
+        shutil.copyfile(path, target)
+        self._line(target, label, "", "", path, "")
+
+    def made(self, made: Any, label: Any) -> None:
+        """Write new samples."""
+        rows = range(len(made.critic))
+        for i in rows:
+            if isinstance(made.samples, pd.DataFrame) or self.suffix == "npz":
+                target = self.out / (TABLE if isinstance(made.samples, pd.DataFrame) else "images.npz")
+            else:
+                target = self._folder(label) / f"{made.method}-{self.n:06d}.{self.suffix}"
+                write_kept(target, Kept(_with_channels(made.samples[i])))
+            critic = "" if np.isnan(made.critic[i]) else f"{made.critic[i]:.4f}"
+            distance = "" if np.isnan(made.distance[i]) else f"{made.distance[i]:.4f}"
+            self._line(target, label, made.seed, critic, self.names[int(made.nearest[i])], distance)
+        if isinstance(made.samples, pd.DataFrame) or self.suffix == "npz":
+            self._kept.append(made.samples)
+            self._labels += [label] * len(made.critic)
+
+    def _line(self, target: Path, label: Any, *rest: Any) -> None:
+        self._lines.writerow([target.relative_to(self.out), label, *rest])
+        self._file.flush()
+        self.n += 1
+
+    def _folder(self, label: Any) -> Path:
+        name = re.sub(r"[^\w.+ -]", "_", str(label)).strip(". ") or "_"
+        if self._folders.setdefault(name, label) != label:
+            raise ConfigError(
+                f"labels {self._folders[name]!r} and {label!r} would share the folder {name!r}; rename one"
+            )
+        folder = self.out / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _finish(self) -> None:
+        if not self._kept:
+            return
+        if isinstance(self._kept[0], pd.DataFrame):
+            pd.concat(self._kept).assign(label=self._labels).to_csv(self.out / TABLE, index=False)
+        else:
+            np.savez_compressed(
+                self.out / "images.npz", images=np.concatenate(self._kept), labels=np.asarray(self._labels)
+            )
+
+
+def _with_channels(picture: Any) -> Any:
+    return picture[..., None] if picture.ndim == 2 else picture

@@ -1,0 +1,150 @@
+"""What a new sample has to pass: to be of its class, no copy, and not the discriminator's worst."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch import Tensor
+
+from gantools.metrics.features import PictureFeatures
+from gantools.metrics.generated import neighbourhoods, spread_ratio
+from gantools.pipelines.synthesize.forms import Form, PictureForm
+
+_ROWS = 512
+_COPY_CHANCE = 0.05
+_SURE = 0.8
+_NEIGHBOURS = 5
+_FEWEST_TO_MEASURE = 2 * (_NEIGHBOURS + 1)
+
+
+class Verdict(NamedTuple):
+    """What the gates say of samples, each (N,).
+
+    Attributes
+    ----------
+    passed : Tensor of bool
+    agrees : Tensor of bool
+        Whether the judge of classes is sure, to 80 %, of the sample's.
+    copied : Tensor of bool
+        Whether it is nearer to a real than reals of the class are to each other.
+    nearest : Tensor of int64
+        The nearest real of its class, by its number among the reals.
+    distance : Tensor
+        To that real, in units of the usual one: 1 is the median distance of a real to its nearest other.
+    """
+
+    passed: Tensor
+    agrees: Tensor
+    copied: Tensor
+    nearest: Tensor
+    distance: Tensor
+
+
+@dataclass
+class Gates:
+    """What the reals of each class are like, in two views: as they are, and in features.
+
+    Attributes
+    ----------
+    views : list of Tensor, (N, D)
+        The reals as the networks see them, flattened, and, of pictures, what a pretrained network sees.
+    labels : Tensor of int64, (N,)
+        From 0.
+    rows : Tensor of int64, (N,)
+        The reals' numbers in the input.
+    reaches : Tensor, (views, classes, 2)
+        For each class, the distance below which a sample is a copy, and the usual one, of a real to its nearest other.
+    scale : Tensor, (E,)
+        Deviation of each column that the judge of classes looks at: the last view's, and the latents'.
+    coefficients, intercepts : Tensor, (classes, E) and (classes,)
+        Of the judge: linear discriminant analysis with Ledoit and Wolf's shrinkage.
+    worst : float
+        Share of samples, the lowest of the discriminator's logits in each class, that do not pass.
+    """
+
+    views: list[Tensor]
+    labels: Tensor
+    rows: Tensor
+    reaches: Tensor
+    scale: Tensor
+    coefficients: Tensor
+    intercepts: Tensor
+    worst: float
+
+    @classmethod
+    def of(cls, samples: Tensor, latents: Tensor, labels: Tensor, rows: Tensor, form: Form, worst: float) -> Gates:
+        """From labelled reals (N, ...) and their latents (N, d)."""
+        views = _views(samples, form)
+        n_classes = int(labels.max()) + 1
+        reaches = torch.stack([_reaches(view, labels, n_classes) for view in views])
+        judge = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[1 / n_classes] * n_classes)
+        seen = torch.cat([views[-1], latents.cpu()], 1).double()
+        scale = seen.std(0).clamp_min(1e-9)
+        judge.fit((seen / scale).numpy(), labels.numpy())
+        coefficients, intercepts = torch.from_numpy(judge.coef_), torch.from_numpy(judge.intercept_)
+        if n_classes == 2:  # scikit-learn keeps one row for two classes
+            coefficients = torch.cat([torch.zeros_like(coefficients), coefficients])
+            intercepts = torch.cat([torch.zeros_like(intercepts), intercepts])
+        return cls(views, labels, rows, reaches, scale, coefficients, intercepts, worst)
+
+    def judge(self, samples: Tensor, latents: Tensor, label: int, logits: Tensor, form: Form) -> Verdict:
+        """Judge samples (N, ...) of one class by its number, with their latents and the discriminator's logits (N,)."""
+        mine = torch.nonzero(self.labels == label)[:, 0]
+        views = _views(samples, form)
+        copied = torch.zeros(len(samples), dtype=torch.bool)
+        for view, real, reach in zip(views, self.views, self.reaches[:, label], strict=True):
+            distance, nearest = _nearest(view, real[mine])
+            copied |= distance < reach[0]
+            relative = distance / reach[1].clamp_min(1e-12)
+        seen = torch.cat([views[-1], latents.cpu()], 1).double() / self.scale
+        agrees = (seen @ self.coefficients.T + self.intercepts).softmax(1)[:, label] >= _SURE
+        good = logits >= torch.quantile(logits, self.worst) if self.worst > 0 else torch.ones_like(agrees)
+        return Verdict(agrees & ~copied & good, agrees, copied, self.rows[mine[nearest]], relative)
+
+    def variety(self, samples: Tensor, label: int, form: Form) -> tuple[float, float]:
+        """Spread and coverage of samples of a class against its reals; NaN where there are too few.
+
+        Spread is the mean distance between two samples over that between two reals. Coverage is the share of one half
+        of the reals that as many samples cover, over the share that the reals' other half covers.
+        """
+        real, fake = self.views[-1][self.labels == label], _views(samples, form)[-1]
+        if len(real) < _FEWEST_TO_MEASURE or len(fake) < _FEWEST_TO_MEASURE:
+            return float("nan"), float("nan")
+        half = len(real) // 2
+        seen, others = real[0::2][:half], real[1::2][:half]
+        usual = neighbourhoods(seen, others, _NEIGHBOURS).coverage
+        covered = neighbourhoods(seen, fake[:half], min(_NEIGHBOURS, len(fake[:half]) - 1)).coverage
+        return spread_ratio(real, fake), covered / max(usual, 1e-12)
+
+    def state(self) -> dict[str, Any]:
+        """What a model folder holds of it; `Gates(**state)` is the way back."""
+        return dict(vars(self))
+
+
+def _views(samples: Tensor, form: Form) -> list[Tensor]:
+    flat = samples.flatten(1).cpu()
+    if not isinstance(form, PictureForm):
+        return [flat]
+    return [flat, PictureFeatures(samples.device)(samples)]
+
+
+def _nearest(samples: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
+    found = [torch.cdist(some, reals).min(1) for some in samples.split(_ROWS)]
+    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+
+
+def _reaches(view: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Of each class, a low quantile and the median of the distances of reals to their nearest others."""
+    reaches = torch.zeros(n_classes, 2)
+    for c in range(n_classes):
+        mine = view[labels == c]
+        if len(mine) < 2:
+            continue
+        apart = torch.cdist(mine, mine).fill_diagonal_(float("inf")).amin(1)
+        apart = apart[apart > 0]  # equal reals say nothing about what is a copy
+        if len(apart):
+            reaches[c] = torch.quantile(apart, torch.tensor([_COPY_CHANCE, 0.5]))
+    return reaches

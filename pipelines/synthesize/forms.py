@@ -1,0 +1,208 @@
+"""What samples are made of: pictures or tables, to tensors and back into the container they came in."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional as F
+
+from gantools.data.codec import TableCodec
+from gantools.data.sources import ArraySource, PictureSource
+from gantools.data.standard import InputContract, skip_or_refuse
+from gantools.errors import DataError
+
+LONGEST_SIDE = 64
+_SHORTEST_SIDE = 8
+
+
+@dataclass(frozen=True)
+class PictureForm:
+    """Pictures: what the networks see, and what comes out.
+
+    Attributes
+    ----------
+    channels, height, width : int
+        Of what the networks see.
+    out_height, out_width : int
+        Of what comes out: the reals' size where all have one.
+    dtype : str
+        Of what comes out.
+    flat : bool
+        Whether a picture came as (H, W), without an axis of channels.
+    """
+
+    channels: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    dtype: str
+    flat: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample, as the networks see it."""
+        return self.channels, self.height, self.width
+
+    @classmethod
+    def of(cls, source: PictureSource, size: int | None) -> PictureForm:
+        """The form that suits a source's pictures.
+
+        The networks work at the commonest size, reduced until no side is longer than `size` (64 if None).
+        """
+        sizes: Counter[tuple[int, int]] = Counter()
+        channels: list[int] = []
+        for index in range(len(source)):
+            try:
+                height, width, depth = source.read(index).shape
+            except DataError:
+                continue
+            sizes[height, width] += 1
+            channels.append(depth)
+        if not sizes:
+            raise DataError("none of the pictures can be read")
+        (height, width), _ = sizes.most_common(1)[0]
+        ratio = min(1.0, (size or LONGEST_SIDE) / max(height, width))
+        small = [max(_SHORTEST_SIDE, round(side * ratio)) for side in (height, width)]
+        dtype, flat = "uint8", False
+        if isinstance(source, ArraySource):
+            first = np.asarray(source.pictures[0])
+            dtype, flat = str(first.dtype), first.ndim == 2
+        out = (height, width) if len(sizes) == 1 else (small[0], small[1])
+        return cls(max(channels), small[0], small[1], *out, dtype, flat)
+
+    def tensors(self, source: PictureSource, max_bad: float = 0.0) -> tuple[Tensor, NDArray[np.int64], list[str]]:
+        """The pictures, the numbers of those that could be read, and a reason for each that could not.
+
+        Raises
+        ------
+        DataError
+            When too many of them cannot be read, or they do not fit the form.
+        """
+        contract = InputContract(self.channels, self.height, self.width, resize=True)
+        pictures, good, reasons = [], [], []
+        for index in range(len(source)):
+            try:
+                pictures.append(contract.standard(source.read(index), source.name(index)))
+                good.append(index)
+            except DataError as error:
+                reasons.append(str(error))
+        skip_or_refuse(reasons, len(source), max_bad)
+        if reasons:
+            warnings.warn(f"{len(reasons)} pictures were skipped: {'; '.join(reasons[:5])}", stacklevel=2)
+        return torch.stack(pictures), np.asarray(good, np.int64), reasons
+
+    def samples(self, pictures: Tensor) -> NDArray[Any]:
+        """Pictures (N, C, H, W) in [-1, 1] as an array (N, H, W[, C]) in the reals' size and dtype."""
+        if tuple(pictures.shape[2:]) != (self.out_height, self.out_width):
+            size = (self.out_height, self.out_width)
+            pictures = F.interpolate(pictures, size=size, mode="bicubic", align_corners=False)
+        unit = pictures.clamp(-1, 1).add(1).div(2).permute(0, 2, 3, 1).cpu().numpy()
+        unit = unit[..., 0] if self.flat else unit
+        kind = np.dtype(self.dtype)
+        if kind.kind == "u":
+            return np.round(unit * float(np.iinfo(kind).max)).astype(kind)
+        return unit > 0.5 if kind.kind == "b" else unit.astype(kind)
+
+    def rounded(self, pictures: Tensor) -> Tensor:
+        """Pictures as they are once they are rounded to eight bits."""
+        return pictures.clamp(-1, 1).mul(127.5).add(127.5).round().sub(127.5).div(127.5)
+
+
+@dataclass(frozen=True)
+class TableForm:
+    """Feature tables: what the networks see, and what comes out.
+
+    Attributes
+    ----------
+    codec : TableCodec
+    container : str
+        "frame", "array" or "sparse".
+    dtype : str
+        Of an array.
+    """
+
+    codec: TableCodec
+    container: str
+    dtype: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample, as the networks see it."""
+        return (self.codec.width,)
+
+    @classmethod
+    def of(cls, X: Any) -> TableForm:
+        """The form of a table."""
+        container = "frame" if isinstance(X, pd.DataFrame) else "sparse" if sparse.issparse(X) else "array"
+        dtype = str(X.dtype) if hasattr(X, "dtype") else "float64"
+        return cls(TableCodec().fit(as_frame(X)), container, dtype)
+
+    def tensors(self, X: Any) -> Tensor:
+        """Vectors (N, width)."""
+        return torch.from_numpy(self.codec.transform(as_frame(X))).float()
+
+    def samples(self, vectors: Tensor) -> Any:
+        """Vectors as a table in the container and the dtypes that came in."""
+        frame = self.codec.inverse(vectors.cpu().double().numpy())
+        if self.container == "frame":
+            return frame
+        array = frame.to_numpy(dtype=np.dtype(self.dtype))
+        return sparse.csr_matrix(array) if self.container == "sparse" else array
+
+    def rounded(self, vectors: Tensor) -> Tensor:
+        """Vectors as they are once they went to a table and back."""
+        return torch.from_numpy(self.codec.transform(self.codec.inverse(vectors.cpu().double().numpy()))).float()
+
+
+Form = PictureForm | TableForm
+
+
+def form_state(form: Form) -> dict[str, Any]:
+    """What JSON can hold of a form; `form_from` is the way back."""
+    if isinstance(form, PictureForm):
+        return asdict(form)
+    return {"codec": form.codec.to_dict(), "container": form.container, "dtype": form.dtype}
+
+
+def form_from(state: dict[str, Any]) -> Form:
+    """The form that `form_state` was asked of."""
+    if "codec" in state:
+        return TableForm(TableCodec.from_dict(state["codec"]), state["container"], state["dtype"])
+    return PictureForm(**state)
+
+
+def as_frame(X: Any) -> pd.DataFrame:
+    """A table as a DataFrame whose columns are named by texts."""
+    if isinstance(X, pd.DataFrame):
+        return X.set_axis([str(c) for c in X.columns], axis=1)
+    array = X.toarray() if sparse.issparse(X) else np.asarray(X.numpy(force=True) if isinstance(X, Tensor) else X)
+    frame = pd.DataFrame(array, columns=[str(i) for i in range(array.shape[1])])
+    return frame.infer_objects() if array.dtype == object else frame
+
+
+def joined(X: Any, new: Any) -> Any:
+    """`X`, unchanged and first, with the samples `new` after it, in the container of X."""
+    if isinstance(X, pd.DataFrame):
+        return pd.concat([X, new.set_axis(X.columns, axis=1)], ignore_index=True)
+    if sparse.issparse(X):
+        return sparse.vstack([X, new], format=X.format)
+    if isinstance(X, pd.Series):
+        return pd.concat([X, pd.Series(list(new), name=X.name)], ignore_index=True)
+    if isinstance(X, Tensor):
+        tensor = torch.from_numpy(new).to(X)
+        if X.ndim == 4 and tensor.shape[1:] != X.shape[1:]:
+            tensor = tensor.permute(0, 3, 1, 2)
+        return torch.cat([X, tensor])
+    if isinstance(X, (list, tuple)):
+        return [*X, *new]
+    return np.concatenate([X, np.asarray(new, dtype=X.dtype)])

@@ -1,0 +1,62 @@
+"""Labels of any type to numbers from 0, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+
+from gantools.errors import DataError
+
+UNLABELLED = -1
+
+
+def numbered(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The classes, in order, and each label's number among them, -1 for an unlabelled sample.
+
+    Among whole numbers -1 means unlabelled, unless 1 is the only other label.
+
+    Parameters
+    ----------
+    y : array-like, (n,)
+        Numbers, texts or truths, all of one type.
+    n : int
+        Samples that there should be labels for.
+
+    Raises
+    ------
+    DataError
+        When labels are missing, of mixed types or no classes, or their number is another.
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(f"labels have shape {labels.shape}; one label for each sample is wanted, (n,)")
+    if len(labels) != n:
+        raise DataError(f"there are {n} samples and {len(labels)} labels")
+    if labels.dtype == object:
+        _check_types(labels)
+        labels = labels.astype(str) if isinstance(labels[0], str) else np.asarray(labels.tolist())
+    check_classification_targets(labels)
+    classes, numbers = np.unique(labels, return_inverse=True)
+    numbers = numbers.astype(np.int64)
+    if labels.dtype.kind in "if" and UNLABELLED in classes and not set(classes.tolist()) <= {-1, 1}:
+        at = int(np.flatnonzero(classes == UNLABELLED)[0])
+        numbers = np.where(numbers == at, -1, numbers - (numbers > at))
+        classes = np.delete(classes, at)
+    return classes, numbers
+
+
+def _check_types(labels: NDArray[Any]) -> None:
+    kinds = {
+        "text" if isinstance(v, str) else "number" if isinstance(v, (int, float, np.number)) else None for v in labels
+    }
+    missing = [i for i, v in enumerate(labels) if v is None or v != v]
+    if missing:
+        raise DataError(f"label {missing[0]} is missing; unlabelled samples have the label -1")
+    if len(kinds) > 1 or None in kinds:
+        shown = ", ".join(repr(v) for v in list(dict.fromkeys(labels))[:5])
+        raise DataError(f"labels are of mixed types ({shown}); make them all texts or all numbers")

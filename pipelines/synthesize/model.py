@@ -1,0 +1,249 @@
+"""What synthesis learns, and how: players of the right kind for the data, two stages of the shared trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gantools.core import AdversarialTrainer, Batch, Tick, Training
+from gantools.core.batches import Order
+from gantools.core.initialise import initialised
+from gantools.networks.autoencoder import Autoencoder, ChoosingGenerator, PictureEncoder, VectorEncoder
+from gantools.networks.backbone import load_backbone
+from gantools.networks.conditional import ProjectionDiscriminator
+from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
+from gantools.pipelines.base import train_shown
+from gantools.pipelines.synthesize.forms import Form, PictureForm
+from gantools.pipelines.synthesize.games import AutoencodingGame, SpreadGame
+from gantools.pipelines.synthesize.latents import ClassLatents
+from gantools.progress import Stages
+
+_PERCEPTUAL_BLOCKS = (0, 2, 4)
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a synthesizer's parameters come to; see `GanSynthesizer` for their meanings."""
+
+    form: Form
+    n_classes: int
+    latent: int
+    width: int
+    divergence: float
+    perceptual: float
+    anchor: float
+    moves: float
+    fidelity_share: float
+    trainer: AdversarialTrainer
+    max_images: int
+    max_minutes: float | None
+    batch_size: int
+    device: torch.device
+    seed: int
+    checkpoint: Path | None
+    resume: bool
+
+    def decoder(self) -> nn.Module:
+        """The generator: from latents to samples."""
+        if isinstance(self.form, PictureForm):
+            return DcganGenerator(self.form.shape, self.latent, self.width)
+        body = MlpGenerator(self.form.codec.width, self.latent, self.width)
+        return ChoosingGenerator(body, self.form.codec.choices)
+
+    def encoder(self) -> nn.Module:
+        """From samples to latents."""
+        if isinstance(self.form, PictureForm):
+            return PictureEncoder(self.form.shape, self.latent, self.width)
+        return VectorEncoder(self.form.codec.width, self.latent, self.width)
+
+    def discriminator(self) -> nn.Module:
+        """From samples and classes to logits."""
+        if isinstance(self.form, PictureForm):
+            body = DcganDiscriminator(self.form.shape, self.width)
+            return ProjectionDiscriminator(body, body.maps[-1][0].out_channels, self.n_classes)
+        return ProjectionDiscriminator(MlpDiscriminator(self.form.codec.width, self.width), self.width, self.n_classes)
+
+
+def fidelity_trainer() -> AdversarialTrainer:
+    """The trainer of the first stage, in which the discriminator does not play."""
+    return AdversarialTrainer(
+        adversarial_weight=0.0,
+        lr_generator=2e-3,
+        beta1=0.9,
+        beta2=0.99,
+        schedule="cosine",
+        max_norm=1.0,
+        ema=0.02,
+        balance="off",
+    )
+
+
+@dataclass
+class Synthesis:
+    """What was learnt.
+
+    Attributes
+    ----------
+    encoder, decoder, discriminator : nn.Module
+        In evaluation mode.
+    latents : ClassLatents
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    discriminator: nn.Module
+    latents: ClassLatents
+
+    @classmethod
+    def fit(
+        cls,
+        samples: Tensor,
+        labels: NDArray[np.int64],
+        settings: Settings,
+        stages: Stages,
+        on_tick: Callable[[Tick], bool],
+    ) -> tuple[Synthesis, list[tuple[str, Training]]]:
+        """Learn from samples, and labels from 0, -1 for none.
+
+        Returns
+        -------
+        synthesis, trainings
+            The trainings by name, in order.
+        """
+        device, rng = settings.device, torch.Generator().manual_seed(settings.seed)
+        autoencoder = initialised(lambda: Autoencoder(settings.encoder(), settings.decoder()), rng).to(device)
+        discriminator = initialised(settings.discriminator, rng).to(device)
+        pictures = isinstance(settings.form, PictureForm)
+        perceptual = settings.perceptual
+        backbone = load_backbone(_PERCEPTUAL_BLOCKS, device) if perceptual > 0 else None
+        moves = settings.moves if pictures else 0.0
+
+        def play(game: Any, trainer: AdversarialTrainer, batches: Any, share: float, name: str) -> Training:
+            return train_shown(
+                trainer,
+                game,
+                batches,
+                stages,
+                on_tick,
+                name,
+                max_images=max(1, round(share * settings.max_images)),
+                max_minutes=None if settings.max_minutes is None else share * settings.max_minutes,
+                seed=settings.seed,
+                checkpoint=None if settings.checkpoint is None else settings.checkpoint / f"{name}.safetensors",
+                resume=settings.resume,
+            )
+
+        natural = Order(len(samples), settings.batch_size, settings.seed)
+
+        def any_reals(step: int) -> Batch:
+            return {"reals": samples[torch.from_numpy(natural.indices(step))].to(device)}
+
+        first = play(
+            AutoencodingGame(autoencoder, settings.divergence, perceptual, moves, backbone),
+            fidelity_trainer(),
+            any_reals,
+            settings.fidelity_share,
+            "fidelity",
+        )
+        trained: Autoencoder = first.generator  # type: ignore[assignment]
+        found = torch.cat([trained.encoded(some.to(device)) for some in samples.split(_ROWS)])
+        classes = torch.from_numpy(labels)
+        known = torch.nonzero(classes >= 0)[:, 0]
+        latents = ClassLatents.of(found[known.to(device)], classes[known].to(device))
+        balanced = BalancedOrder(labels, settings.batch_size, settings.seed)
+
+        def labelled_reals(step: int) -> Batch:
+            indices = torch.from_numpy(balanced.indices(step))
+            return {
+                "reals": samples[indices].to(device),
+                "labels": classes[indices].to(device),
+                "latents": found[indices.to(device)],
+            }
+
+        autoencoder.decoder.load_state_dict(trained.decoder.state_dict())
+        game = SpreadGame(
+            autoencoder.decoder.requires_grad_(True),
+            discriminator,
+            latents,
+            settings.anchor,
+            perceptual,
+            moves,
+            backbone,
+        )
+        second = play(game, settings.trainer, labelled_reals, 1 - settings.fidelity_share, "adversarial")
+        synthesis = cls(trained.encoder.eval(), second.generator.eval(), second.discriminator.eval(), latents)
+        return synthesis, [("fidelity", first), ("adversarial", second)]
+
+    @torch.no_grad()
+    def draw(
+        self, labels: NDArray[np.int64], novelty: float, rng: torch.Generator, truncation: float = 1.0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Samples of `labels`, some at a time, and the discriminator's logits of them."""
+        device = self.latents.means.device
+        for some in torch.from_numpy(labels).split(_ROWS):
+            classes = some.to(device)
+            samples = self.decoder(self.latents.draw(classes, novelty, rng, truncation))
+            yield samples, self.discriminator(samples, classes)
+
+    @torch.no_grad()
+    def encoded(self, samples: Tensor) -> Tensor:
+        """Latents of samples: (N, latent)."""
+        device = self.latents.means.device
+        return torch.cat([self.encoder(some.to(device))[0] for some in samples.split(_ROWS)])
+
+    def state(self) -> dict[str, Any]:
+        """What a model folder holds of it."""
+        players = ("encoder", "decoder", "discriminator")
+        return {**{p: getattr(self, p).state_dict() for p in players}, "latents": self.latents.state()}
+
+    @classmethod
+    def restored(cls, state: dict[str, Any], settings: Settings) -> Synthesis:
+        """From what `state` gave, with settings of the same sizes."""
+        players = []
+        for name, build in (
+            ("encoder", settings.encoder),
+            ("decoder", settings.decoder),
+            ("discriminator", settings.discriminator),
+        ):
+            player = initialised(build, torch.Generator())
+            player.load_state_dict(state[name])
+            players.append(player.eval().requires_grad_(False).to(settings.device))
+        latents = {name: tensor.to(settings.device) for name, tensor in state["latents"].items()}
+        return cls(players[0], players[1], players[2], ClassLatents(**latents))
+
+
+class BalancedOrder:
+    """Batches in which classes are equally frequent; unlabelled samples keep half of their share of the batch.
+
+    Parameters
+    ----------
+    labels : ndarray of int64
+        From 0, -1 for none.
+    batch_size : int
+    seed : int
+    """
+
+    def __init__(self, labels: NDArray[np.int64], batch_size: int, seed: int) -> None:
+        self.batch_size = batch_size
+        self.seed = seed
+        counts = np.bincount(labels[labels >= 0])
+        weights = np.where(labels >= 0, (1 / np.maximum(counts, 1))[labels], 0.0)
+        unlabelled = (labels < 0).mean() / 2
+        weights = weights / weights.sum() * (1 - unlabelled)
+        if unlabelled > 0:
+            weights[labels < 0] = unlabelled / (labels < 0).sum()
+        self._edges = np.cumsum(weights)
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """The samples of a step: int64, (batch_size,), drawn with replacement."""
+        places = np.random.default_rng((self.seed, step)).random(self.batch_size) * self._edges[-1]
+        return np.minimum(np.searchsorted(self._edges, places, side="right"), len(self._edges) - 1)

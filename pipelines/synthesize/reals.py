@@ -1,0 +1,86 @@
+"""What is learnt from, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+from torch import Tensor
+
+from gantools.data.sources import PictureSource, is_table, open_pictures
+from gantools.errors import DataError
+from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, as_frame
+from gantools.pipelines.synthesize.labels import numbered
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Samples as the networks see them, and their classes.
+
+    Attributes
+    ----------
+    form : Form
+    source : PictureSource or None
+        Where pictures came from.
+    samples : Tensor, (N, ...)
+    labels : ndarray of int64, (N,)
+        Numbers among `classes`, -1 for none; all 0 where there are no labels.
+    classes : ndarray or None
+    rows : ndarray of int64, (N,)
+        The samples' numbers in the input.
+    skipped : list of str
+        A reason for each that could not be read.
+    """
+
+    form: Form
+    source: PictureSource | None
+    samples: Tensor
+    labels: NDArray[np.int64]
+    classes: NDArray[Any] | None
+    rows: NDArray[np.int64]
+    skipped: list[str]
+
+
+def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels: float) -> Reals:
+    """Read pictures or a table, and labels; arguments as of `GanSynthesizer`.
+
+    Raises
+    ------
+    DataError
+        When there is nothing that can be used, or labels do not fit.
+    """
+    form: Form
+    if is_table(X):
+        source, X = None, _checked(X)
+        form = TableForm.of(X)
+        samples, skipped = form.tensors(X), []
+        rows = np.arange(len(samples))
+        n = len(samples)
+    else:
+        source = open_pictures(X, max_megapixels)
+        form = PictureForm.of(source, size)
+        samples, rows, skipped = form.tensors(source, max_bad)
+        n = len(source)
+    if y is None:
+        return Reals(form, source, samples, np.zeros(len(samples), np.int64), None, rows, skipped)
+    classes, numbers = numbered(y, n)
+    labels = numbers[rows]
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    if (counts == 0).any():
+        raise DataError(f"class {classes[counts == 0][0]!r} has no sample that can be read")
+    return Reals(form, source, samples, labels, classes, rows, skipped)
+
+
+def _checked(X: Any) -> Any:
+    """A table of at least two rows; an array's numbers are finite."""
+    if hasattr(X, "columns"):
+        if len(X) < 2:
+            raise DataError(f"the table has {len(X)} rows; at least two are needed")
+        return X
+    mixed = getattr(getattr(X, "dtype", None), "kind", "") == "O"
+    if mixed:
+        return as_frame(X).to_numpy()
+    return check_array(X, accept_sparse=["csr", "csc"], ensure_min_samples=2)
