@@ -104,7 +104,7 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_})
         if strange:
             raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
-        return loaded
+        return loaded.set_params(verbose=augmenter.verbose)
     if model is not None:
         shared.make_ready(model, resume)
     augmenter.fit(*labelled)

@@ -17,11 +17,16 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
 
 
 def normalise_spectrally(player: nn.Module, rng: torch.Generator) -> None:
-    """Put spectral normalisation on every linear and convolutional layer of `player` that is trained."""
+    """Put spectral normalisation on every linear and convolutional layer of `player` that is trained.
+
+    Weights that start at zero have no largest singular value to be divided by: they are drawn at random first.
+    """
 
     def normalised() -> nn.Module:
         for layer in player.modules():
             if isinstance(layer, _LAYERS) and layer.weight.requires_grad and not is_parametrized(layer):
+                if not layer.weight.any():
+                    nn.init.normal_(layer.weight)
                 spectral_norm(layer)
         return player
 

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from imblearn.base import BaseSampler
 from imblearn.utils import check_target_type
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
 from sklearn.preprocessing import label_binarize
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -31,7 +32,7 @@ from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.synthesize import GanSynthesizer
-from gantools.pipelines.synthesize.forms import form_from, form_state, joined
+from gantools.pipelines.synthesize.forms import Form, PictureForm, form_from, form_state, joined
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
@@ -56,7 +57,7 @@ _WAYS = (
 )
 
 
-class GanAugmenter(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class GanAugmenter(CallbackSupportMixin, OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
     """Makes more samples of classes that have few.
 
     A `GanSynthesizer` makes candidates; those that a judge of classes puts elsewhere, those nearer to a real than reals
@@ -223,7 +224,10 @@ verbose
             self.classes_ = reals.classes
             wanted = amounts(self.per_class, self.sampling_strategy, reals.classes, reals.labels)
             self.sampling_strategy_ = dict(zip(reals.classes.tolist(), wanted.tolist(), strict=True))
-            self.n_features_in_ = int(np.prod(reals.form.shape))
+            self.n_features_in_ = _n_features(reals.form)
+            self.__dict__.pop("feature_names_in_", None)
+            if hasattr(X, "columns") and not _are_paths(X):
+                self.feature_names_in_ = np.asarray(X.columns, dtype=object)
             counts = np.bincount(reals.labels[reals.labels >= 0])
             large = np.flatnonzero(counts >= self.min_class_size)
             self.synthesizer_ = None
@@ -343,8 +347,8 @@ verbose
         y_new = np.asarray(labels, dtype=self.classes_.dtype)
         if one_hot:
             both = np.concatenate([np.asarray(target), y_new])
-            return joined(_as_array(X), new), label_binarize(both, classes=self.classes_)
-        return joined(_as_array(X), new), _more_labels(y, y_new)
+            return joined(X, new), label_binarize(both, classes=self.classes_)
+        return joined(X, new), _more_labels(y, y_new)
 
     def sample(self, per_class: Any = None, *, random_state: Any = None) -> tuple[Any, NDArray[Any]]:
         """New samples of the classes, without the reals.
@@ -464,18 +468,16 @@ verbose
         gates = Gates(**state["gates"])
         augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, read_policy(str(augmenter.policy)))
         augmenter.maker_.novelties = {int(c): float(h) for c, h in state["novelties"]}
-        augmenter.n_features_in_ = int(np.prod(form.shape))
+        augmenter.n_features_in_ = _n_features(form)
         return augmenter
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "maker_")
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "sampler"
+        tags = BaseSampler.__sklearn_tags__(self)
         tags.input_tags.three_d_array = True
-        tags.input_tags.sparse = True
-        tags.target_tags.required = True
+        tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
 
@@ -500,11 +502,9 @@ def _are_paths(X: Any) -> bool:
     return isinstance(first, (str, Path))
 
 
-def _as_array(X: Any) -> Any:
-    """Rows of a list as an array; other containers as they are."""
-    if isinstance(X, (list, tuple)) and np.ndim(X[0]) < 2 and not isinstance(X[0], (str, Path)):
-        return np.asarray(X)
-    return X
+def _n_features(form: Form) -> int:
+    """Columns of a table, values of a picture."""
+    return int(np.prod(form.shape)) if isinstance(form, PictureForm) else len(form.codec.columns)
 
 
 def _together(parts: list[Any]) -> Any:

@@ -132,7 +132,7 @@ def _views(samples: Tensor, form: Form) -> list[Tensor]:
 
 
 def _nearest(samples: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
-    found = [torch.cdist(some, reals).min(1) for some in samples.split(_ROWS)]
+    found = [torch.cdist(some.double(), reals.double()).min(1) for some in samples.split(_ROWS)]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
@@ -140,11 +140,11 @@ def _reaches(view: Tensor, labels: Tensor, n_classes: int) -> Tensor:
     """Of each class, a low quantile and the median of the distances of reals to their nearest others."""
     reaches = torch.zeros(n_classes, 2)
     for c in range(n_classes):
-        mine = view[labels == c]
+        mine = view[labels == c].double()
         if len(mine) < 2:
             continue
         apart = torch.cdist(mine, mine).fill_diagonal_(float("inf")).amin(1)
         apart = apart[apart > 0]  # equal reals say nothing about what is a copy
         if len(apart):
-            reaches[c] = torch.quantile(apart, torch.tensor([_COPY_CHANCE, 0.5]))
+            reaches[c] = torch.quantile(apart, apart.new_tensor([_COPY_CHANCE, 0.5])).float()
     return reaches

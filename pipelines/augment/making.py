@@ -88,10 +88,11 @@ class Maker:
         """`n` samples of a class, some at a time. What the gates leave missing is made classically."""
         left = n
         for made, _ in self.attempts(label, _MOST_DRAWN * n + _CHUNK, seed):
+            if len(made.critic):
+                yield made.first(left)
+            left -= len(made.critic)
             if left <= 0:
                 return
-            yield made.first(left)
-            left -= len(made.critic)
         while left > 0:
             chunk = min(left, _CHUNK)
             seed += 1

@@ -184,7 +184,9 @@ def form_from(state: dict[str, Any]) -> Form:
 def as_frame(X: Any) -> pd.DataFrame:
     """A table as a DataFrame whose columns are named by texts."""
     if isinstance(X, pd.DataFrame):
-        return X.set_axis([str(c) for c in X.columns], axis=1)
+        frame = X.set_axis([str(c) for c in X.columns], axis=1)
+        sparse_ones = [c for c in frame if isinstance(frame[c].dtype, pd.SparseDtype)]
+        return frame.assign(**{c: frame[c].sparse.to_dense() for c in sparse_ones})
     array = X.toarray() if sparse.issparse(X) else np.asarray(X.numpy(force=True) if isinstance(X, Tensor) else X)
     frame = pd.DataFrame(array, columns=[str(i) for i in range(array.shape[1])])
     return frame.infer_objects() if array.dtype == object else frame
@@ -193,7 +195,7 @@ def as_frame(X: Any) -> pd.DataFrame:
 def joined(X: Any, new: Any) -> Any:
     """`X`, unchanged and first, with the samples `new` after it, in the container of X."""
     if isinstance(X, pd.DataFrame):
-        return pd.concat([X, new.set_axis(X.columns, axis=1)], ignore_index=True)
+        return pd.concat([X, new.set_axis(X.columns, axis=1).astype(X.dtypes)], ignore_index=True)
     if sparse.issparse(X):
         return sparse.vstack([X, new], format=X.format)
     if isinstance(X, pd.Series):
@@ -204,5 +206,5 @@ def joined(X: Any, new: Any) -> Any:
             tensor = tensor.permute(0, 3, 1, 2)
         return torch.cat([X, tensor])
     if isinstance(X, (list, tuple)):
-        return [*X, *new]
+        return [*X, *(new.tolist() if np.ndim(X[0]) == 1 else new)]
     return np.concatenate([X, np.asarray(new, dtype=X.dtype)])

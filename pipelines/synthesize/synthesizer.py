@@ -206,7 +206,8 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             with stages.stage("reading"):
                 reals = read_reals(X, y, self.size, self.max_bad, self.max_megapixels)
-            self.n_features_in_ = len(reals.form.codec.columns) if isinstance(reals.form, TableForm) else None
+            if isinstance(reals.form, TableForm):
+                self.n_features_in_ = len(reals.form.codec.columns)
             self.learn(reals, stages, on_tick)
         return self
 
@@ -299,7 +300,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         known = {str(c): i for i, c in enumerate(self.classes_)}
         for label in labels:
             if str(label) not in known:
-                raise ConfigError(f"label {label!r} is unknown; there are {', '.join(map(str, self.classes_))}")
+                raise ConfigError(f"label {label} is unknown; there are {', '.join(map(str, self.classes_))}")
         return np.asarray([known[str(label)] for label in labels], np.int64)
 
     def drawn(
@@ -383,6 +384,6 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = False
+        tags.input_tags.string = tags.input_tags.categorical = True
         tags.target_tags.required = False
         return tags

@@ -157,3 +157,15 @@ def test_spectral_norm_comes_off_an_original_and_its_copy() -> None:
         make_plain(each)
         torch.testing.assert_close(each(x), expected)
         assert set(each.state_dict()) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+def test_spectral_norm_of_layers_that_start_at_zero() -> None:
+    from gantools.core.spectral import normalise_spectrally
+    from gantools.networks.residual import ResidualDiscriminator
+
+    player = ResidualDiscriminator((1, 8, 8), 4)  # its blocks begin as identity, with a convolution of zeros
+    normalise_spectrally(player, torch.Generator().manual_seed(0))
+    logits = player(torch.rand(3, 1, 8, 8))
+    logits.sum().backward()
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(p.grad).all() for p in player.parameters() if p.grad is not None)

@@ -1,0 +1,77 @@
+"""Tables to vectors and back: nothing leaves its range, its kind or its column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gantools.data.codec import TableCodec
+from gantools.errors import DataError
+
+numbers = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(numbers | st.just(float("nan")), st.integers(-50, 50), st.sampled_from(["red", "green", None])),
+        min_size=2,
+        max_size=40,
+    )
+)
+def test_there_and_back(rows: list[tuple[float, int, str | None]]) -> None:
+    frame = pd.DataFrame(rows, columns=["x", "n", "colour"]).astype({"x": float, "n": "int64", "colour": object})
+    codec = TableCodec().fit(frame)
+    back = codec.inverse(codec.transform(frame))
+    assert list(back.columns) == list(frame.columns)
+    assert back["n"].dtype == frame["n"].dtype
+    assert (back["x"].isna() == frame["x"].isna()).all()
+    assert (back["colour"].isna() == frame["colour"].isna()).all()
+    assert (back["colour"].dropna() == frame["colour"].dropna()).all()
+    spread = frame["x"].max() - frame["x"].min()
+    if len(frame) <= 1000 and not np.isnan(spread):
+        np.testing.assert_allclose(back["x"].dropna(), frame["x"].dropna(), atol=1e-6 + 1e-6 * abs(spread))
+    assert (back["n"] == frame["n"]).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_any_vector_becomes_a_row_within_the_ranges(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"a": rng.exponential(size=30), "k": rng.integers(0, 5, 30), "c": rng.choice(["u", "v"], 30)})
+    codec = TableCodec().fit(frame)
+    wild = codec.inverse(rng.normal(size=(50, codec.width)) * 10)
+    assert wild["a"].between(frame["a"].min(), frame["a"].max()).all()
+    assert set(wild["k"]) <= set(range(frame["k"].min(), frame["k"].max() + 1))
+    assert set(wild["c"]) <= {"u", "v"}
+
+
+def test_scores_are_normal() -> None:
+    frame = pd.DataFrame({"x": np.random.default_rng(0).exponential(size=5000)})
+    scores = TableCodec().fit(frame).transform(frame)
+    assert scores.mean() == pytest.approx(0, abs=0.01)
+    assert scores.std() == pytest.approx(1, abs=0.02)
+
+
+def test_dtypes_come_back() -> None:
+    frame = pd.DataFrame(
+        {
+            "b": [True, False, True, False],
+            "f": np.float32([1, 2, 3, 4]),
+            "i": np.int8([1, 1, 2, 3]),
+            "cat": pd.Categorical(["x", "y", "x", "y"]),
+        }
+    )
+    codec = TableCodec().fit(frame)
+    back = codec.inverse(codec.transform(frame))
+    assert back.dtypes.astype(str).tolist() == frame.dtypes.astype(str).tolist()
+    pd.testing.assert_frame_equal(TableCodec.from_dict(codec.to_dict()).inverse(codec.transform(frame)), back)
+    assert codec.choices == [(0, 2), (4, 6)]
+
+
+def test_a_column_of_names_is_refused() -> None:
+    with pytest.raises(DataError, match="'who' is text with 30 different values"):
+        TableCodec().fit(pd.DataFrame({"who": [f"n{i}" for i in range(30)]}))

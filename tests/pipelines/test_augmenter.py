@@ -1,0 +1,272 @@
+"""The augmenter: variety, gates, containers, pipelines, and whether it helps."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from pathlib import Path
+from typing import Any
+
+import imblearn.utils.estimator_checks as imblearn_checks
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from imblearn.pipeline import Pipeline as ResamplingPipeline
+from PIL import Image
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
+
+from gantools import AugmentedClassifier, GanAugmenter, GanSynthesizer, PictureFlattener, PictureLoader, load
+from gantools.errors import ConfigError, DataError, QualityError
+from gantools.pipelines.augment.amounts import amounts
+from gantools.pipelines.augment.usefulness import paired, summary, verdicts
+
+Digits = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def digits() -> Digits:
+    pictures, labels = load_digits(return_X_y=True)
+    return np.round(pictures.reshape(-1, 8, 8) * 15.9375).astype(np.uint8), labels
+
+
+def long_tail(digits: Digits, seed: int = 0) -> tuple[Digits, Digits]:
+    """100 of each even digit and 12 of each odd one; the others to test on."""
+    order = np.random.default_rng(seed).permutation(len(digits[1]))
+    train = np.concatenate([order[digits[1][order] == c][: 12 if c % 2 else 100] for c in range(10)])
+    test = np.setdiff1d(order, train)
+    return (digits[0][train], digits[1][train]), (digits[0][test], digits[1][test])
+
+
+@pytest.fixture(scope="module")
+def fitted(digits: Digits) -> GanAugmenter:
+    return GanAugmenter(40, max_images=60_000, random_state=0).fit(*long_tail(digits)[0])
+
+
+def test_new_samples_are_varied_of_their_class_and_no_copies(fitted: GanAugmenter, digits: Digits) -> None:
+    train, test = long_tail(digits)
+    quality = fitted.quality_
+    assert quality["good"].all()
+    assert quality.loc[[0, 2, 4, 6, 8], "spread"].between(0.8, 1.2).all()
+    assert quality.loc[[0, 2, 4, 6, 8], "coverage"].mean() > 0.85
+    X, y = fitted.sample(40, random_state=1)
+    judge = KNeighborsClassifier().fit(test[0].reshape(len(test[0]), -1), test[1])
+    assert judge.score(X.reshape(len(X), -1), y) > 0.95
+    for c in range(10):
+        real, fake = (torch.from_numpy(a[b == c].reshape(-1, 64) / 255.0) for a, b in ((train[0], train[1]), (X, y)))
+        usual = torch.cdist(real, real).fill_diagonal_(9).amin(1).min()
+        assert torch.cdist(fake, real).amin(1).min() >= usual - 1e-6
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_helps_a_classifier_where_classes_are_rare(digits: Digits, seed: int) -> None:
+    (X, y), (X_test, y_test) = long_tail(digits, seed)
+    scores = {}
+    for name, augmenter in (("none", "passthrough"), ("gan", GanAugmenter(max_images=60_000, random_state=seed))):
+        model = make_pipeline(
+            AugmentedClassifier(make_pipeline(PictureFlattener(), LogisticRegression(max_iter=300)), augmenter)
+        )
+        scores[name] = balanced_accuracy_score(y_test, model.fit(X, y).predict(X_test))
+    assert scores["gan"] > scores["none"] + 0.02
+
+
+def test_reals_come_first_unchanged_and_classes_get_what_was_asked(digits: Digits, fitted: GanAugmenter) -> None:
+    X, y = (a[:300] for a in digits)
+    quick = GanAugmenter(per_class={3: 7, 5: 0}, max_images=256, random_state=0)
+    more, labels = quick.fit_resample(X, y)
+    np.testing.assert_array_equal(more[:300], X)
+    np.testing.assert_array_equal(labels[:300], y)
+    assert more.dtype == X.dtype
+    assert labels[300:].tolist() == [3] * 7
+    balanced = clone(quick).set_params(per_class=None).fit_resample(X, y)[1]
+    assert len(set(np.bincount(balanced))) == 1
+    sized = clone(quick).set_params(per_class=None, sampling_strategy={1: 60}).fit_resample(X, y)[1]
+    assert (sized == 1).sum() == 60
+    texts = clone(quick).set_params(per_class=2).fit_resample(list(X), [f"digit {v}" for v in y])
+    assert isinstance(texts[0], list)
+    assert isinstance(texts[1], list)
+    assert len(texts[0]) == 320
+    tensor = clone(quick).set_params(per_class=1).fit_resample(torch.from_numpy(X), torch.from_numpy(y))
+    assert tensor[0].shape == (310, 8, 8)
+    assert tensor[0].dtype == torch.uint8
+    first, second = (fitted.sample(3, random_state=2)[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_tables_with_categories(tmp_path: Path) -> None:
+    frame, y = load_wine(return_X_y=True, as_frame=True)
+    frame = frame.assign(cork=np.where(np.arange(178) % 2, "yes", "no"))
+    augmenter = GanAugmenter(10, max_images=6000, random_state=0)
+    more, labels = augmenter.fit_resample(frame, y)
+    pd.testing.assert_frame_equal(more.iloc[:178], frame)
+    assert more.dtypes.tolist() == frame.dtypes.tolist()
+    assert isinstance(labels, pd.Series)
+    assert labels.name == y.name
+    assert set(more["cork"]) == {"yes", "no"}
+    augmenter.save(tmp_path / "m")
+    pd.testing.assert_frame_equal(
+        load(tmp_path / "m").sample(4, random_state=1)[0], augmenter.sample(4, random_state=1)[0]
+    )
+
+
+def test_paths_give_paths(digits: Digits, tmp_path: Path) -> None:
+    paths = []
+    for i, picture in enumerate(digits[0][:60]):
+        paths.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(picture).save(paths[-1])
+    quick = GanAugmenter(1, max_images=128, min_class_size=3, random_state=0)
+    with pytest.raises(ConfigError, match=r"set folder=.*PictureLoader"):
+        quick.fit_resample(paths, digits[1][:60])
+    more, _ = quick.set_params(folder=tmp_path / "new").fit_resample(paths, digits[1][:60])
+    assert more[:60] == paths
+    assert len(more) == 70
+    assert np.asarray(Image.open(more[-1])).shape == (8, 8)
+    pipeline = ResamplingPipeline(
+        [
+            ("load", PictureLoader(channels=1)),
+            ("augment", clone(quick).set_params(folder=None)),
+            ("flat", PictureFlattener()),
+            ("classify", LogisticRegression()),
+        ]
+    )
+    assert pipeline.fit(paths, digits[1][:60]).score(paths, digits[1][:60]) > 0.9
+
+
+def test_pipelines_grids_and_memory(digits: Digits, tmp_path: Path) -> None:
+    X, y = (a[:200] for a in digits)
+    augmenter = GanAugmenter(2, max_images=128, random_state=0)
+    steps = [("augment", augmenter), ("flat", PictureFlattener()), ("classify", LogisticRegression(max_iter=200))]
+    inside = ResamplingPipeline(steps, memory=str(tmp_path))
+    grid = GridSearchCV(inside, {"augment": ["passthrough", augmenter], "classify__C": [0.1, 1.0]}, cv=2)
+    grid.fit(X, y)
+    assert grid.cv_results_["mean_test_score"].min() > 0.7
+    seen = [m.shape[0] for m in (inside.fit(X, y)[:1].fit_resample(X, y)[0],)]
+    assert seen == [220]
+    last = Pipeline([("flat", PictureFlattener()), ("classify", AugmentedClassifier(LogisticRegression(), augmenter))])
+    assert cross_val_score(last, X, y, cv=2).mean() > 0.7
+
+
+def test_as_a_step_of_the_wrong_pipeline_it_says_what_to_do(digits: Digits) -> None:
+    wrong = Pipeline([("augment", GanAugmenter()), ("classify", LogisticRegression())])
+    with pytest.raises(TypeError, match=r"imblearn.pipeline.Pipeline.*AugmentedClassifier\(classifier"):
+        wrong.fit(*digits)
+    with pytest.raises(AttributeError, match="no transform"):
+        GanAugmenter().transform(digits[0])
+    assert not hasattr(GanAugmenter(), "transform")
+    assert not hasattr(GanAugmenter(), "fit_transform")
+
+
+def test_small_classes_are_augmented_classically_and_it_is_said(digits: Digits) -> None:
+    X, y = (a[:120] for a in digits)
+    keep = np.r_[np.flatnonzero(y != 3), np.flatnonzero(y == 3)[:4]]
+    with pytest.warns(UserWarning, match="fewer than min_class_size=6 samples: 3"):
+        augmenter = GanAugmenter(5, min_class_size=6, max_images=256, random_state=0).fit(X[keep], y[keep])
+    assert augmenter.quality_["method"].to_dict() == {c: "classical" if c == 3 else "gan" for c in range(10)}
+    made, labels = augmenter.sample(random_state=0)
+    assert (labels == 3).sum() == 5
+    assert not (made[labels == 3][:, None] == X[y == 3][None]).all((2, 3)).any()
+
+
+def test_low_quality_is_acted_on(digits: Digits) -> None:
+    X, y = (a[:300] for a in digits)
+    settings: dict[str, Any] = {"max_images": 128, "min_spread": 5.0, "random_state": 0}
+    with pytest.raises(QualityError, match=r"class 0: spread .* \(least 5\)"):
+        GanAugmenter(1, on_low_quality="error", **settings).fit(X, y)
+    with pytest.warns(UserWarning, match="these are augmented classically"):
+        fallen = GanAugmenter(1, on_low_quality="fallback", **settings).fit(X, y)
+    assert (fallen.quality_["method"] == "classical").all()
+    assert fallen.sample()[0].shape == (10, 8, 8)
+
+
+def test_saved_and_loaded_makes_the_same(fitted: GanAugmenter, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    for ours, theirs in zip(fitted.sample(4, random_state=3), loaded.sample(4, random_state=3), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    pd.testing.assert_frame_equal(loaded.quality_, fitted.quality_, check_dtype=False)
+    nested = GanAugmenter({1: 2, 4: 1}, synthesizer=GanSynthesizer(latent=8), max_images=64, random_state=0)
+    shown = nested.fit(*(np.repeat(a[:40], 2, 0) for a in load_digits(return_X_y=True)))
+    shown.save(tmp_path / "n")
+    again = load(tmp_path / "n")
+    assert again.per_class == {1: 2, 4: 1}
+    assert again.synthesizer.latent == 8
+
+
+def test_the_policy_is_a_file_that_can_be_edited(digits: Digits, tmp_path: Path) -> None:
+    policy = tmp_path / "mine.yaml"
+    policy.write_text(
+        "transform:\n  __class_fullname__: Compose\n  transforms:\n    - __class_fullname__: InvertImg\n      p: 1.0\n"
+    )
+    X, y = (a[:40] for a in digits)
+    made, _ = GanAugmenter(3, min_class_size=1000, policy=str(policy), random_state=0).fit(X, y).sample()
+    assert (made[:, None] == 255 - X[None]).all((2, 3)).any(1).all()
+    policy.write_text("transform:\n  __class_fullname__: Compose\n  transforms:\n    - __class_fullname__: Nonsense\n")
+    with pytest.raises(ConfigError, match="Nonsense"):
+        GanAugmenter(policy=str(policy)).fit(X, y)
+
+
+def test_amounts_and_mistakes(digits: Digits) -> None:
+    classes, numbers = np.array(["a", "b"]), np.array([0, 0, 0, 1, -1])
+    assert amounts(None, None, classes, numbers).tolist() == [0, 2]
+    assert amounts(5, None, classes, numbers).tolist() == [5, 5]
+    assert amounts({"b": 1}, None, classes, numbers).tolist() == [0, 1]
+    with pytest.raises(ConfigError, match="give one of them"):
+        amounts(5, "auto", classes, numbers)
+    with pytest.raises(ConfigError, match="'c', which is no class; there are a, b"):
+        amounts({"c": 1}, None, classes, numbers)
+    with pytest.raises(ConfigError, match="whole number"):
+        amounts({"a": 1.5}, None, classes, numbers)
+    with pytest.raises(DataError, match="one class only"):
+        GanAugmenter().fit(digits[0][:20], np.zeros(20, int))
+
+
+def test_usefulness_is_measured_honestly(digits: Digits) -> None:
+    X, y = long_tail(digits)[0]
+    figures = GanAugmenter(5, max_images=640, random_state=0).evaluate(
+        X, y, {"neighbours": KNeighborsClassifier(), "linear": LogisticRegression(max_iter=100)}, n_splits=3
+    )
+    methods = {"none", "class weights", "random oversampling", "SMOTE", "albumentations", "GAN"}
+    assert set(figures["method"]) == methods | {"GAN + albumentations", "synthetic only"}
+    assert set(figures.loc[figures["classifier"] == "neighbours", "method"]) == set(figures["method"]) - {
+        "class weights"
+    }
+    assert figures.groupby(["classifier", "method"])["fold"].nunique().eq(3).all()
+    assert figures["recall 3"].between(0, 1).all()
+    assert summary(figures).loc[("linear", "none"), "balanced_accuracy"] > 0.6
+    assert set(verdicts(figures)["verdict"]) <= {"helps", "no evidence", "hurts"}
+
+
+def test_intervals_of_paired_differences() -> None:
+    from scipy import stats
+
+    differences = np.random.default_rng(0).normal(0.1, 0.05, 8)
+    expected = stats.ttest_1samp(differences, 0).confidence_interval()
+    assert paired(differences)[1:] == pytest.approx((expected.low, expected.high))
+    assert paired(differences).verdict == "helps"
+    assert paired(-differences).verdict == "hurts"
+    assert paired(differences, overlap=10.0).verdict == "no evidence"
+
+
+def test_estimator_checks() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(GanAugmenter(max_images=128, random_state=0))
+        classifier = AugmentedClassifier(LogisticRegression(), GanAugmenter(max_images=128, random_state=0))
+        check_estimator(classifier)
+
+
+def _imblearn_checks() -> list[Any]:
+    return list(imblearn_checks._yield_all_checks(GanAugmenter()))
+
+
+@pytest.mark.parametrize("check", _imblearn_checks(), ids=lambda c: getattr(c, "func", c).__name__)
+@pytest.mark.filterwarnings("ignore")
+def test_imbalanced_learns_estimator_checks(check: functools.partial[None]) -> None:
+    check("GanAugmenter", GanAugmenter(max_images=128, random_state=0))

@@ -1,0 +1,204 @@
+"""The synthesizer: it keeps the spread of each class, what comes out is what came in, and it survives being stopped."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits, load_wine
+from sklearn.neighbors import KNeighborsClassifier
+
+from gantools import AdversarialTrainer, GanSynthesizer, load
+from gantools.errors import ConfigError, DataError, Interrupted
+from gantools.metrics.generated import frechet_distance, spread_by_class
+from gantools.pipelines.synthesize.labels import numbered
+from gantools.pipelines.synthesize.latents import ClassLatents
+from gantools.pipelines.synthesize.model import BalancedOrder
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    pictures, labels = load_digits(return_X_y=True)
+    return np.round(pictures.reshape(-1, 8, 8) * 15.9375).astype(np.uint8), labels
+
+
+@pytest.fixture(scope="module")
+def fitted(digits: tuple[np.ndarray, np.ndarray]) -> GanSynthesizer:
+    return GanSynthesizer(max_images=60_000, random_state=0).fit(digits[0][:900], digits[1][:900])
+
+
+def test_classes_keep_their_spread_and_their_looks(
+    fitted: GanSynthesizer, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    pictures, labels = (a[900:] for a in digits)
+    fakes, said = fitted.sample(labels=labels, random_state=1)
+    real, fake = (torch.from_numpy(p.reshape(len(p), -1) / 255.0).float() for p in (pictures, fakes))
+    spreads = spread_by_class(real, torch.from_numpy(labels), fake, torch.from_numpy(said))
+    assert np.mean(list(spreads.values())) > 0.85
+    assert min(spreads.values()) > 0.7
+    judge = KNeighborsClassifier().fit(digits[0][:900].reshape(900, -1), digits[1][:900])
+    assert judge.score(fakes.reshape(len(fakes), -1), said) > 0.93
+    wrong = torch.rand(real.shape, generator=torch.Generator().manual_seed(0))
+    assert frechet_distance(real, fake) < 0.1 * frechet_distance(real, wrong)
+
+
+def test_latents_have_the_mean_and_covariance_of_their_class_at_every_novelty() -> None:
+    rng = torch.Generator().manual_seed(0)
+    mix = torch.randn(3, 3, generator=rng)
+    latents = torch.randn(600, 3, generator=rng) @ mix + torch.tensor([5.0, 0.0, -5.0])
+    classes = ClassLatents.of(latents, torch.zeros(600, dtype=torch.int64), prior=0)
+    for novelty in (0.0, 0.5, 1.0):
+        drawn = classes.draw(torch.zeros(40_000, dtype=torch.int64), novelty, rng)
+        torch.testing.assert_close(drawn.mean(0), latents.mean(0), atol=0.05, rtol=0)
+        torch.testing.assert_close(drawn.T.cov(), latents.T.cov(), atol=0.1, rtol=0.05)
+    copies = classes.draw(torch.zeros(50, dtype=torch.int64), 0.0, rng)
+    assert torch.cdist(copies.double(), latents.double()).min(1).values.max() < 1e-4
+
+
+def test_a_small_class_borrows_the_others_covariance() -> None:
+    rng = torch.Generator().manual_seed(0)
+    latents = torch.cat([torch.randn(500, 2, generator=rng) * torch.tensor([3.0, 0.1]), torch.zeros(2, 2)])
+    labels = torch.tensor([0] * 500 + [1] * 2)
+    drawn = ClassLatents.of(latents, labels).draw(torch.ones(5000, dtype=torch.int64), 1.0, rng)
+    assert drawn[:, 0].std() > 2
+    assert drawn[:, 1].std() < 0.2
+
+
+def test_containers_and_dtypes(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    pictures, labels = digits[0][:80], digits[1][:80]
+    quick = GanSynthesizer(max_images=128, random_state=0)
+    assert quick.fit(pictures).sample(3).dtype == np.uint8
+    assert quick.sample(3).shape == (3, 8, 8)
+    colour = np.repeat((pictures / 255.0).astype(np.float32)[..., None], 3, -1)
+    made, said = quick.fit(colour, labels.astype(str)).sample(4, random_state=0)
+    assert made.shape == (4, 8, 8, 3)
+    assert made.dtype == np.float32
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert said.dtype.kind == "U"
+    deep = (pictures.astype(np.uint16) * 257)[..., None]
+    assert quick.fit(deep).sample(2).dtype == np.uint16
+    assert quick.sample(2).shape == (2, 8, 8, 1)
+    large = np.kron(pictures, np.ones((1, 12, 10), np.uint8))
+    assert quick.fit(large).sample(2).shape == (2, 96, 80)
+    assert quick.form_.shape == (1, 64, 53)
+    np.testing.assert_array_equal(quick.sample(5, random_state=3), quick.sample(5, random_state=3))
+    assert (quick.sample(5, random_state=3) != quick.sample(5, random_state=4)).any()
+    assert quick.interpolate(n=6, random_state=0).shape == (6, 96, 80)
+
+
+def test_tables_keep_their_columns() -> None:
+    frame = load_wine(as_frame=True).data.assign(
+        kind=np.where(np.arange(178) % 3, "red", "white"), bottles=np.arange(178)
+    )
+    made = GanSynthesizer(max_images=2000, random_state=0).fit(frame).sample(30, random_state=0)
+    assert made.dtypes.tolist() == frame.dtypes.tolist()
+    assert set(made["kind"]) <= {"red", "white"}
+    assert made["alcohol"].between(frame["alcohol"].min(), frame["alcohol"].max()).all()
+
+
+def test_truncation_brings_samples_to_the_middle(fitted: GanSynthesizer) -> None:
+    labels = np.full(60, 3)
+    usual = fitted.sample(labels=labels, random_state=0)[0].reshape(60, -1)
+    near = fitted.sample(labels=labels, random_state=0, truncation=0.3)[0].reshape(60, -1)
+    assert near.astype(float).std(0).mean() < 0.5 * usual.astype(float).std(0).mean()
+
+
+def test_saved_and_loaded_makes_the_same(
+    fitted: GanSynthesizer, digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "m")
+    for ours, theirs in zip(
+        fitted.sample(20, random_state=5), load(tmp_path / "m").sample(20, random_state=5), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    frame = load_wine(as_frame=True).data
+    table = GanSynthesizer(max_images=500, random_state=0, trainer=AdversarialTrainer("hinge")).fit(frame)
+    table.save(tmp_path / "t")
+    pd.testing.assert_frame_equal(load(tmp_path / "t").sample(4, random_state=0), table.sample(4, random_state=0))
+
+
+def test_unlabelled_samples_help_and_are_no_class(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    labels = digits[1][:200].copy()
+    labels[100:] = -1
+    fitted = GanSynthesizer(max_images=256, random_state=0).fit(digits[0][:200], labels)
+    assert fitted.classes_.tolist() == list(range(10))
+    assert fitted.class_counts_.sum() == 100
+    assert fitted.training_["samples"] == 200
+
+
+def test_labels_of_every_kind() -> None:
+    assert numbered(["b", "a", "b"], 3)[1].tolist() == [1, 0, 1]
+    assert numbered([-1, 1, 1], 3)[0].tolist() == [-1, 1]
+    assert numbered([-1, 1, 2], 3)[1].tolist() == [-1, 0, 1]
+    for wrong, message in (
+        (["a", 1, "b"], "mixed types"),
+        ([1, None, 2], "label 1 is missing"),
+        ([1, 2], "3 samples and 2 labels"),
+    ):
+        with pytest.raises(DataError, match=message):
+            numbered(np.asarray(wrong, dtype=object), 3)
+
+
+def test_batches_hold_classes_equally() -> None:
+    labels = np.r_[np.zeros(900, int), np.ones(90, int), np.full(10, 2), np.full(200, -1)]
+    order = BalancedOrder(labels, 1200, 0)
+    drawn = labels[np.concatenate([order.indices(step) for step in range(20)])]
+    shares = [np.mean(drawn == c) for c in (0, 1, 2, -1)]
+    assert shares[:3] == pytest.approx([shares[0]] * 3, abs=0.02)
+    assert shares[3] == pytest.approx(200 / 1200 / 2, abs=0.02)
+    np.testing.assert_array_equal(order.indices(7), BalancedOrder(labels, 1200, 0).indices(7))
+
+
+def test_mistakes_are_told(digits: tuple[np.ndarray, np.ndarray], fitted: GanSynthesizer) -> None:
+    with pytest.raises(ConfigError, match="label 12 is unknown; there are 0, 1"):
+        fitted.sample(labels=[1, 12])
+    with pytest.raises(ConfigError, match="n=0 must be a whole number"):
+        fitted.sample(0)
+    with pytest.raises(DataError, match="80 samples and 5 labels"):
+        GanSynthesizer().fit(digits[0][:80], digits[1][:5])
+    with pytest.raises(ValueError, match="novelty"):
+        GanSynthesizer(novelty=2).fit(digits[0][:80])
+    with pytest.raises(ConfigError, match="too small"):
+        GanSynthesizer(max_images=64).fit(digits[0][:80, :5])
+
+
+@pytest.mark.parametrize("stage", ["fidelity", "adversarial"])
+def test_interrupted_and_resumed_ends_the_same(
+    digits: tuple[np.ndarray, np.ndarray], tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    from gantools.pipelines.synthesize import model as module
+
+    pictures, labels = digits[0][:100], digits[1][:100]
+    settings = {"max_images": 1280, "random_state": 0}
+    whole = GanSynthesizer(**settings).fit(pictures, labels)
+    shown = module.train_shown
+
+    def stopping(trainer, game, batches, stages, on_tick, name, **limits):  # type: ignore[no-untyped-def]
+        def batches_until(step: int):  # type: ignore[no-untyped-def]
+            if name == stage and step == 5:
+                signal.raise_signal(signal.SIGINT)
+            return batches(step)
+
+        return shown(trainer, game, batches_until, stages, on_tick, name, **limits)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "train_shown", stopping)
+        with pytest.raises(Interrupted):
+            GanSynthesizer(**settings, checkpoint=tmp_path).fit(pictures, labels)
+    again = GanSynthesizer(**settings, checkpoint=tmp_path, resume=True).fit(pictures, labels)
+    np.testing.assert_array_equal(again.sample(9, random_state=0)[0], whole.sample(9, random_state=0)[0])
+
+
+def test_estimator_checks() -> None:
+    from sklearn.utils.estimator_checks import check_estimator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(GanSynthesizer(max_images=128, random_state=0))
