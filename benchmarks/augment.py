@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.datasets import fashion_mnist
+from benchmarks.datasets import Pictures, emoji_groups, fashion_mnist
 from benchmarks.records import known, record
 from gantools import GanAugmenter
 from gantools.core.initialise import initialised
@@ -68,11 +68,28 @@ def tail(largest: int, smallest: int, n: int, seed: int) -> list[int]:
     return np.roll(sizes, seed).tolist()
 
 
+def emoji(n: int, seed: int) -> Split:
+    """So many of each of six groups of OpenMoji, 64 pixels, in colour."""
+    data = emoji_groups(64, n, seed)
+    return Split(data.train, data.train_labels, data.test, data.test_labels, _feature_judge(data))
+
+
+def _feature_judge(data: Pictures) -> Callable[[np.ndarray], np.ndarray]:
+    """A support vector machine on a pretrained network's features of all pictures there are."""
+    from sklearn.svm import SVC
+
+    see = PictureFeatures()
+    pictures = np.concatenate([data.train, data.test])
+    model = SVC(C=10).fit(see(tensors(pictures)).numpy(), np.concatenate([data.train_labels, data.test_labels]))
+    return lambda made: model.predict(see(tensors(made)).numpy())
+
+
 DATA: dict[str, Callable[[int], Split]] = {
     "digits-80": lambda seed: digits([80] * 10, seed),
     "digits-100-10": lambda seed: digits([10 if (c + seed) % 2 else 100 for c in range(10)], seed),
     "fashion-200": lambda seed: fashion([200] * 10, seed),
     "fashion-50": lambda seed: fashion([50] * 10, seed),
+    "emoji-80": lambda seed: emoji(80, seed),
     "fashion-500-20": lambda seed: fashion(tail(500, 20, 10, seed), seed),
 }
 

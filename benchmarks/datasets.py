@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -228,23 +229,50 @@ class Kind(NamedTuple):
 
 def emoji(side: int = 144, n_train: int = 200, n_test: int = 40, seed: int = 0) -> Kind:
     """OpenMoji's colour pictures (CC BY-SA 4.0) on white, drawn from their SVG files by resvg."""
-    import resvg_py
+    paths = sorted((_openmoji() / "color/svg").glob("*.svg"))
+    chosen = np.random.default_rng(seed).choice(len(paths), n_train + n_test, replace=False)
+    pictures = [_drawn(paths[i], side) for i in chosen]
+    return Kind(pictures[:n_train], pictures[n_train:])
 
-    folder = Path(os.environ.get("GANTOOLS_OPENMOJI", "~/.cache/gantools/openmoji/package")).expanduser() / "color/svg"
+
+EMOJI_GROUPS = ("flags", "animals-nature", "food-drink", "objects", "smileys-emotion", "travel-places")
+
+
+def emoji_groups(side: int = 64, n_train: int = 60, seed: int = 0) -> Pictures:
+    """Six groups of OpenMoji without variants of skin; so many of each to learn from, the others to judge by."""
+    folder = _openmoji()
+    listed = json.loads((folder / "data/openmoji.json").read_text(encoding="utf-8"))
+    rng = np.random.default_rng(seed)
+    train: list[np.ndarray] = []
+    test: list[np.ndarray] = []
+    labels: tuple[list[int], list[int]] = ([], [])
+    for c, group in enumerate(EMOJI_GROUPS):
+        codes = sorted(e["hexcode"] for e in listed if e["group"] == group and not e["skintone"])
+        paths = [p for p in (folder / f"color/svg/{code}.svg" for code in codes) if p.exists()]
+        shuffled = [paths[i] for i in rng.permutation(len(paths))][: 2 * n_train]
+        drawn = [_drawn(path, side) for path in shuffled]
+        train += drawn[:n_train]
+        test += drawn[n_train:]
+        labels[0].extend([c] * len(drawn[:n_train]))
+        labels[1].extend([c] * len(drawn[n_train:]))
+    return Pictures(np.stack(train), np.asarray(labels[0]), np.stack(test), np.asarray(labels[1]))
+
+
+def _openmoji() -> Path:
+    folder = Path(os.environ.get("GANTOOLS_OPENMOJI", "~/.cache/gantools/openmoji/package")).expanduser()
     if not folder.exists():
         raise SystemExit(
             f"{folder} is not here: `npm pack openmoji`, unpack it into ~/.cache/gantools/openmoji, or set "
             "GANTOOLS_OPENMOJI to where it is"
         )
-    paths = sorted(folder.glob("*.svg"))
-    chosen = np.random.default_rng(seed).choice(len(paths), n_train + n_test, replace=False)
+    return folder
 
-    def drawn(path: Path) -> np.ndarray:
-        png = resvg_py.svg_to_bytes(svg_path=str(path), width=side, height=side, background="#ffffff")
-        return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
 
-    pictures = [drawn(paths[i]) for i in chosen]
-    return Kind(pictures[:n_train], pictures[n_train:])
+def _drawn(path: Path, side: int) -> np.ndarray:
+    import resvg_py
+
+    png = resvg_py.svg_to_bytes(svg_path=str(path), width=side, height=side, background="#ffffff")
+    return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
 
 
 def game_textures(n_test: int = 20, seed: int = 0) -> Kind:

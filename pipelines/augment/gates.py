@@ -14,7 +14,7 @@ from gantools.metrics.generated import neighbourhoods, spread_ratio
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 
 _ROWS = 512
-_COPY_CHANCE = 0.05
+_COPY_CHANCE = 0.02
 _SURE = 0.8
 _NEIGHBOURS = 5
 _FEWEST_TO_MEASURE = 2 * (_NEIGHBOURS + 1)

@@ -38,7 +38,7 @@ _RECIPE = "spread"
 _SMALLEST_DETAILED = 24
 _DIVERGENCE = {True: 0.002, False: 0.02}
 _IMAGES = {"pictures": 300_000, "table": 200_000}
-_WIDTH = {"pictures": 32, "table": 128}
+_WIDTH = {"pictures": 48, "table": 128}
 _LATENT = {"pictures": 128, "table": 32}
 
 
@@ -59,7 +59,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     latent : int or None
         Length of a latent; None for 128 (pictures) or 32 (tables).
     width : int or None
-        Channels of the networks' largest map, or units of a layer; None for 32 (pictures) or 128 (tables).
+        Channels of the networks' largest map, or units of a layer; None for 48 (pictures) or 128 (tables).
     divergence : float or None
         Weight of the latents' divergence from the standard normal distribution, in the first stage; None for 0.002, or
         0.02 for tables and pictures with a side under 24 pixels.
@@ -143,7 +143,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         perceptual: float = 1.0,
         anchor: float = 10.0,
         moves: float = 1.0,
-        fidelity_share: float = 0.5,
+        fidelity_share: float = 0.4,
         trainer: Any = None,
         max_images: int | None = None,
         max_minutes: float | None = None,

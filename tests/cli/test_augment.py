@@ -1,0 +1,191 @@
+"""``gantools augment`` and ``gantools synth`` as a user runs them, on real digits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits, load_wine
+
+from tests.cli.test_cli import gantools
+
+LENIENT = ("--set", "min_spread=0", "--set", "min_coverage=0")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three digits: 30 zeros, 30 ones, 6 twos."""
+    root = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    for digit, n in ((0, 30), (1, 30), (2, 6)):
+        (root / f"digit {digit}").mkdir()
+        for i, index in enumerate(np.flatnonzero(data.target == digit)[:n]):
+            picture = (data.images[index] * 15.9).astype(np.uint8)
+            Image.fromarray(picture).save(root / f"digit {digit}" / f"{i}.png")
+    return root
+
+
+def test_from_folders_to_folders(folders: Path, tmp_path: Path) -> None:
+    out, model = tmp_path / "new", tmp_path / "model"
+    done = gantools(
+        "augment", folders, "--per-class", 12, "--out", out, "--model", model, "--max-images", 3000, "--json", *LENIENT
+    )
+    result = json.loads(done.stdout)
+    assert result["n"] == 36
+    assert "augmented classically" in done.stderr
+    manifest = pd.read_csv(out / "manifest.csv")
+    assert manifest.columns.tolist() == ["path", "label", "seed", "critic_score", "nearest_real", "nearest_distance"]
+    assert manifest["label"].value_counts().tolist() == [12, 12, 12]
+    assert manifest["critic_score"].isna().sum() == 12
+    for path, real in zip(manifest["path"], manifest["nearest_real"], strict=True):
+        assert np.asarray(Image.open(out / path)).shape == (8, 8)
+        assert Path(real).is_file()
+        assert Path(real).parent.name == Path(path).parent.name
+    assert Image.open(out / "sheet.png").mode == "RGB"
+
+    from torchvision.datasets import ImageFolder
+
+    assert ImageFolder(str(out)).classes == ["digit 0", "digit 1", "digit 2"]
+    again = gantools("augment", folders, "--per-class", 12, "--out", out, "--model", model, code=2)
+    assert "already holds" in again.stderr
+    assert "--overwrite" in again.stderr
+    more = gantools(
+        "augment", folders, "--to", 34, "--out", out, "--model", model, "--overwrite", "--include-real", "--quiet"
+    )
+    assert more.stdout == ""
+    assert pd.read_csv(out / "manifest.csv")["label"].value_counts().tolist() == [34, 34, 34]
+    assert len(list((out / "digit 2").glob("real-*.png"))) == 6
+    gantools(
+        "augment", folders, "--per-class", 3, "--out", tmp_path / "z", "--model", model, "--format", "npz", "--json"
+    )
+    assert np.load(tmp_path / "z" / "images.npz")["images"].shape == (9, 8, 8)
+
+
+def test_a_table(tmp_path: Path) -> None:
+    frame = load_wine(as_frame=True).frame.rename(columns={"target": "label"})
+    frame.to_csv(tmp_path / "wine.csv", index=False)
+    gantools(
+        "augment", tmp_path / "wine.csv", "--per-class", 5, "--out", tmp_path / "new", "--max-images", 3000, *LENIENT
+    )
+    made = pd.read_csv(tmp_path / "new" / "samples.csv")
+    assert made.columns.tolist() == frame.columns.tolist()
+    assert made["label"].tolist() == [0] * 5 + [1] * 5 + [2] * 5
+
+
+def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
+    done = gantools(
+        "augment",
+        folders,
+        "--per-class",
+        10,
+        "--evaluate",
+        "--folds",
+        2,
+        "--set",
+        "min_class_size=3",
+        "--max-images",
+        640,
+    )
+    for words in (
+        "class weights",
+        "random oversampling",
+        "SMOTE",
+        "albumentations",
+        "GAN + albumentations",
+        "95 % interval",
+    ):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["augment", "{data}"], 2, "--out DIR"),
+        (["augment", "{data}", "--per-class", "3", "--to", "9", "--out", "{out}"], 2, "give one of them"),
+        (["augment", "{data}", "--out", "{out}", "--format", "gif"], 2, "choose one of png, jpg, npz"),
+        (["augment", "{data}/digit 0", "--out", "{out}"], 1, "has 0 subfolders"),
+        (["augment", "{empty}", "--out", "{out}"], 1, "no pictures in this class's folder"),
+        (["augment", "{missing}", "--out", "{out}"], 1, "is no folder"),
+        (["augment", "{data}", "--out", "{out}", "--set", "synthesizer.latnt=3"], 2, "synthesizer.latnt"),
+        (["augment", "{data}", "--out", "{foreign}", "--overwrite"], 2, "not from this command"),
+        (["synth", "sample", "--model", "{data}", "--out", "{out}"], 1, "model.json is missing"),
+    ],
+)
+def test_mistakes_are_told_in_plain_words(
+    folders: Path, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    for name in ("empty/a", "empty/b", "foreign"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "foreign" / "thesis.txt").write_text("dear")
+    places = {"data": folders, "out": tmp_path / "out", "missing": tmp_path / "none"}
+    places |= {"empty": tmp_path / "empty", "foreign": tmp_path / "foreign"}
+    assert words in gantools(*[a.format(**places) for a in arguments], code=code).stderr
+    assert (tmp_path / "foreign" / "thesis.txt").read_text() == "dear"
+    assert not (tmp_path / "out").exists()
+
+
+def test_synthesis_with_classes_and_without(folders: Path, tmp_path: Path) -> None:
+    with_classes = gantools(
+        "synth", "fit", folders, "--model", tmp_path / "m", "--classes", "--max-images", 640, "--json"
+    )
+    assert json.loads(with_classes.stdout)["samples"] == 66
+    made = gantools(
+        "synth", "sample", "--model", tmp_path / "m", "-n", 4, "--label", "digit 1", "--label", "digit 2",
+        "--out", tmp_path / "out", "--grid", "--interpolate", "--json",
+    )  # fmt: skip
+    assert json.loads(made.stdout)["n"] == 8
+    assert pd.read_csv(tmp_path / "out" / "manifest.csv")["label"].tolist() == ["digit 1"] * 4 + ["digit 2"] * 4
+    assert np.asarray(Image.open(tmp_path / "out" / "grid.png")).shape == (24, 24)
+    assert np.asarray(Image.open(tmp_path / "out" / "interpolation.png")).shape == (16, 64)
+    to = tmp_path / "other"
+    wrong = gantools("synth", "sample", "--model", tmp_path / "m", "--label", "digit 9", "--out", to, code=2)
+    assert "digit 9 is unknown; there are digit 0" in wrong.stderr
+    gantools("synth", "fit", folders, "--model", tmp_path / "p", "--max-images", 640, "--quiet")
+    gantools("synth", "sample", "--model", tmp_path / "p", "-n", 3, "--out", tmp_path / "q")
+    assert len(list((tmp_path / "q").glob("sample-*.png"))) == 3
+    assert "GanSynthesizer" in gantools("info", tmp_path / "p").stdout
+
+
+def test_interrupted_what_was_written_is_whole_and_listed(folders: Path, tmp_path: Path) -> None:
+    import signal
+    import time
+
+    model, out = tmp_path / "m", tmp_path / "out"
+    gantools(
+        "augment", folders, "--per-class", 1, "--out", tmp_path / "o", "--model", model, "--max-images", 640, *LENIENT
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "gantools",
+        "augment",
+        folders,
+        "--per-class",
+        "20000",
+        "--out",
+        out,
+        "--model",
+        model,
+    ]
+    running = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    manifest = out / "manifest.csv"
+    for _ in range(1200):
+        if manifest.exists() and manifest.stat().st_size > 5000:
+            break
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    errors = running.communicate(timeout=60)[1]
+    assert running.returncode == 130, errors
+    assert "Traceback" not in errors
+    listed = pd.read_csv(manifest)["path"]
+    written = {str(p.relative_to(out)) for p in out.rglob("*.png")}
+    assert set(listed) <= written
+    assert len(written - set(listed)) <= 1
+    for path in listed[-20:]:
+        Image.open(out / path).load()
