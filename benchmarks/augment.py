@@ -193,7 +193,7 @@ def quality(names: list[str], seeds: list[int], settings: dict[str, Any]) -> Non
     for name in names:
         judge = None
         for seed in seeds:
-            if known("augment-quality", {"data": name, "seed": seed}):
+            if known("augment-quality", {"data": name, "seed": seed, **settings}):
                 continue
             split = DATA[name](seed)
             judge = judge or split.judge or fashion_judge()
@@ -212,7 +212,14 @@ def quality(names: list[str], seeds: list[int], settings: dict[str, Any]) -> Non
             moved = tuple(np.concatenate(part) for part in zip(*classical, strict=True))
             for method, (X, y) in {"ours": (made, labels), "albumentations": moved}.items():
                 agrees = float((judge(X) == y).mean())
-                row = {"data": name, "seed": seed, "method": method, **measured(split, X, y, n), "agreement": agrees}
+                row = {
+                    "data": name,
+                    "seed": seed,
+                    **settings,
+                    "method": method,
+                    **measured(split, X, y, n),
+                    "agreement": agrees,
+                }
                 record("augment-quality", {**row, **(seconds if method == "ours" else {})})
 
 
@@ -220,15 +227,15 @@ def usefulness(names: list[str], seeds: list[int], settings: dict[str, Any]) -> 
     """Balanced accuracy of three classifiers on real test pictures, for each way to augment; a draw of data a seed."""
     for name in names:
         for seed in seeds:
-            if known("augment-usefulness", {"data": name, "seed": seed}):
+            if known("augment-usefulness", {"data": name, "seed": seed, **settings}):
                 continue
             split = DATA[name](seed)
             augmenter = GanAugmenter(random_state=seed, **settings)
             train, test = (split.train, split.train_labels), (split.test, split.test_labels)
             fold: Fold = augmented_fold(augmenter, train, test, seed)
             classifiers = default_classifiers() | {"CNN": SmallCnn(split.train.shape[1])}
-            for row in judged(fold, classifiers, np.arange(10)):
-                record("augment-usefulness", {"data": name, "seed": seed, **row})
+            for row in list(judged(fold, classifiers, np.arange(10))):  # all of a seed's rows or none
+                record("augment-usefulness", {"data": name, "seed": seed, **settings, **row})
 
 
 def speed() -> None:

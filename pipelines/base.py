@@ -114,7 +114,7 @@ def plain_params(estimator: Any) -> dict[str, Any]:
             value = _plain(value)
         elif isinstance(value, (tuple, np.ndarray)):
             value = [str(v) for v in value]
-        elif isinstance(value, np.random.RandomState):
+        elif isinstance(value, np.random.RandomState) or callable(value):
             value = None
         params[name] = value
     return params

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("png", "jpg", "npz")
+UNLABELLED = -1
 
 
 def augment(
@@ -50,7 +52,8 @@ def augment(
     gantools augment flowers/ --per-class 500 --out more-flowers/
     """
     from gantools import GanAugmenter
-    from gantools.pipelines.augment.files import check_out, read_labelled
+    from gantools.pipelines.augment.files import read_labelled
+    from gantools.pipelines.synthesize.writing import check_out
 
     if out is None and not evaluate:
         raise ConfigError("say where the new samples shall go with --out DIR, or ask whether they help with --evaluate")
@@ -59,6 +62,8 @@ def augment(
     if format not in FORMATS:
         raise ConfigError(f"--format {format}: choose one of {', '.join(FORMATS)}")
     labelled = read_labelled(data)
+    if out is not None:
+        check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
     checkpoint = None if model is None else shared.checkpoint_of(model)
     flags: dict[str, Any] = {
         "per_class": per_class if to is None else _missing(labelled.y, to),
@@ -72,14 +77,17 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
+    result: dict[str, Any] = {}
     with shared.warnings_as_lines(quiet):
         if evaluate:
-            _evaluate(GanAugmenter(**parameters | {"checkpoint": None}), labelled, folds, json, quiet)
-        if out is None:
-            return
-        check_out(out, overwrite)
+            result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
+            if out is None:
+                shared.report(result, json, quiet, lambda: words)
+                return
+            shared.report({}, False, quiet or json, lambda: words)
+        assert out is not None
         augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
-        result = _write(augmenter, labelled, out, format, include_real, seed, flags["per_class"])
+        result |= _write(augmenter, labelled, out, format, include_real, seed, parameters.get("per_class"))
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
     result |= {"out": str(out), "low_quality": [str(label) for label in low]}
     shared.report(result, json, quiet, lambda: _words(augmenter, result))
@@ -87,9 +95,14 @@ def augment(
         raise typer.Exit(QualityError.exit_code)
 
 
+def _parents(labelled: Any) -> set[Path]:
+    """The folders of the files that are learnt from."""
+    return {Path(x).parent for x in labelled.X} if isinstance(labelled.X, list) else set()
+
+
 def _missing(labels: list[Any], to: int) -> dict[Any, int]:
     """New samples of each class that make it `to` large."""
-    return {label: max(0, to - labels.count(label)) for label in dict.fromkeys(labels)}
+    return {label: max(0, to - labels.count(label)) for label in dict.fromkeys(labels) if label != UNLABELLED}
 
 
 def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
@@ -101,7 +114,8 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         loaded = load(model, augmenter.device)
         if not isinstance(loaded, GanAugmenter):
             raise ConfigError(f"{model} is no augmenter")
-        strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_})
+        warnings.warn(f"{model} was fitted before and is used as it is, whatever --set and --config say", stacklevel=2)
+        strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_} - {str(UNLABELLED)})
         if strange:
             raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
         return loaded.set_params(verbose=augmenter.verbose)
@@ -120,26 +134,28 @@ def _write(
     """Write new samples, the manifest and the contact sheet; how many."""
     from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.augment.files import Writer
-    from gantools.pipelines.augment.sheet import contact_sheet
+    from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
     from gantools.pipelines.synthesize.forms import PictureForm
+    from gantools.pipelines.synthesize.writing import clear_out
     from gantools.progress import Stages
 
     pictures = isinstance(augmenter.maker_.form, PictureForm)
-    names = [str(x) for x in labelled.X] if pictures else [f"row {i}" for i in range(len(labelled.y))]
+    clear_out(out)
     wanted = augmenter.settled(per_class)
     shown: dict[int, list[Any]] = {}
-    writer = Writer(out, format, names)
+    writer = Writer(out, format, augmenter.names_)
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
         if include_real and pictures:
             for path, label in zip(*labelled, strict=True):
-                writer.real(path, label)
+                if label != UNLABELLED:
+                    writer.real(path, label)
         total, done = max(1, sum(wanted.values())), 0
         for made in augmenter.makes(wanted, seed):
-            writer.made(made, augmenter.classes_[made.label].item())
+            writer.made(made, augmenter.classes_[made.label].item(), augmenter.maker_.form)
             done += len(made.critic)
             kept = shown.setdefault(made.label, [])
-            if sum(len(m.critic) for m in kept) < 16:
-                kept.append(made.first(16))
+            if made.label < MOST_CLASSES and sum(len(m.critic) for m in kept) < 2 * SHOWN:
+                kept.append(made.first(2 * SHOWN))
             advance(done / total)
     if pictures and shown:
         write_kept(out / "sheet.png", Kept(contact_sheet(augmenter.maker_, shown, augmenter.classes_)))
@@ -157,14 +173,14 @@ def _words(augmenter: Any, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _evaluate(augmenter: Any, labelled: Any, folds: int, json: bool, quiet: bool) -> None:
-    """Print whether augmentation helps."""
+def _evaluated(augmenter: Any, labelled: Any, folds: int) -> tuple[dict[str, Any], str]:
+    """Whether augmentation helps, as an object and in words."""
     from gantools.pipelines.augment.usefulness import summary, verdicts
 
     figures = augmenter.evaluate(*labelled, n_splits=folds)
-    said = verdicts(figures, overlap=1 / (folds - 1))
+    said = verdicts(figures)
     result = {"figures": figures.to_dict("records"), "verdicts": said.to_dict("records")}
-    shared.report(result, json, quiet, lambda: f"{_table(summary(figures))}\n\n{_verdict_words(said)}")
+    return result, f"{_table(summary(figures))}\n\n{_verdict_words(said)}"
 
 
 def _table(table: pd.DataFrame) -> str:

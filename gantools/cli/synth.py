@@ -91,9 +91,8 @@ def sample(
     import numpy as np
 
     from gantools import GanSynthesizer, load
-    from gantools.pipelines.augment.files import check_out
     from gantools.pipelines.synthesize.forms import PictureForm
-    from gantools.pipelines.synthesize.writing import write_grid, write_samples
+    from gantools.pipelines.synthesize.writing import check_out, clear_out, write_grid, write_samples
 
     synthesizer = load(model, device)
     if not isinstance(synthesizer, GanSynthesizer):
@@ -102,7 +101,8 @@ def sample(
     if (grid or interpolate) and not pictures:
         raise ConfigError(f"{model} makes rows of a table; --grid and --interpolate are for pictures")
     labels = np.repeat(synthesizer.classes_[synthesizer.numbers_of(label)], n) if label else None
-    check_out(out, overwrite)
+    check_out(out, overwrite, model)
+    clear_out(out)
     found = synthesizer.sample(n, labels=labels, random_state=seed, truncation=truncation)
     X, y = found if synthesizer.classes_ is not None else (found, None)
     write_samples(X, y, seed, out)
@@ -111,5 +111,6 @@ def sample(
     if interpolate:
         strips = [synthesizer.interpolate(label=c, random_state=seed + i) for i, c in enumerate(label or [None] * 6)]
         write_grid(np.concatenate(strips), out / "interpolation.png", columns=len(strips[0]))
-    result = {"n": len(X), "out": str(out)}
-    shared.report(result, json, quiet, lambda: f"{len(X):,} samples in {out}, listed in {out / 'manifest.csv'}")
+    n_made = X.shape[0]
+    result = {"n": n_made, "out": str(out)}
+    shared.report(result, json, quiet, lambda: f"{n_made:,} samples in {out}, listed in {out / 'manifest.csv'}")

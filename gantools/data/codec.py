@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from gantools.data.tables import column_numbers, distinct_texts, is_numeric
+from gantools.errors import DataError
 
 _MOST_QUANTILES = 1000
 _MISSING = "missing"
@@ -21,12 +22,20 @@ class _Column:
     """How one column is written.
 
     `quantiles` of a number's known values, empty for a category; `categories` of a category, or of whether a number
-    is missing; `dtype` of the column.
+    is missing; `dtype` of the column; of a categorical one also its `levels`, and whether they are `ordered`.
     """
 
     dtype: str
     quantiles: list[float] = field(default_factory=list)
     categories: list[Any] = field(default_factory=list)
+    levels: list[Any] | None = None
+    ordered: bool = False
+
+    def series(self, values: Any) -> pd.Series:
+        """Values in the column's dtype."""
+        if self.levels is not None:
+            return pd.Series(pd.Categorical(values, categories=self.levels, ordered=self.ordered))
+        return pd.Series(values, dtype=object if self.dtype == "object" else None).astype(self.dtype)
 
 
 @dataclass
@@ -64,7 +73,10 @@ class TableCodec:
                 distinct_texts(column, name)
                 plain = column.astype(object).where(column.notna(), None)
                 found = sorted(set(plain), key=lambda v: (v is None, str(v)))
-                self.columns[name] = _Column(str(column.dtype), [], [_plain(v) for v in found])
+                levels, ordered = None, False
+                if isinstance(column.dtype, pd.CategoricalDtype):
+                    levels, ordered = [_plain(v, name) for v in column.cat.categories], bool(column.cat.ordered)
+                self.columns[name] = _Column(str(column.dtype), [], [_plain(v, name) for v in found], levels, ordered)
         return self
 
     @property
@@ -113,12 +125,12 @@ class TableCodec:
                 if column.categories:
                     values = np.where(vectors[:, at : at + 2].argmax(1) == 1, np.nan, values)
                     at += 2
-                table[name] = pd.Series(values).astype(column.dtype)
+                table[name] = column.series(values)
             else:
                 k = len(column.categories)
                 chosen = vectors[:, at : at + k].argmax(1)
                 at += k
-                table[name] = pd.Series([column.categories[i] for i in chosen], dtype=object).astype(column.dtype)
+                table[name] = column.series([column.categories[i] for i in chosen])
         return pd.DataFrame(table)
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,5 +157,8 @@ def _to_scores(values: NDArray[np.float64], quantiles: list[float]) -> NDArray[n
     return (low + high) / 2
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _plain(value: Any, column: str) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is not None and not isinstance(value, (str, int, float, bool)):
+        raise DataError(f"column {column!r} holds {type(value).__name__}; turn it into numbers or texts")
+    return value

@@ -117,6 +117,8 @@ def is_table(X: Any) -> bool:
             return False
         return len(X) == 0 or np.ndim(_first_as_array(X[0])) < 2
     array_kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if array_kind == "O" and X.ndim == 1 and len(X) > 0:
+        return is_table(list(X[:1]))
     return getattr(X, "ndim", 2) <= 2 and array_kind not in ("U", "S")
 
 
@@ -191,7 +193,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
         X = X.tolist()
     if isinstance(X, Tensor):
         X = _channels_last(X).numpy(force=True)
-    if isinstance(X, np.ndarray) and X.dtype.kind in "US":
+    if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
         X = X.tolist()
     if len(X) == 0:
         raise DataError("there are no pictures: the input is empty")

@@ -11,6 +11,7 @@ from imblearn.utils import check_sampling_strategy
 from numpy.typing import NDArray
 
 from gantools.errors import ConfigError
+from gantools.pipelines.synthesize.labels import place_of
 
 
 def amounts(
@@ -53,11 +54,12 @@ def amounts(
 
 def _by_number(wanted: Mapping[Any, Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     found = np.zeros(len(classes), np.int64)
-    places = {str(c): i for i, c in enumerate(classes)}
     for label, n in wanted.items():
-        if str(label) not in places:
-            raise ConfigError(f"per_class names {label!r}, which is no class; there are {', '.join(places)}")
+        place = place_of(label, classes)
+        if place is None:
+            there = ", ".join(map(str, classes))
+            raise ConfigError(f"per_class names {label!r}, which is no class; there are {there}")
         if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
             raise ConfigError(f"per_class: {n!r} new samples of {label!r}; a whole number of at least 0 is wanted")
-        found[places[str(label)]] = int(n)
+        found[place] = int(n)
     return found

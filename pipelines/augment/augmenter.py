@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import hashlib
 import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
@@ -22,17 +22,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from gantools import configs
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.sources import PATH_COLUMN
+from gantools.data.sources import PATH_COLUMN, is_table
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
-from gantools.pipelines.augment.classical import DEFAULT_POLICY, read_policy
-from gantools.pipelines.augment.gates import Gates
+from gantools.pipelines.augment.classical import DEFAULT_POLICY, built_policy
+from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.synthesize import GanSynthesizer
 from gantools.pipelines.synthesize.forms import Form, PictureForm, form_from, form_state, joined
+from gantools.pipelines.synthesize.labels import as_labels
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
@@ -71,7 +73,8 @@ class GanAugmenter(CallbackSupportMixin, OneToOneFeatureMixin, BaseEstimator):  
     sampling_strategy : str, float, dict, list, callable or None
         As imbalanced-learn has it: how large classes shall be. With neither, all become as large as the largest.
     synthesizer : GanSynthesizer or None
-        Whose settings are taken; those that the augmenter has too are the augmenter's.
+        Whose settings are taken; those that the augmenter has too are the augmenter's, which also settles the novelty,
+        class by class.
     min_class_size : int
         Classes of fewer reals are augmented classically, and lend their reals to the others as unlabelled ones.
     worst : float
@@ -98,7 +101,10 @@ verbose
         A row for each class: `n_real`; `method`, "gan" or "classical"; `novelty`, the least at
         which few candidates are copies; `passed`, `agrees` and `copies`, shares of the
         generator's candidates; `spread` and `coverage` of those that passed, against the reals (of pictures, in a
-        pretrained network's features); `good`, whether both are high enough.
+        pretrained network's features); `good`, whether both are high enough, missing
+        where reals are too few to say.
+    names_ : list of str
+        What to call the samples that were learnt from: files, or rows.
     synthesizer_ : GanSynthesizer or None
         None where no class is large enough.
     history_ : DataFrame
@@ -208,10 +214,11 @@ verbose
         """
         self._validate_params()
         self.__dict__.pop("maker_", None)  # fitted again only when all of it is
-        y, _ = check_target_type(np.asarray(y) if isinstance(y, (list, tuple)) else y, indicate_one_vs_all=True)
+        y, _ = check_target_type(as_labels(y), indicate_one_vs_all=True)
         template = self.synthesizer or GanSynthesizer()
         seed = resolve_seed(self.random_state)
-        policy = read_policy(str(self.policy))
+        self.policy_ = configs.read(str(self.policy), "augment")
+        policy = None if is_table(X) else built_policy(self.policy_, str(self.policy))
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             with stages.stage("reading"):
                 reals = read_reals(X, y, template.size, self.max_bad, self.max_megapixels)
@@ -222,6 +229,8 @@ verbose
                     "(GanSynthesizer makes samples without classes)"
                 )
             self.classes_ = reals.classes
+            rows = range(int(reals.rows.max()) + 1)
+            self.names_ = [f"row {i}" if reals.source is None else reals.source.name(i) for i in rows]
             wanted = amounts(self.per_class, self.sampling_strategy, reals.classes, reals.labels)
             self.sampling_strategy_ = dict(zip(reals.classes.tolist(), wanted.tolist(), strict=True))
             self.n_features_in_ = _n_features(reals.form)
@@ -247,7 +256,9 @@ verbose
                 maker = Maker(reals.form, self.synthesizer_, gates, numbers, policy)
                 self.quality_ = self._measured(maker, counts, seed)
         self._act_on(self.quality_, maker)
-        self.history_ = pd.DataFrame() if self.synthesizer_ is None else self.synthesizer_.history_
+        self.history_ = (
+            pd.DataFrame(columns=["step", "stage"]) if self.synthesizer_ is None else self.synthesizer_.history_
+        )
         self.training_ = {} if self.synthesizer_ is None else self.synthesizer_.training_
         self.maker_ = maker
         return self
@@ -274,9 +285,8 @@ verbose
             for name, field in (("passed", "passed"), ("agrees", "agrees"), ("copies", "copied")):
                 row[name] = float(torch.cat([getattr(v, field) for v in verdicts]).float().mean())
             row |= {"spread": spread, "coverage": coverage}
-            row["good"] = (
-                bool(spread >= self.min_spread and coverage >= self.min_coverage) or n_real < 2 * _PROBED[0] // 10
-            )
+            if n_real >= FEWEST_TO_MEASURE:  # where nearly none passed, both are NaN, which is not good either
+                row["good"] = spread >= self.min_spread and coverage >= self.min_coverage
         columns = ["class", "n_real", "method", "novelty", "passed", "agrees", "copies", "spread", "coverage", "good"]
         return pd.DataFrame(rows, columns=columns).set_index("class")
 
@@ -300,9 +310,10 @@ verbose
         if self.on_low_quality == "error":
             raise QualityError(f"{message}; train longer (max_images), or allow it with on_low_quality='warn'")
         if self.on_low_quality == "fallback":
-            for label in low.index:
-                maker.numbers.pop(int(np.flatnonzero(self.classes_ == label)[0]))
-            quality.loc[low.index, "method"] = "classical"
+            fallen = quality["good"].eq(False).to_numpy()
+            for number in np.flatnonzero(fallen).tolist():
+                maker.numbers.pop(number)
+            quality["method"] = np.where(fallen, "classical", quality["method"])
             message += "; these are augmented classically"
         warnings.warn(f"the generator falls short: {message}", stacklevel=3)
 
@@ -331,15 +342,16 @@ verbose
                 "X holds paths, and there is no folder for the new pictures: set folder=..., "
                 "or load the pictures in a step before (PictureLoader)"
             )
-        target, one_hot = check_target_type(
-            np.asarray(y) if isinstance(y, (list, tuple)) else y, indicate_one_vs_all=True
-        )
+        if isinstance(X, (str, Path)):
+            raise ConfigError(f"fit_resample gives samples after samples, and {X} is one path; give the list of files")
+        target, one_hot = check_target_type(as_labels(y), indicate_one_vs_all=True)
         self.fit(X, target)
         seed = resolve_seed(self.random_state)
         parts: list[Any] = []
         labels: list[Any] = []
         for made in self.makes(self.sampling_strategy_, seed):
-            parts.append(self._as_files(made) if _are_paths(X) else made.samples)
+            samples = self.maker_.form.samples(made.tensors)
+            parts.append(self._as_files(made, samples) if _are_paths(X) else samples)
             labels += [self.classes_[made.label]] * len(made.critic)
         if not parts:
             return X, y
@@ -366,11 +378,14 @@ verbose
             In the reals' container, size and dtype; pictures of files are uint8 arrays.
         """
         check_is_fitted(self)
-        made = list(self.makes(self.settled(per_class), resolve_seed(random_state)))
-        if not made:
+        parts: list[Any] = []
+        labels: list[int] = []
+        for made in self.makes(self.settled(per_class), resolve_seed(random_state)):
+            parts.append(self.maker_.form.samples(made.tensors))
+            labels += [made.label] * len(made.critic)
+        if not parts:
             raise ConfigError("no samples were asked for")
-        labels = np.concatenate([np.full(len(m.critic), m.label) for m in made])
-        return _together([m.samples for m in made]), self.classes_[labels]
+        return _together(parts), self.classes_[labels]
 
     def settled(self, per_class: Any) -> dict[Any, int]:
         """New samples of each class, by its label, that `per_class` comes to; None is what `fit` settled."""
@@ -384,7 +399,7 @@ verbose
         check_is_fitted(self)
         for number, label in enumerate(self.classes_.tolist()):
             if wanted.get(label, 0) > 0:
-                yield from self.maker_.made(number, wanted[label], seed)
+                yield from self.maker_.made(number, wanted[label], seed, label)
 
     def evaluate(self, X: Any, y: Any, classifiers: dict[str, Any] | None = None, n_splits: int = 5) -> pd.DataFrame:
         """Whether the new samples help, beside what one would have picked instead; see `usefulness.evaluate`.
@@ -402,15 +417,15 @@ verbose
             quiet = clone(self).set_params(verbose=0)
             return evaluate(quiet, X, y, classifiers, n_splits, resolve_seed(self.random_state), advance)
 
-    def _as_files(self, made: Made) -> list[str]:
-        """The new pictures, written; their paths."""
+    def _as_files(self, made: Made, pictures: Any) -> list[str]:
+        """The new pictures, written and called by their content; their paths."""
         from gantools.data.keep import Kept, write_kept
 
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
-        for picture in made.samples:
-            path = folder / f"{uuid.uuid4().hex}.png"
+        for picture in pictures:
+            path = folder / f"{made.method}-{hashlib.sha256(picture.tobytes()).hexdigest()[:24]}.png"
             write_kept(path, Kept(picture))
             paths.append(str(path))
         return paths
@@ -439,6 +454,8 @@ verbose
         state = {
             "synthesizer": None if self.synthesizer_ is None else self.synthesizer_.state(),
             "form": form_state(self.maker_.form),
+            "names": self.names_,
+            "policy": self.policy_,
             "gates": self.maker_.gates.state(),
             "numbers": [list(pair) for pair in self.maker_.numbers.items()],
             "novelties": list(self.maker_.novelties.items()),
@@ -466,7 +483,9 @@ verbose
         form = form_from(state["form"])
         numbers = {int(c): int(i) for c, i in state["numbers"]}
         gates = Gates(**state["gates"])
-        augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, read_policy(str(augmenter.policy)))
+        augmenter.names_, augmenter.policy_ = state["names"], state["policy"]
+        policy = built_policy(state["policy"], str(augmenter.policy)) if isinstance(form, PictureForm) else None
+        augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, policy)
         augmenter.maker_.novelties = {int(c): float(h) for c, h in state["novelties"]}
         augmenter.n_features_in_ = _n_features(form)
         return augmenter

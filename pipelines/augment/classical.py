@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from typing import Any
 
@@ -28,9 +29,14 @@ def read_policy(name_or_file: str) -> Any:
     ConfigError
         When it is not found, is no YAML, or describes what albumentations does not know.
     """
-    described = configs.read(name_or_file, "augment")
+    return built_policy(configs.read(name_or_file, "augment"), name_or_file)
+
+
+def built_policy(described: dict[str, Any], name_or_file: str) -> Any:
+    """As `read_policy`, from what the file holds."""
     if "transform" not in described:
         raise ConfigError(f"{name_or_file}: has no `transform:`; copy the preset augment/{DEFAULT_POLICY} and edit it")
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask its index for a newer version
     import albumentations
 
     try:
@@ -41,25 +47,20 @@ def read_policy(name_or_file: str) -> Any:
         raise ConfigError(f"{name_or_file}: albumentations cannot read this policy: {error}") from None
 
 
-def transformed(pictures: list[NDArray[Any]], policy: Any, seed: int) -> list[NDArray[Any]]:
-    """Pictures, each put once through the policy, in their dtypes. uint8, or floats in [0, 1]."""
+def transformed(pictures: list[NDArray[np.float32]], policy: Any, seed: int) -> list[NDArray[np.float32]]:
+    """Pictures (H, W, C) in [0, 1], each put once through the policy.
+
+    Raises
+    ------
+    ConfigError
+        When the policy changes their size.
+    """
     logging.getLogger("albumentations").setLevel(logging.ERROR)
     policy.set_random_seed(seed)
-    found = []
-    for picture in pictures:
-        kind = picture.dtype
-        plain = picture if kind == np.uint8 else _unit(picture)
-        moved = policy(image=np.ascontiguousarray(plain))["image"]
-        found.append(moved if kind == np.uint8 else _back(moved, kind))
+    found = [policy(image=np.ascontiguousarray(picture))["image"].clip(0, 1) for picture in pictures]
+    for before, after in zip(pictures, found, strict=True):
+        if before.shape[:2] != after.shape[:2]:
+            raise ConfigError(
+                f"the policy makes pictures of {before.shape[:2]} into {after.shape[:2]}; keep their size"
+            )
     return found
-
-
-def _unit(picture: NDArray[Any]) -> NDArray[np.float32]:
-    scale = float(np.iinfo(picture.dtype).max) if picture.dtype.kind == "u" else 1.0
-    return picture.astype(np.float32) / np.float32(scale)
-
-
-def _back(picture: NDArray[Any], kind: Any) -> NDArray[Any]:
-    if kind.kind == "u":
-        return np.round(picture.clip(0, 1) * float(np.iinfo(kind).max)).astype(kind)
-    return picture > 0.5 if kind.kind == "b" else picture.clip(0, 1).astype(kind)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+
+from gantools.pipelines.synthesize.labels import UNLABELLED
 
 
 def _has(method: str) -> Any:
@@ -42,7 +45,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
     >>> from sklearn.linear_model import LogisticRegression
     >>> from gantools import AugmentedClassifier, GanAugmenter
     >>> X, y = load_digits(return_X_y=True)
-    >>> augmenter = GanAugmenter(per_class=5, max_images=640, on_low_quality="ignore", random_state=0)
+    >>> augmenter = GanAugmenter(per_class=5, max_images=640, random_state=0)
     >>> AugmentedClassifier(LogisticRegression(max_iter=500), augmenter).fit(X[:200] / 16, y[:200]).predict(X[:3] / 16)
     array([0, 1, 2])
     """
@@ -56,7 +59,7 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
         self.augmenter_ = None
         if self.augmenter is not None and self.augmenter != "passthrough":
             self.augmenter_ = clone(self.augmenter)
-            X, y = self.augmenter_.fit_resample(X, y)
+            X, y = _labelled(*self.augmenter_.fit_resample(X, y), getattr(self.augmenter_, "classes_", None))
         self.estimator_ = clone(self.estimator).fit(X, y)
         self.classes_ = self.estimator_.classes_
         if hasattr(self.estimator_, "n_features_in_"):
@@ -94,3 +97,12 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
             tags.input_tags.sparse &= theirs.sparse
             tags.input_tags.string |= theirs.string
         return tags
+
+
+def _labelled(X: Any, y: Any, classes: Any) -> tuple[Any, Any]:
+    """Without the samples that the augmenter took for unlabelled."""
+    labels = np.asarray(y)
+    if classes is None or labels.dtype.kind not in "if" or UNLABELLED in classes or not (labels == UNLABELLED).any():
+        return X, y
+    kept = np.flatnonzero(labels != UNLABELLED)
+    return _safe_indexing(X, kept), _safe_indexing(y, kept)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,11 @@ from gantools.data.decode import is_picture
 from gantools.data.keep import Kept, write_kept
 from gantools.data.sources import PATH_COLUMN, is_table_file, read_table
 from gantools.errors import ConfigError, DataError
+from gantools.pipelines.augment.making import Made
+from gantools.pipelines.synthesize.forms import Form, PictureForm
+from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes, folder_name
 
 LABEL_COLUMN = "label"
-MANIFEST = "manifest.csv"
-TABLE = "samples.csv"
 _COLUMNS = ("path", "label", "seed", "critic_score", "nearest_real", "nearest_distance")
 
 
@@ -73,28 +73,6 @@ def _from_folder(data: Path) -> Labelled:
     return Labelled(paths, labels)
 
 
-def check_out(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that already holds files; with `overwrite`, empty it.
-
-    Raises
-    ------
-    ConfigError
-        Naming what is there.
-    """
-    if out.is_file():
-        raise ConfigError(f"{out} is a file; name a folder")
-    there = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
-    if there and not overwrite:
-        raise ConfigError(f"{out} already holds {there[0]!r}; name another folder, or allow it with --overwrite")
-    if there and not (out / MANIFEST).is_file():
-        raise ConfigError(
-            f"{out} holds files that are not from this command (there is no {MANIFEST}); name another folder"
-        )
-    if there:
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-
-
 class Writer:
     """Writes samples into a folder a class, and a manifest line for each once it is whole.
 
@@ -135,21 +113,22 @@ class Writer:
         shutil.copyfile(path, target)
         self._line(target, label, "", "", path, "")
 
-    def made(self, made: Any, label: Any) -> None:
+    def made(self, made: Made, label: Any, form: Form) -> None:
         """Write new samples."""
-        rows = range(len(made.critic))
-        for i in rows:
-            if isinstance(made.samples, pd.DataFrame) or self.suffix == "npz":
-                target = self.out / (TABLE if isinstance(made.samples, pd.DataFrame) else "images.npz")
+        if not isinstance(form, PictureForm) or self.suffix == "npz":
+            self._kept.append(form.samples(made.tensors))
+            self._labels += [label] * len(made.critic)
+        for i in range(len(made.critic)):
+            if not isinstance(form, PictureForm):
+                target = self.out / TABLE
+            elif self.suffix == "npz":
+                target = self.out / PACKED
             else:
                 target = self._folder(label) / f"{made.method}-{self.n:06d}.{self.suffix}"
-                write_kept(target, Kept(_with_channels(made.samples[i])))
+                write_kept(target, Kept(_with_channels(as_bytes(form.samples(made.tensors[i : i + 1])[0]))))
             critic = "" if np.isnan(made.critic[i]) else f"{made.critic[i]:.4f}"
             distance = "" if np.isnan(made.distance[i]) else f"{made.distance[i]:.4f}"
             self._line(target, label, made.seed, critic, self.names[int(made.nearest[i])], distance)
-        if isinstance(made.samples, pd.DataFrame) or self.suffix == "npz":
-            self._kept.append(made.samples)
-            self._labels += [label] * len(made.critic)
 
     def _line(self, target: Path, label: Any, *rest: Any) -> None:
         self._lines.writerow([target.relative_to(self.out), label, *rest])
@@ -157,7 +136,7 @@ class Writer:
         self.n += 1
 
     def _folder(self, label: Any) -> Path:
-        name = re.sub(r"[^\w.+ -]", "_", str(label)).strip(". ") or "_"
+        name = folder_name(label)
         if self._folders.setdefault(name, label) != label:
             raise ConfigError(
                 f"labels {self._folders[name]!r} and {label!r} would share the folder {name!r}; rename one"
@@ -169,12 +148,12 @@ class Writer:
     def _finish(self) -> None:
         if not self._kept:
             return
-        if isinstance(self._kept[0], pd.DataFrame):
-            pd.concat(self._kept).assign(label=self._labels).to_csv(self.out / TABLE, index=False)
-        else:
-            np.savez_compressed(
-                self.out / "images.npz", images=np.concatenate(self._kept), labels=np.asarray(self._labels)
+        if np.ndim(self._kept[0]) == 2:
+            pd.concat([pd.DataFrame(kept) for kept in self._kept]).assign(label=self._labels).to_csv(
+                self.out / TABLE, index=False
             )
+        else:
+            np.savez_compressed(self.out / PACKED, images=np.concatenate(self._kept), labels=np.asarray(self._labels))
 
 
 def _with_channels(picture: Any) -> Any:

@@ -9,15 +9,16 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
+from gantools.errors import DataError
 from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import neighbourhoods, spread_ratio
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 
 _ROWS = 512
 _COPY_CHANCE = 0.02
-_SURE = 0.8
+_SURE = 0.9
 _NEIGHBOURS = 5
-_FEWEST_TO_MEASURE = 2 * (_NEIGHBOURS + 1)
+FEWEST_TO_MEASURE = 20
 
 
 class Verdict(NamedTuple):
@@ -27,7 +28,7 @@ class Verdict(NamedTuple):
     ----------
     passed : Tensor of bool
     agrees : Tensor of bool
-        Whether the judge of classes is sure, to 80 %, of the sample's.
+        Whether the judge of classes is sure, to 90 %, of the sample's.
     copied : Tensor of bool
         Whether it is nearer to a real than reals of the class are to each other.
     nearest : Tensor of int64
@@ -79,6 +80,8 @@ class Gates:
         """From labelled reals (N, ...) and their latents (N, d)."""
         views = _views(samples, form)
         n_classes = int(labels.max()) + 1
+        if len(labels) <= n_classes:
+            raise DataError("every class has one sample only; a class needs two to be varied")
         reaches = torch.stack([_reaches(view, labels, n_classes) for view in views])
         judge = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[1 / n_classes] * n_classes)
         seen = torch.cat([views[-1], latents.cpu()], 1).double()
@@ -111,7 +114,7 @@ class Gates:
         of the reals that as many samples cover, over the share that the reals' other half covers.
         """
         real, fake = self.views[-1][self.labels == label], _views(samples, form)[-1]
-        if len(real) < _FEWEST_TO_MEASURE or len(fake) < _FEWEST_TO_MEASURE:
+        if len(real) < FEWEST_TO_MEASURE or len(fake) < FEWEST_TO_MEASURE:
             return float("nan"), float("nan")
         half = len(real) // 2
         seen, others = real[0::2][:half], real[1::2][:half]

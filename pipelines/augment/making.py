@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -29,10 +30,8 @@ class Made(NamedTuple):
     ----------
     label : int
         The class's number.
-    samples : array or table
-        In the reals' container.
     tensors : Tensor
-        The same, as the networks see them.
+        As the networks see them; the form's `samples` gives them back in the reals' container.
     method : str
         "gan" or "classical".
     seed : int
@@ -45,7 +44,6 @@ class Made(NamedTuple):
     """
 
     label: int
-    samples: Any
     tensors: Tensor
     method: str
     seed: int
@@ -56,7 +54,7 @@ class Made(NamedTuple):
     def first(self, n: int) -> Made:
         """The first `n` of them."""
         rest = (self.critic[:n], self.nearest[:n], self.distance[:n])
-        return Made(self.label, self.samples[:n], self.tensors[:n], self.method, self.seed, *rest)
+        return Made(self.label, self.tensors[:n].clone(), self.method, self.seed, *rest)
 
 
 @dataclass
@@ -84,8 +82,8 @@ class Maker:
     policy: Any
     novelties: dict[int, float] = field(default_factory=dict)
 
-    def made(self, label: int, n: int, seed: int) -> Iterator[Made]:
-        """`n` samples of a class, some at a time. What the gates leave missing is made classically."""
+    def made(self, label: int, n: int, seed: int, name: Any = None) -> Iterator[Made]:
+        """`n` samples of a class, called `name`, some at a time. What the gates leave missing is made classically."""
         left = n
         for made, _ in self.attempts(label, _MOST_DRAWN * n + _CHUNK, seed):
             if len(made.critic):
@@ -93,6 +91,10 @@ class Maker:
             left -= len(made.critic)
             if left <= 0:
                 return
+        if left > 0 and label in self.numbers:
+            warnings.warn(
+                f"{left} of {n} new samples of class {name} are classical: too few pass the gates", stacklevel=2
+            )
         while left > 0:
             chunk = min(left, _CHUNK)
             seed += 1
@@ -119,11 +121,9 @@ class Maker:
             samples, logits = self.form.rounded(samples), logits.cpu()
             verdict = self.gates.judge(samples, self.synthesizer.encoded(samples), label, logits, self.form)
             kept = torch.nonzero(verdict.passed)[:, 0]
-            good = samples[kept.to(samples.device)]
             made = Made(
                 label,
-                self.form.samples(good),
-                good.cpu(),
+                samples[kept.to(samples.device)].cpu(),
                 "gan",
                 drawn,
                 logits[kept].double().numpy(),
@@ -144,8 +144,7 @@ class Maker:
         picked = mine[torch.from_numpy(rng.integers(len(mine), size=n))]
         tensors = self.moved(self.gates.views[0][picked].reshape(n, *self.form.shape), int(rng.integers(2**31)))
         unknown = np.full(n, np.nan)
-        samples = self.form.samples(tensors)
-        return Made(label, samples, tensors, "classical", seed, unknown, self.gates.rows[picked].numpy(), unknown)
+        return Made(label, tensors, "classical", seed, unknown, self.gates.rows[picked].numpy(), unknown)
 
     def moved(self, tensors: Tensor, seed: int) -> Tensor:
         """Pictures as the networks see them, each put through the policy; rows of a table as they are."""

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gantools.pipelines.augment.making import Made, Maker
 
-_SHOWN = 8
-_MOST_CLASSES = 40
+SHOWN = 8
+MOST_CLASSES = 40
 _TILE = 56
 _GAP = 2
 _TITLE = 18
@@ -30,14 +30,15 @@ def contact_sheet(maker: Maker, found: dict[int, list[Made]], classes: NDArray[A
     classes : ndarray
         Labels.
     """
-    rows = [_row(maker, number, made) for number, made in list(found.items())[:_MOST_CLASSES]]
-    labels = [str(classes[number]) for number in list(found)[:_MOST_CLASSES]]
+    found = {number: made for number, made in list(found.items())[:MOST_CLASSES] if made}
+    rows = [_row(maker, number, made) for number, made in found.items()]
+    labels = [str(classes[number]) for number in found]
     step = _TILE + _GAP
     height = _TITLE + len(rows) * (2 * step + _TITLE)
-    sheet = Image.new("RGB", (3 * _SHOWN * step, height), "white")
+    sheet = Image.new("RGB", (3 * SHOWN * step, height), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((2, 2), "reals", fill="black")
-    draw.text((_SHOWN * step + 2, 2), "new, and below each the nearest real of its class", fill="black")
+    draw.text((SHOWN * step + 2, 2), "new, and below each the nearest real of its class", fill="black")
     for i, (label, tiles) in enumerate(zip(labels, rows, strict=True)):
         top = _TITLE + i * (2 * step + _TITLE)
         draw.text((2, top), label, fill="black")
@@ -50,12 +51,12 @@ def _row(maker: Maker, number: int, made: list[Made]) -> list[tuple[int, int, Te
     gates, shape = maker.gates, maker.form.shape
     reals = gates.views[0].reshape(-1, *shape)
     mine = reals[gates.labels == number]
-    tiles = [(i % _SHOWN, i // _SHOWN, real) for i, real in enumerate(mine[: 2 * _SHOWN])]
-    fakes = torch.cat([m.tensors for m in made])[: 2 * _SHOWN]
-    nearest = np.concatenate([m.nearest for m in made])[: 2 * _SHOWN]
+    tiles = [(i % SHOWN, i // SHOWN, real) for i, real in enumerate(mine[: 2 * SHOWN])]
+    fakes = torch.cat([m.tensors for m in made])[: 2 * SHOWN]
+    nearest = np.concatenate([m.nearest for m in made])[: 2 * SHOWN]
     place = {int(row): i for i, row in enumerate(gates.rows.tolist())}
     for i, (fake, row) in enumerate(zip(fakes, nearest, strict=True)):
-        tiles += [(_SHOWN + i, 0, fake), (_SHOWN + i, 1, reals[place[int(row)]])]
+        tiles += [(SHOWN + i, 0, fake), (SHOWN + i, 1, reals[place[int(row)]])]
     return tiles
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,8 @@ from sklearn.utils import _safe_indexing
 from torch import Tensor
 
 from gantools.data.sources import open_pictures
-from gantools.errors import DataError
+from gantools.errors import ConfigError, DataError
+from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.synthesize.forms import PictureForm
 from gantools.pipelines.synthesize.labels import numbered
 
@@ -100,6 +101,8 @@ def evaluate(
     known = np.flatnonzero(numbers >= 0)
     if np.bincount(numbers[known]).min() < n_splits:
         raise DataError(f"a class has fewer than {n_splits} samples, which are too few for {n_splits} folds")
+    augmenter = clone(augmenter).set_params(checkpoint=None, resume=False)  # a checkpoint knows no fold
+    labels = np.asarray(list(y))
     rows: list[dict[str, Any]] = []
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
     for k, (train, test) in enumerate(folds.split(known, numbers[known])):
@@ -107,7 +110,7 @@ def evaluate(
         test = known[test]
         fold = augmented_fold(
             clone(augmenter).set_params(random_state=seed + k),
-            (_safe_indexing(X, train), numbers[train]),
+            (_safe_indexing(X, train), labels[train]),
             (_safe_indexing(X, test), numbers[test]),
             seed + k,
         )
@@ -117,50 +120,84 @@ def evaluate(
     return pd.DataFrame(rows)
 
 
-def augmented_fold(augmenter: Any, train: tuple[Any, Any], test: tuple[Any, Any], seed: int) -> Fold:
-    """Augment training samples, labelled by numbers from 0 (-1 for none), in every way."""
-    seconds: dict[str, float] = dict.fromkeys((*BASELINES, *OURS, SYNTHETIC_ONLY), 0.0)
+def augmented_fold(augmenter: Any, train: tuple[Any, Any], test: tuple[Any, NDArray[np.int64]], seed: int) -> Fold:
+    """Augment training samples in every way, each to the same number.
+
+    Parameters
+    ----------
+    augmenter : GanAugmenter
+        Fitted here.
+    train : X, y
+        With labels as the augmenter takes them.
+    test : X, numbers
+        With the classes' numbers.
+    seed : int
+
+    Raises
+    ------
+    ConfigError
+        When no new samples are asked for.
+    """
     started = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         augmenter.fit(*train)
     maker = augmenter.maker_
-    form, labels = maker.form, maker.gates.labels.numpy()
-    samples = maker.gates.views[0]
-    wanted = {int(label): n for label, n in augmenter.sampling_strategy_.items()}
-    new = [(m.tensors, m.label) for m in augmenter.makes(wanted, seed)]
-    seconds["GAN"] = seconds["GAN + albumentations"] = time.monotonic() - started
+    wanted = dict(enumerate(augmenter.sampling_strategy_.values()))
+    if not any(wanted.values()):
+        raise ConfigError(
+            "the classes are equally large, so no new samples were asked for; say how many with per_class"
+        )
+    new = list(augmenter.makes(augmenter.sampling_strategy_, seed))
+    seconds = dict.fromkeys(OURS, time.monotonic() - started)
 
-    reals_side = _side(samples, labels)
-    ours = _side_of(new)
-    counts = np.bincount(labels)
-    equal = {c: int(counts.max()) for c in range(len(counts))}
-    alone = [(m.tensors, m.label) for m in augmenter.makes(equal, seed + 1)]
-    augmented = {
-        "none": reals_side,
-        "class weights": reals_side,
-        **dict(_oversampled(reals_side, counts, wanted, seed)),
-        "GAN": _both(reals_side, ours),
-        SYNTHETIC_ONLY: _side_of(alone),
-    }
-    if isinstance(form, PictureForm):
-        classical = _side_of([(m.tensors, m.label) for m in maker.classical(wanted, seed)])
-        augmented["albumentations"] = _both(reals_side, classical)
-        moved = _side_of([(maker.moved(tensors, seed), label) for tensors, label in new])
-        augmented["GAN + albumentations"] = _both(reals_side, _both(classical, moved))
-        tested = form.tensors(open_pictures(test[0], augmenter.max_megapixels))[0]
-    else:
-        tested = form.tensors(test[0])
-    return Fold(reals_side, _side(tested, np.asarray(test[1])), augmented, seconds)
+    reals = _side(maker.gates.views[0], maker.gates.labels.numpy())
+    counts = np.bincount(reals.y)
+    augmented = {"none": reals, "class weights": reals}
+    for name, side in _oversampled(reals, counts, wanted, seed):
+        augmented[name] = side
+    augmented["GAN"] = _both(reals, _side_of(new))
+    if isinstance(maker.form, PictureForm):
+        started = time.monotonic()
+        augmented["albumentations"] = _both(reals, _side_of(maker.classical(wanted, seed)))
+        seconds["albumentations"] = time.monotonic() - started
+        halves = {label: n // 2 for label, n in wanted.items()}
+        mixed = [*maker.classical(halves, seed + 1), *_moved_rest(maker, new, halves, seed)]
+        augmented["GAN + albumentations"] = _both(reals, _side_of(mixed))
+    alone = dict.fromkeys(augmenter.classes_.tolist(), int(counts.max()))
+    augmented[SYNTHETIC_ONLY] = _side_of(augmenter.makes(alone, seed + 1))
+    seconds[SYNTHETIC_ONLY] = seconds["GAN"]
+    return Fold(reals, _tested(augmenter, *test), augmented, seconds)
+
+
+def _moved_rest(maker: Maker, new: list[Made], taken: dict[int, int], seed: int) -> Iterator[Made]:
+    """New samples put through the policy, but for the first so many of each class."""
+    left = dict(taken)
+    for k, made in enumerate(new):
+        skipped = min(left[made.label], len(made.tensors))
+        left[made.label] -= skipped
+        rest = made.tensors[skipped:]
+        if len(rest):
+            yield made._replace(tensors=maker.moved(rest, seed + k))
+
+
+def _tested(augmenter: Any, X: Any, numbers: NDArray[np.int64]) -> Sides:
+    """Test samples in the form of the training ones; those that cannot be read are left out, as in fitting."""
+    form = augmenter.maker_.form
+    if not isinstance(form, PictureForm):
+        return _side(form.tensors(X), numbers)
+    pictures, rows, _ = form.tensors(open_pictures(X, augmenter.max_megapixels), augmenter.max_bad)
+    return _side(pictures, numbers[rows])
 
 
 def _side(samples: Tensor, labels: NDArray[np.int64]) -> Sides:
     return Sides(samples.flatten(1).float().numpy(), labels)
 
 
-def _side_of(parts: list[tuple[Tensor, int]]) -> Sides:
-    labels = np.concatenate([np.full(len(t), label) for t, label in parts])
-    return _side(torch.cat([t for t, _ in parts]), labels)
+def _side_of(parts: Iterable[Made]) -> Sides:
+    found = list(parts)
+    labels = np.concatenate([np.full(len(m.tensors), m.label) for m in found])
+    return _side(torch.cat([m.tensors for m in found]), labels)
 
 
 def _both(one: Sides, other: Sides) -> Sides:
@@ -201,7 +238,7 @@ def judged(fold: Fold, classifiers: dict[str, Any], classes: NDArray[Any]) -> It
                 "classifier": name,
                 "method": method,
                 "balanced_accuracy": float(balanced_accuracy_score(fold.test.y, said)),
-                "seconds": round(fold.seconds[method] + time.monotonic() - started, 2),
+                "seconds": round(fold.seconds.get(method, 0.0) + time.monotonic() - started, 2),
                 **{f"recall {label}": float(r) for label, r in zip(classes, recalls, strict=True)},
             }
 
@@ -246,12 +283,15 @@ def summary(figures: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def verdicts(figures: pd.DataFrame, overlap: float = 0.25) -> pd.DataFrame:
+def verdicts(figures: pd.DataFrame, overlap: float | None = None) -> pd.DataFrame:
     """For each classifier and each of our methods, the paired difference from the best baseline, and what it says.
+
+    `overlap` is as of `paired`; None for what `evaluate`'s folds have.
 
     Columns: `classifier`, `method`, `beside` (the baseline of the highest mean), `difference`, `low`, `high`,
     `verdict` ("helps", "no evidence" or "hurts").
     """
+    overlap = 1 / max(1, figures["fold"].nunique() - 1) if overlap is None else overlap
     rows = []
     for name, mine in figures.groupby("classifier", sort=False):
         table = mine.pivot(index="fold", columns="method", values="balanced_accuracy")

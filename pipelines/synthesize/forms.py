@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.data.codec import TableCodec
-from gantools.data.sources import ArraySource, PictureSource
+from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource
 from gantools.data.standard import InputContract, skip_or_refuse
 from gantools.errors import DataError
 
@@ -57,26 +57,29 @@ class PictureForm:
     def of(cls, source: PictureSource, size: int | None) -> PictureForm:
         """The form that suits a source's pictures.
 
-        The networks work at the commonest size, reduced until no side is longer than `size` (64 if None).
+        The networks work at the commonest size, reduced until no side is longer than `size` (64 if None). Where sizes
+        differ, that is also the size that comes out.
         """
         sizes: Counter[tuple[int, int]] = Counter()
         channels: list[int] = []
+        first_error: DataError | None = None
         for index in range(len(source)):
             try:
                 height, width, depth = source.read(index).shape
-            except DataError:
+            except DataError as error:
+                first_error = first_error or error
                 continue
             sizes[height, width] += 1
             channels.append(depth)
         if not sizes:
-            raise DataError("none of the pictures can be read")
+            raise DataError(f"none of the {len(source)} pictures can be read; the first: {first_error}")
         (height, width), _ = sizes.most_common(1)[0]
         ratio = min(1.0, (size or LONGEST_SIDE) / max(height, width))
         small = [max(_SHORTEST_SIDE, round(side * ratio)) for side in (height, width)]
         dtype, flat = "uint8", False
         if isinstance(source, ArraySource):
             first = np.asarray(source.pictures[0])
-            dtype, flat = str(first.dtype), first.ndim == 2
+            dtype, flat = str(first.dtype), first.ndim == 2 and max(channels) == 1
         out = (height, width) if len(sizes) == 1 else (small[0], small[1])
         return cls(max(channels), small[0], small[1], *out, dtype, flat)
 
@@ -129,11 +132,14 @@ class TableForm:
         "frame", "array" or "sparse".
     dtype : str
         Of an array.
+    names : tuple
+        The columns' names, of a frame.
     """
 
     codec: TableCodec
     container: str
     dtype: str
+    names: tuple[Any, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -145,7 +151,8 @@ class TableForm:
         """The form of a table."""
         container = "frame" if isinstance(X, pd.DataFrame) else "sparse" if sparse.issparse(X) else "array"
         dtype = str(X.dtype) if hasattr(X, "dtype") else "float64"
-        return cls(TableCodec().fit(as_frame(X)), container, dtype)
+        names = tuple(_plain(c) for c in X.columns) if container == "frame" else ()
+        return cls(TableCodec().fit(as_frame(X)), container, dtype, names)
 
     def tensors(self, X: Any) -> Tensor:
         """Vectors (N, width)."""
@@ -155,7 +162,7 @@ class TableForm:
         """Vectors as a table in the container and the dtypes that came in."""
         frame = self.codec.inverse(vectors.cpu().double().numpy())
         if self.container == "frame":
-            return frame
+            return frame.set_axis(list(self.names), axis=1)
         array = frame.to_numpy(dtype=np.dtype(self.dtype))
         return sparse.csr_matrix(array) if self.container == "sparse" else array
 
@@ -171,13 +178,15 @@ def form_state(form: Form) -> dict[str, Any]:
     """What JSON can hold of a form; `form_from` is the way back."""
     if isinstance(form, PictureForm):
         return asdict(form)
-    return {"codec": form.codec.to_dict(), "container": form.container, "dtype": form.dtype}
+    rest = {"container": form.container, "dtype": form.dtype, "names": list(form.names)}
+    return {"codec": form.codec.to_dict(), **rest}
 
 
 def form_from(state: dict[str, Any]) -> Form:
     """The form that `form_state` was asked of."""
     if "codec" in state:
-        return TableForm(TableCodec.from_dict(state["codec"]), state["container"], state["dtype"])
+        codec = TableCodec.from_dict(state["codec"])
+        return TableForm(codec, state["container"], state["dtype"], tuple(state["names"]))
     return PictureForm(**state)
 
 
@@ -185,6 +194,8 @@ def as_frame(X: Any) -> pd.DataFrame:
     """A table as a DataFrame whose columns are named by texts."""
     if isinstance(X, pd.DataFrame):
         frame = X.set_axis([str(c) for c in X.columns], axis=1)
+        if frame.columns.has_duplicates:
+            raise DataError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
         sparse_ones = [c for c in frame if isinstance(frame[c].dtype, pd.SparseDtype)]
         return frame.assign(**{c: frame[c].sparse.to_dense() for c in sparse_ones})
     array = X.toarray() if sparse.issparse(X) else np.asarray(X.numpy(force=True) if isinstance(X, Tensor) else X)
@@ -194,6 +205,8 @@ def as_frame(X: Any) -> pd.DataFrame:
 
 def joined(X: Any, new: Any) -> Any:
     """`X`, unchanged and first, with the samples `new` after it, in the container of X."""
+    if isinstance(X, pd.DataFrame) and isinstance(new, list):
+        return pd.concat([X, pd.DataFrame({PATH_COLUMN: new})], ignore_index=True)
     if isinstance(X, pd.DataFrame):
         return pd.concat([X, new.set_axis(X.columns, axis=1).astype(X.dtypes)], ignore_index=True)
     if sparse.issparse(X):
@@ -207,4 +220,8 @@ def joined(X: Any, new: Any) -> Any:
         return torch.cat([X, tensor])
     if isinstance(X, (list, tuple)):
         return [*X, *(new.tolist() if np.ndim(X[0]) == 1 else new)]
-    return np.concatenate([X, np.asarray(new, dtype=X.dtype)])
+    return np.concatenate([X, np.asarray(new, dtype=object if X.dtype == object else None)])
+
+
+def _plain(name: Any) -> Any:
+    return name.item() if isinstance(name, np.generic) else name

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.core import Batch, ConditionalGame, Game
+from gantools.core.initialise import initialised
 from gantools.data.moves import moved
 from gantools.metrics.pictures import perceptual_difference
 from gantools.networks.autoencoder import Autoencoder
@@ -52,7 +53,8 @@ class AutoencodingGame(Game):
         moves: float = 0.0,
         backbone: EfficientNetLite0 | None = None,
     ) -> None:
-        super().__init__(autoencoder, nn.Linear(1, 1).to(next(autoencoder.parameters()).device))
+        idle = initialised(lambda: nn.Linear(1, 1), torch.Generator())
+        super().__init__(autoencoder, idle.to(next(autoencoder.parameters()).device))
         self.divergence = divergence
         self.perceptual = perceptual
         self.moves = moves

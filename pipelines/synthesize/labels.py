@@ -13,6 +13,32 @@ from gantools.errors import DataError
 UNLABELLED = -1
 
 
+def as_labels(y: Any) -> NDArray[Any]:
+    """Labels as an array of one type, (n,) or, one column a class, (n, classes).
+
+    Raises
+    ------
+    DataError
+        When labels are missing or of mixed types.
+    """
+    kept = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
+    if kept.ndim == 2 and kept.shape[1] == 1:
+        kept = kept[:, 0]
+    if kept.dtype == object and kept.ndim == 1:
+        _check_types(kept)
+        kept = np.asarray(kept.tolist())
+    return np.asarray(kept.tolist()) if kept.dtype == object else kept
+
+
+def place_of(label: Any, classes: NDArray[Any]) -> int | None:
+    """A label's number among the classes: of an equal one, else of one that is written alike; None for no class."""
+    for i, known in enumerate(classes.tolist()):
+        if label == known and isinstance(label, str) == isinstance(known, str):
+            return i
+    written = [i for i, known in enumerate(classes.tolist()) if str(label) == str(known)]
+    return written[0] if written else None
+
+
 def numbered(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The classes, in order, and each label's number among them, -1 for an unlabelled sample.
 
@@ -30,16 +56,11 @@ def numbered(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     DataError
         When labels are missing, of mixed types or no classes, or their number is another.
     """
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+    labels = as_labels(y)
     if labels.ndim != 1:
         raise DataError(f"labels have shape {labels.shape}; one label for each sample is wanted, (n,)")
     if len(labels) != n:
         raise DataError(f"there are {n} samples and {len(labels)} labels")
-    if labels.dtype == object:
-        _check_types(labels)
-        labels = labels.astype(str) if isinstance(labels[0], str) else np.asarray(labels.tolist())
     check_classification_targets(labels)
     classes, numbers = np.unique(labels, return_inverse=True)
     numbers = numbers.astype(np.int64)

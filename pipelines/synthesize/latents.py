@@ -41,15 +41,17 @@ class ClassLatents:
         counts = torch.bincount(labels, minlength=n_classes).to(latents)
         means = torch.zeros(n_classes, latents.shape[1], device=latents.device).index_add_(0, labels, latents)
         means = means / counts[:, None]
-        rest = latents - means[labels]
-        eye = torch.eye(latents.shape[1], device=latents.device)
+        rest = (latents - means[labels]).double()
+        eye = torch.eye(latents.shape[1], device=latents.device, dtype=torch.float64)
         within = rest.T @ rest / max(1, len(latents) - n_classes)
         factors = []
         for c in range(n_classes):
             mine = rest[labels == c]
             share = len(mine) / (len(mine) + prior)
             own = mine.T @ mine / max(1, len(mine) - 1)
-            factors.append(torch.linalg.cholesky(share * own + (1 - share) * within + _JITTER * eye))
+            covariance = share * own + (1 - share) * within
+            jitter = _JITTER * (covariance.diagonal().mean() + 1e-3)
+            factors.append(torch.linalg.cholesky(covariance + jitter * eye).to(latents))
         return cls(latents, labels, means, torch.stack(factors))
 
     def draw(self, labels: Tensor, novelty: float | Tensor, rng: torch.Generator, truncation: float = 1.0) -> Tensor:

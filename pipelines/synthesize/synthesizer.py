@@ -29,6 +29,7 @@ from gantools.pipelines.base import (
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state
+from gantools.pipelines.synthesize.labels import place_of
 from gantools.pipelines.synthesize.model import Settings, Synthesis
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
@@ -216,7 +217,8 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.form_: Form = reals.form
         self.classes_ = reals.classes
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
-        self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, self._settings(), stages, on_tick)
+        settings = self._settings(resolve_seed(self.random_state))
+        self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
         self.history_ = pd.concat([t.history.assign(stage=name) for name, t in trainings], ignore_index=True)
         self.training_ = {
             "images": sum(t.images for _, t in trainings),
@@ -227,7 +229,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             "skipped": len(reals.skipped),
         }
 
-    def _settings(self) -> Settings:
+    def _settings(self, seed: int = 0) -> Settings:
         """What the parameters come to for the form at hand."""
         pictures = isinstance(self.form_, PictureForm)
         kind = "pictures" if pictures else "table"
@@ -247,7 +249,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             max_minutes=self.max_minutes,
             batch_size=self.batch_size or 64,
             device=resolve_device(self.device),
-            seed=resolve_seed(self.random_state),
+            seed=seed,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
             resume=self.resume,
         )
@@ -297,11 +299,11 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         labels = np.atleast_1d(np.asarray(labels))
         if self.classes_ is None:
             raise ConfigError("labels were asked for, and this synthesizer was fitted without labels")
-        known = {str(c): i for i, c in enumerate(self.classes_)}
-        for label in labels:
-            if str(label) not in known:
+        places = [place_of(label, self.classes_) for label in labels]
+        for label, place in zip(labels, places, strict=True):
+            if place is None:
                 raise ConfigError(f"label {label} is unknown; there are {', '.join(map(str, self.classes_))}")
-        return np.asarray([known[str(label)] for label in labels], np.int64)
+        return np.asarray(places, np.int64)
 
     def drawn(
         self, numbers: NDArray[np.int64], seed: int, truncation: float = 1.0, novelty: float | None = None

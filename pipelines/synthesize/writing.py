@@ -1,42 +1,104 @@
-"""Samples as files."""
+"""Samples as files, and the folders that they go to."""
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from gantools.core.checkpoint import write_atomically
 from gantools.data.keep import Kept, write_kept
+from gantools.errors import ConfigError
+
+MANIFEST = "manifest.csv"
+TABLE = "samples.csv"
+PACKED = "images.npz"
+_BESIDE = (TABLE, PACKED, "sheet.png", "grid.png", "interpolation.png")
+
+
+def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
+    """Refuse a folder that new samples cannot go to: one that already holds files, or that has to do with the inputs.
+
+    Raises
+    ------
+    ConfigError
+        Naming what is there, and the way out.
+    """
+    if out.is_file():
+        raise ConfigError(f"{out} is a file; name a folder")
+    target = out.resolve()
+    for path in (p.resolve() for p in inputs):
+        if target == path or target in path.parents or path in target.parents:
+            raise ConfigError(f"{out} and {path} are within each other; name another folder for the new samples")
+    there = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+    if there and not overwrite:
+        raise ConfigError(f"{out} already holds {there[0]!r}; name another folder, or allow it with --overwrite")
+    if there and not _is_ours(out / MANIFEST):
+        raise ConfigError(
+            f"{out} holds files that are not from this command (no {MANIFEST} of its own); name another folder"
+        )
+
+
+def clear_out(out: Path) -> None:
+    """Make the folder, and take away what an earlier run left there, and nothing else."""
+    if (out / MANIFEST).is_file():
+        listed = pd.read_csv(out / MANIFEST, dtype=str)["path"].dropna()
+        for name in [*listed, *_BESIDE, MANIFEST]:
+            (out / name).unlink(missing_ok=True)
+        for folder in sorted({(out / name).parent for name in listed} - {out}):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _is_ours(manifest: Path) -> bool:
+    """Whether a manifest begins as ours do."""
+    if not manifest.is_file():
+        return False
+    with manifest.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().startswith("path,label,seed")
+
+
+def folder_name(label: Any) -> str:
+    """A label as the name of a folder."""
+    return re.sub(r"[^\w.+ -]", "_", str(label)).strip(". ") or "_"
+
+
+def as_bytes(pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pictures that files can hold: floats in [0, 1] and truths as uint8, others as they are."""
+    if pictures.dtype.kind == "f":
+        return np.round(pictures * 255).astype(np.uint8)
+    return pictures.astype(np.uint8) * 255 if pictures.dtype.kind == "b" else pictures
 
 
 def write_samples(X: Any, y: Any, seed: int, out: Path) -> None:
     """Pictures as PNG, a folder a class where there are classes, or a table as samples.csv; and manifest.csv."""
-    labels = ["" if y is None else str(label) for label in (y if y is not None else range(len(X)))]
-    labels = labels if y is not None else [""] * len(X)
-    if isinstance(X, pd.DataFrame) or np.ndim(X) == 2:
-        table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X)
+    labels = [""] * X.shape[0] if y is None else [str(label) for label in y]
+    if len(X.shape) == 2:
+        table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
         table = table if y is None else table.assign(label=y)
-        write_atomically(out / "samples.csv", table.to_csv(index=False).encode())
-        paths = ["samples.csv"] * len(X)
+        write_atomically(out / TABLE, table.to_csv(index=False).encode())
+        paths = [TABLE] * len(table)
     else:
         paths = []
-        for i, (picture, label) in enumerate(zip(X, labels, strict=True)):
-            target = out / label / f"sample-{i:06d}.png"
+        for i, (picture, label) in enumerate(zip(as_bytes(X), labels, strict=True)):
+            target = out / (folder_name(label) if label else "") / f"sample-{i:06d}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_kept(target, Kept(picture[..., None] if picture.ndim == 2 else picture))
             paths.append(str(target.relative_to(out)))
     manifest = pd.DataFrame({"path": paths, "label": labels, "seed": seed})
-    write_atomically(out / "manifest.csv", manifest.to_csv(index=False).encode())
+    write_atomically(out / MANIFEST, manifest.to_csv(index=False).encode())
 
 
 def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:
     """Pictures (N, H, W[, C]) side by side, in so many columns; as many as rows if None."""
-    pictures = pictures[..., None] if pictures.ndim == 3 else pictures
+    pictures = as_bytes(pictures[..., None] if pictures.ndim == 3 else pictures)
     n, height, width, channels = pictures.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)

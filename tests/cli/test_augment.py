@@ -64,7 +64,7 @@ def test_from_folders_to_folders(folders: Path, tmp_path: Path) -> None:
     gantools(
         "augment", folders, "--per-class", 3, "--out", tmp_path / "z", "--model", model, "--format", "npz", "--json"
     )
-    assert np.load(tmp_path / "z" / "images.npz")["images"].shape == (9, 8, 8)
+    assert np.load(tmp_path / "z" / "images.npz")["images"].shape == (9, 8, 8, 1)
 
 
 def test_a_table(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_interrupted_what_was_written_is_whole_and_listed(folders: Path, tmp_pat
 
     model, out = tmp_path / "m", tmp_path / "out"
     gantools(
-        "augment", folders, "--per-class", 1, "--out", tmp_path / "o", "--model", model, "--max-images", 640, *LENIENT
+        "augment", folders, "--per-class", 1, "--out", tmp_path / "o", "--model", model, "--max-images", 3000, *LENIENT
     )
     command = [
         sys.executable,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,62 @@ def test_the_policy_is_a_file_that_can_be_edited(digits: Digits, tmp_path: Path)
     policy.write_text("transform:\n  __class_fullname__: Compose\n  transforms:\n    - __class_fullname__: Nonsense\n")
     with pytest.raises(ConfigError, match="Nonsense"):
         GanAugmenter(policy=str(policy)).fit(X, y)
+
+
+def test_unlabelled_samples_are_no_class_of_the_classifiers(digits: Digits) -> None:
+    X, y = digits[0][:200].reshape(200, -1) / 255, digits[1][:200].copy()
+    y[150:] = -1
+    model = AugmentedClassifier(LogisticRegression(max_iter=200), GanAugmenter(1, max_images=128, random_state=0))
+    assert -1 not in model.fit(X, y).classes_
+
+
+def test_paths_in_every_container(digits: Digits, tmp_path: Path) -> None:
+    paths = []
+    for i, picture in enumerate(digits[0][:40]):
+        paths.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(picture).save(paths[-1])
+    quick = GanAugmenter(1, max_images=64, min_class_size=3, folder=tmp_path / "a much longer name", random_state=0)
+    containers = (np.asarray(paths), np.asarray(paths, dtype=object), pd.Series(paths), pd.DataFrame({"path": paths}))
+    for container in containers:
+        more, _ = quick.fit_resample(container, digits[1][:40])
+        assert type(more) is type(container)
+        last = more["path"].iloc[-1] if isinstance(more, pd.DataFrame) else list(more)[-1]
+        assert Path(last).is_file()
+    assert len(list((tmp_path / "a much longer name").iterdir())) == 10  # the same samples have the same names
+    with pytest.raises(ConfigError, match="give the list of files"):
+        quick.fit_resample(str(tmp_path), digits[1][:40])
+
+
+def test_categorical_columns_and_names_that_are_no_texts() -> None:
+    frame, y = load_wine(return_X_y=True, as_frame=True)
+    levels = pd.Categorical(np.where(np.arange(178) % 2, "low", "high"), ["low", "high", "never"], ordered=True)
+    frame = frame.iloc[:, :3].set_axis([0, 1, 2], axis=1).assign(level=levels)
+    made, labels = GanAugmenter(4, max_images=640, random_state=0).fit(frame, y == 1).sample()
+    assert made.columns.tolist() == [0, 1, 2, "level"]
+    assert made["level"].dtype == frame["level"].dtype
+    assert labels.dtype == bool
+    with pytest.raises(DataError, match="'when' holds Timestamp"):
+        GanAugmenter(1).fit(frame.assign(when=pd.Categorical([pd.Timestamp("2020-01-01")] * 178)), y)
+
+
+def test_evaluation_takes_the_users_own_labels(digits: Digits) -> None:
+    X, y = digits[0][:200], np.array([f"digit {v}" for v in digits[1][:200]])
+    quick = GanAugmenter({"digit 3": 4}, max_images=128, random_state=0)
+    figures = quick.evaluate(X, y, {"neighbours": KNeighborsClassifier()}, n_splits=2)
+    assert "recall digit 3" in figures
+    with pytest.raises(ConfigError, match="equally large"):
+        clone(quick).set_params(per_class={"digit 3": 0}).evaluate(X, y, n_splits=2)
+
+
+def test_a_model_without_a_generator_is_saved_with_its_policy(digits: Digits, tmp_path: Path) -> None:
+    policy = tmp_path / "mine.yaml"
+    flip = {"__class_fullname__": "HorizontalFlip", "p": 1.0}
+    policy.write_text(json.dumps({"transform": {"__class_fullname__": "Compose", "transforms": [flip]}}))
+    plain = GanAugmenter(2, min_class_size=1000, policy=str(policy), random_state=0).fit(digits[0][:40], digits[1][:40])
+    plain.save(tmp_path / "m")
+    policy.unlink()
+    loaded = load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.sample(random_state=1)[0], plain.sample(random_state=1)[0])
 
 
 def test_amounts_and_mistakes(digits: Digits) -> None:

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from gantools import AdversarialTrainer, GanSynthesizer, load
 from gantools.errors import ConfigError, DataError, Interrupted
 from gantools.metrics.generated import frechet_distance, spread_by_class
-from gantools.pipelines.synthesize.labels import numbered
+from gantools.pipelines.synthesize.labels import numbered, place_of
 from gantools.pipelines.synthesize.latents import ClassLatents
 from gantools.pipelines.synthesize.model import BalancedOrder
 
@@ -138,10 +138,15 @@ def test_labels_of_every_kind() -> None:
     for wrong, message in (
         (["a", 1, "b"], "mixed types"),
         ([1, None, 2], "label 1 is missing"),
+        (["a", float("nan"), "b"], "label 1 is missing"),
         ([1, 2], "3 samples and 2 labels"),
     ):
-        with pytest.raises(DataError, match=message):
-            numbered(np.asarray(wrong, dtype=object), 3)
+        for kept in (wrong, np.asarray(wrong, dtype=object)):
+            with pytest.raises(DataError, match=message):
+                numbered(kept, 3)
+    assert place_of(0, np.array([0.0, 1.0])) == 0
+    assert place_of("1", np.array([0, 1])) == 1
+    assert place_of(2, np.array(["a", "b"])) is None
 
 
 def test_batches_hold_classes_equally() -> None:
@@ -163,8 +168,9 @@ def test_mistakes_are_told(digits: tuple[np.ndarray, np.ndarray], fitted: GanSyn
         GanSynthesizer().fit(digits[0][:80], digits[1][:5])
     with pytest.raises(ValueError, match="novelty"):
         GanSynthesizer(novelty=2).fit(digits[0][:80])
-    with pytest.raises(ConfigError, match="too small"):
-        GanSynthesizer(max_images=64).fit(digits[0][:80, :5])
+    with pytest.raises(DataError, match=r"none of the 80 pictures can be read; the first: .*divide by 255"):
+        GanSynthesizer(max_images=64).fit(digits[0][:80].astype(float))
+    assert GanSynthesizer(max_images=64, random_state=0).fit(digits[0][:80, :5]).sample(2).shape == (2, 5, 8)
 
 
 @pytest.mark.parametrize("stage", ["fidelity", "adversarial"])
