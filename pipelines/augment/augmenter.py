@@ -472,7 +472,8 @@ verbose
         state = stored.state
         augmenter.classes_ = np.asarray(state["classes"])
         augmenter.sampling_strategy_ = dict(zip(state["classes"], state["wanted"], strict=True))
-        augmenter.quality_ = pd.DataFrame(state["quality"], index=pd.Index(state["classes"], name="class"))
+        quality = pd.DataFrame(state["quality"], index=pd.Index(state["classes"], name="class"))
+        augmenter.quality_ = quality.where(quality.notna(), np.nan)
         augmenter.training_, augmenter.history_ = stored.summary["training"], stored.history
         augmenter.synthesizer_ = None
         if state["synthesizer"] is not None:
