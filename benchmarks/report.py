@@ -165,8 +165,9 @@ _USEFUL_TEXT = (
     "### Do they help? Balanced accuracy on real test pictures",
     "",
     "Every seed draws the data anew, and each method brings classes to the same sizes; GAN + albumentations takes half",
-    "of the new pictures from each. The difference is paired over seeds, beside the baseline of the highest mean, with",
-    "its 95 % interval by Student's t; draws of the 1,797 digits share pictures, which makes theirs a little narrow.",
+    "of the new pictures from each. Differences are paired over seeds, with 95 % intervals by Student's t, beside",
+    "every baseline, of which the hardest is shown; draws of the 1,797 digits share pictures, which makes theirs a",
+    "little narrow.",
     "`python -m benchmarks.augment usefulness`.",
     "",
 )

@@ -311,6 +311,23 @@ def test_intervals_of_paired_differences() -> None:
     assert paired(differences, overlap=10.0).verdict == "no evidence"
 
 
+def test_helping_is_being_better_than_every_baseline() -> None:
+    def figures(**methods: list[float]) -> pd.DataFrame:
+        rows = [
+            {"classifier": "c", "method": m.replace("_", " "), "fold": k, "balanced_accuracy": v}
+            for m, values in methods.items()
+            for k, v in enumerate(values)
+        ]
+        return pd.DataFrame(rows)
+
+    clear = verdicts(figures(none=[0.5, 0.51, 0.5], SMOTE=[0.6, 0.61, 0.6], GAN=[0.7, 0.71, 0.7])).iloc[0]
+    assert (clear["verdict"], clear["beside"]) == ("helps", "SMOTE")
+    unsteady = verdicts(figures(none=[0.2, 0.9, 0.5], SMOTE=[0.6, 0.61, 0.6], GAN=[0.7, 0.71, 0.7])).iloc[0]
+    assert (unsteady["verdict"], unsteady["beside"]) == ("no evidence", "none")
+    worse = verdicts(figures(none=[0.8, 0.81, 0.8], SMOTE=[0.6, 0.61, 0.6], GAN=[0.7, 0.71, 0.7])).iloc[0]
+    assert (worse["verdict"], worse["beside"]) == ("hurts", "none")
+
+
 def test_estimator_checks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
