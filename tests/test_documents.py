@@ -1,0 +1,37 @@
+"""What the documents show of the augmenter runs as it stands, but for shorter training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+ROOT = Path(__file__).parent.parent
+
+
+def snippets() -> list[tuple[str, str]]:
+    found = []
+    for document in ("README.md", "docs/augmentation.md"):
+        blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
+        found += [(document, block) for block in blocks if "GanAugmenter(" in block]
+    return found
+
+
+@pytest.mark.parametrize(("document", "code"), snippets(), ids=lambda v: v if v.endswith(".md") else "")
+@pytest.mark.filterwarnings("ignore")
+def test_snippets_run(document: str, code: str) -> None:
+    pictures, labels = load_digits(return_X_y=True)
+    X, y = np.round(pictures[:200].reshape(-1, 8, 8) * 15.9).astype(np.uint8), labels[:200]
+    names = {"X": X, "y": y, "classifier": LogisticRegression(max_iter=100)}
+    exec(
+        code.replace("per_class=100", "per_class=5").replace("random_state=0", "random_state=0, max_images=256"), names
+    )
+    assert names["X_more"].shape == (250, 8, 8)  # type: ignore[attr-defined]
+
+
+def test_there_are_snippets() -> None:
+    assert {document for document, _ in snippets()} == {"README.md", "docs/augmentation.md"}
