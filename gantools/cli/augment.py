@@ -57,6 +57,10 @@ def augment(
 
     if out is None and not evaluate:
         raise ConfigError("say where the new samples shall go with --out DIR, or ask whether they help with --evaluate")
+    if resume and model is None:
+        raise ConfigError(
+            "--resume goes on from the checkpoint beside a model; name the model's folder with --model DIR"
+        )
     if per_class is not None and to is not None:
         raise ConfigError("--per-class says how many are new and --to how many there shall be; give one of them")
     if format not in FORMATS:

@@ -245,23 +245,28 @@ verbose
                 self.synthesizer_ = clone(template).set_params(**shared)
                 self.synthesizer_.learn(_of_classes(reals, large), stages, on_tick)
             with stages.stage("measuring"):
-                known = reals.labels >= 0
-                labels, rows = torch.from_numpy(reals.labels[known]), torch.from_numpy(reals.rows[known])
-                samples = reals.samples[torch.from_numpy(known)]
-                latents = (
-                    torch.zeros(len(samples), 0) if self.synthesizer_ is None else self.synthesizer_.encoded(samples)
+                maker = Maker(
+                    reals.form,
+                    self.synthesizer_,
+                    self._gates(reals),
+                    {int(c): i for i, c in enumerate(large)},
+                    policy,
                 )
-                gates = Gates.of(samples, latents, labels, rows, reals.form, self.worst)
-                numbers = {int(c): i for i, c in enumerate(large)}
-                maker = Maker(reals.form, self.synthesizer_, gates, numbers, policy)
                 self.quality_ = self._measured(maker, counts, seed)
         self._act_on(self.quality_, maker)
-        self.history_ = (
-            pd.DataFrame(columns=["step", "stage"]) if self.synthesizer_ is None else self.synthesizer_.history_
-        )
-        self.training_ = {} if self.synthesizer_ is None else self.synthesizer_.training_
+        self.history_, self.training_ = pd.DataFrame(columns=["step", "stage"]), {}
+        if self.synthesizer_ is not None:
+            self.history_, self.training_ = self.synthesizer_.history_, self.synthesizer_.training_
         self.maker_ = maker
         return self
+
+    def _gates(self, reals: Reals) -> Gates:
+        """From the reals that have a label."""
+        known = torch.from_numpy(reals.labels >= 0)
+        samples = reals.samples[known]
+        latents = torch.zeros(len(samples), 0) if self.synthesizer_ is None else self.synthesizer_.encoded(samples)
+        labels, rows = torch.from_numpy(reals.labels)[known], torch.from_numpy(reals.rows)[known]
+        return Gates.of(samples, latents, labels, rows, reals.form, self.worst)
 
     def _measured(self, maker: Maker, counts: NDArray[np.int64], seed: int) -> pd.DataFrame:
         """`quality_`, from as many candidates as it takes, for each class that the generator makes."""

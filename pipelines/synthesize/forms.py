@@ -117,8 +117,9 @@ class PictureForm:
         return unit > 0.5 if kind.kind == "b" else unit.astype(kind)
 
     def rounded(self, pictures: Tensor) -> Tensor:
-        """Pictures as they are once they are rounded to eight bits."""
-        return pictures.clamp(-1, 1).mul(127.5).add(127.5).round().sub(127.5).div(127.5)
+        """Pictures as they are once they have come out: of eight bits, where the reals are."""
+        pictures = pictures.clamp(-1, 1)
+        return pictures.mul(127.5).add(127.5).round().sub(127.5).div(127.5) if self.dtype == "uint8" else pictures
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,8 @@ def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["augment", "{data}"], 2, "--out DIR"),
+        (["augment", "{data}", "--out", "{out}", "--resume"], 2, "--model DIR"),
+        (["augment", "{data}", "--out", "{data}/new"], 2, "within each other"),
         (["augment", "{data}", "--per-class", "3", "--to", "9", "--out", "{out}"], 2, "give one of them"),
         (["augment", "{data}", "--out", "{out}", "--format", "gif"], 2, "choose one of png, jpg, npz"),
         (["augment", "{data}/digit 0", "--out", "{out}"], 1, "has 0 subfolders"),
