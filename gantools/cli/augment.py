@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("png", "jpg", "npz")
-UNLABELLED = -1
 
 
 def augment(
@@ -66,8 +65,6 @@ def augment(
     if format not in FORMATS:
         raise ConfigError(f"--format {format}: choose one of {', '.join(FORMATS)}")
     labelled = read_labelled(data)
-    if out is not None:
-        check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
     checkpoint = None if model is None else shared.checkpoint_of(model)
     flags: dict[str, Any] = {
         "per_class": per_class if to is None else _missing(labelled.y, to),
@@ -81,6 +78,8 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
+    if out is not None:
+        check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
     result: dict[str, Any] = {}
     with shared.warnings_as_lines(quiet):
         if evaluate:
@@ -106,12 +105,15 @@ def _parents(labelled: Any) -> set[Path]:
 
 def _missing(labels: list[Any], to: int) -> dict[Any, int]:
     """New samples of each class that make it `to` large."""
+    from gantools.pipelines.synthesize.labels import UNLABELLED
+
     return {label: max(0, to - labels.count(label)) for label in dict.fromkeys(labels) if label != UNLABELLED}
 
 
 def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
     """The augmenter of the model's folder where there is one; else fitted here, and saved where a folder is named."""
     from gantools import GanAugmenter, load
+    from gantools.pipelines.synthesize.labels import UNLABELLED
     from gantools.storage import DESCRIPTION
 
     if model is not None and (model / DESCRIPTION).is_file():
@@ -140,6 +142,7 @@ def _write(
     from gantools.pipelines.augment.files import Writer
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
     from gantools.pipelines.synthesize.forms import PictureForm
+    from gantools.pipelines.synthesize.labels import UNLABELLED
     from gantools.pipelines.synthesize.writing import clear_out
     from gantools.progress import Stages
 

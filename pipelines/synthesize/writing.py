@@ -23,7 +23,9 @@ _BESIDE = (TABLE, PACKED, "sheet.png", "grid.png", "interpolation.png")
 
 
 def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
-    """Refuse a folder that new samples cannot go to: one that already holds files, or that has to do with the inputs.
+    """Make the folder that new samples go to, before hours of training; refuse one that they cannot go to.
+
+    That is one which cannot be made, which already holds files, or which has to do with the inputs.
 
     Raises
     ------
@@ -43,18 +45,22 @@ def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
         raise ConfigError(
             f"{out} holds files that are not from this command (no {MANIFEST} of its own); name another folder"
         )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be made ({error.strerror}); name another folder") from None
 
 
 def clear_out(out: Path) -> None:
-    """Make the folder, and take away what an earlier run left there, and nothing else."""
+    """Take away what an earlier run left there, and nothing else."""
     if (out / MANIFEST).is_file():
-        listed = pd.read_csv(out / MANIFEST, dtype=str)["path"].dropna()
+        names = pd.read_csv(out / MANIFEST, dtype=str)["path"].dropna()
+        listed = [name for name in names if (out / name).resolve().is_relative_to(out.resolve())]
         for name in [*listed, *_BESIDE, MANIFEST]:
             (out / name).unlink(missing_ok=True)
         for folder in sorted({(out / name).parent for name in listed} - {out}):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-    out.mkdir(parents=True, exist_ok=True)
 
 
 def _is_ours(manifest: Path) -> bool:

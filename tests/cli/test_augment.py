@@ -109,6 +109,7 @@ def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
         (["augment", "{data}"], 2, "--out DIR"),
         (["augment", "{data}", "--out", "{out}", "--resume"], 2, "--model DIR"),
         (["augment", "{data}", "--out", "{data}/new"], 2, "within each other"),
+        (["augment", "{data}", "--out", "{foreign}/thesis.txt/new"], 2, "cannot be made"),
         (["augment", "{data}", "--per-class", "3", "--to", "9", "--out", "{out}"], 2, "give one of them"),
         (["augment", "{data}", "--out", "{out}", "--format", "gif"], 2, "choose one of png, jpg, npz"),
         (["augment", "{data}/digit 0", "--out", "{out}"], 1, "has 0 subfolders"),
@@ -130,6 +131,19 @@ def test_mistakes_are_told_in_plain_words(
     assert words in gantools(*[a.format(**places) for a in arguments], code=code).stderr
     assert (tmp_path / "foreign" / "thesis.txt").read_text() == "dear"
     assert not (tmp_path / "out").exists()
+
+
+def test_only_what_an_earlier_run_listed_is_taken_away(tmp_path: Path) -> None:
+    from gantools.pipelines.synthesize.writing import clear_out
+
+    out, mine, beside = tmp_path / "out", tmp_path / "mine.png", tmp_path / "out" / "notes.txt"
+    (out / "a").mkdir(parents=True)
+    for file in (mine, beside, out / "a" / "gan-0.png"):
+        file.write_text("x")
+    (out / "manifest.csv").write_text(f"path,label,seed\na/gan-0.png,a,1\n../mine.png,a,1\n{mine},a,1\n")
+    clear_out(out)
+    assert mine.exists()
+    assert [p.name for p in out.rglob("*")] == ["notes.txt"]
 
 
 def test_synthesis_with_classes_and_without(folders: Path, tmp_path: Path) -> None:
