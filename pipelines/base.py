@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from gantools import configs
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.data.tables import plain_value
 from gantools.errors import ConfigError, ModelError
 from gantools.progress import Stages
 
@@ -98,6 +100,17 @@ def train_shown(
         return trainer.train(game, batches, on_tick=tick, name=name, **limits)
 
 
+def record_of(parts: list[tuple[str, Training]]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The history, with its `stage`, and the summary of trainings that came one after the other, by name."""
+    history = pd.concat([t.history.assign(stage=name) for name, t in parts], ignore_index=True)
+    return history, {
+        "images": sum(t.images for _, t in parts),
+        "seconds": round(sum(t.seconds for _, t in parts), 2),
+        "stopped": parts[-1][1].stopped,
+        "dropped": sum(t.dropped for _, t in parts),
+    }
+
+
 def plain_params(estimator: Any) -> dict[str, Any]:
     """An estimator's parameters as JSON can hold them; `restored_params` is the way back."""
     params: dict[str, Any] = {}
@@ -107,21 +120,17 @@ def plain_params(estimator: Any) -> dict[str, Any]:
         elif hasattr(value, "get_params"):
             value = {type(value).__name__: plain_params(value)}
         elif isinstance(value, dict):
-            value = {"dict": [[_plain(k), _plain(v)] for k, v in value.items()]}
+            value = {"dict": [[plain_value(k), plain_value(v)] for k, v in value.items()]}
         elif isinstance(value, Path):
             value = str(value)
         elif isinstance(value, np.generic):
-            value = _plain(value)
+            value = plain_value(value)
         elif isinstance(value, (tuple, np.ndarray)):
             value = [str(v) for v in value]
         elif isinstance(value, np.random.RandomState) or callable(value):
             value = None
         params[name] = value
     return params
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def restored_params(stored: dict[str, Any], device: str) -> dict[str, Any]:

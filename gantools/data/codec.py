@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from gantools.data.tables import column_numbers, distinct_texts, is_numeric
+from gantools.data.tables import column_numbers, distinct_texts, is_numeric, plain_value
 from gantools.errors import DataError
 
 _MOST_QUANTILES = 1000
@@ -158,7 +158,7 @@ def _to_scores(values: NDArray[np.float64], quantiles: list[float]) -> NDArray[n
 
 
 def _plain(value: Any, column: str) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
+    value = plain_value(value)
     if value is not None and not isinstance(value, (str, int, float, bool)):
         raise DataError(f"column {column!r} holds {type(value).__name__}; turn it into numbers or texts")
     return value

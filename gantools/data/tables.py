@@ -114,6 +114,11 @@ def distinct_texts(column: pd.Series, name: str) -> list[str]:
     return found
 
 
+def plain_value(value: Any) -> Any:
+    """NumPy's scalars as Python's, others as they are."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def is_numeric(column: pd.Series) -> bool:
     """Whether a column holds numbers, and not truths."""
     return bool(pd.api.types.is_numeric_dtype(column)) and not pd.api.types.is_bool_dtype(column)

@@ -10,30 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gantools import configs
 from gantools.errors import ConfigError
 
 DEFAULT_POLICY = "policy"
 
 
-def read_policy(name_or_file: str) -> Any:
-    """The albumentations pipeline that a YAML file describes, in albumentations' own serialised form.
+def built_policy(described: dict[str, Any], name_or_file: str) -> Any:
+    """The albumentations pipeline that a policy describes, in albumentations' own serialised form.
 
     Parameters
     ----------
+    described : dict
+        What configs/augment/policy.yaml, or an edited copy, holds.
     name_or_file : str
-        "policy" (configs/augment/policy.yaml) or the path of a YAML file, such as an edited copy.
+        To name in messages.
 
     Raises
     ------
     ConfigError
-        When it is not found, is no YAML, or describes what albumentations does not know.
+        When it describes what albumentations does not know.
     """
-    return built_policy(configs.read(name_or_file, "augment"), name_or_file)
-
-
-def built_policy(described: dict[str, Any], name_or_file: str) -> Any:
-    """As `read_policy`, from what the file holds."""
     if "transform" not in described:
         raise ConfigError(f"{name_or_file}: has no `transform:`; copy the preset augment/{DEFAULT_POLICY} and edit it")
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask its index for a newer version

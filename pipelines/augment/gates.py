@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -131,7 +132,12 @@ def _views(samples: Tensor, form: Form) -> list[Tensor]:
     flat = samples.flatten(1).cpu()
     if not isinstance(form, PictureForm):
         return [flat]
-    return [flat, PictureFeatures(samples.device)(samples)]
+    return [flat, _features_on(str(samples.device))(samples)]
+
+
+@lru_cache(maxsize=2)
+def _features_on(device: str) -> PictureFeatures:
+    return PictureFeatures(device)
 
 
 def _nearest(samples: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,7 @@ from gantools.networks.upscaler import SIZES, build_upscaler
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
     plain_params,
+    record_of,
     resolve_device,
     resolve_seed,
     resolve_trainer,
@@ -391,12 +392,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
 
     def _take_record(self, first: Training, second: Training | None, n: int, skipped: list[str], n_held: int) -> None:
         parts = [("fidelity", first)] + ([("texture", second)] if second else [])
-        self.history_ = pd.concat([t.history.assign(stage=name) for name, t in parts], ignore_index=True)
-        self.training_ = {
-            "images": sum(t.images for _, t in parts),
-            "seconds": round(sum(t.seconds for _, t in parts), 2),
-            "stopped": parts[-1][1].stopped,
-            "dropped": sum(t.dropped for _, t in parts),
+        self.history_, self.training_ = record_of(parts)
+        self.training_ |= {
             "samples": n,
             "skipped": len(skipped),
             "held_out": n_held,

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from gantools.data.codec import TableCodec
 from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource
 from gantools.data.standard import InputContract, skip_or_refuse
+from gantools.data.tables import plain_value
 from gantools.errors import DataError
 
 LONGEST_SIDE = 64
@@ -152,7 +153,7 @@ class TableForm:
         """The form of a table."""
         container = "frame" if isinstance(X, pd.DataFrame) else "sparse" if sparse.issparse(X) else "array"
         dtype = str(X.dtype) if hasattr(X, "dtype") else "float64"
-        names = tuple(_plain(c) for c in X.columns) if container == "frame" else ()
+        names = tuple(plain_value(c) for c in X.columns) if container == "frame" else ()
         return cls(TableCodec().fit(as_frame(X)), container, dtype, names)
 
     def tensors(self, X: Any) -> Tensor:
@@ -222,7 +223,3 @@ def joined(X: Any, new: Any) -> Any:
     if isinstance(X, (list, tuple)):
         return [*X, *(new.tolist() if np.ndim(X[0]) == 1 else new)]
     return np.concatenate([X, np.asarray(new, dtype=object if X.dtype == object else None)])
-
-
-def _plain(name: Any) -> Any:
-    return name.item() if isinstance(name, np.generic) else name

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
@@ -22,6 +21,7 @@ from gantools.errors import ConfigError
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
     plain_params,
+    record_of,
     resolve_device,
     resolve_seed,
     resolve_trainer,
@@ -219,15 +219,8 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
         settings = self._settings(resolve_seed(self.random_state))
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
-        self.history_ = pd.concat([t.history.assign(stage=name) for name, t in trainings], ignore_index=True)
-        self.training_ = {
-            "images": sum(t.images for _, t in trainings),
-            "seconds": round(sum(t.seconds for _, t in trainings), 2),
-            "stopped": trainings[-1][1].stopped,
-            "dropped": sum(t.dropped for _, t in trainings),
-            "samples": len(reals.samples),
-            "skipped": len(reals.skipped),
-        }
+        self.history_, self.training_ = record_of(trainings)
+        self.training_ |= {"samples": len(reals.samples), "skipped": len(reals.skipped)}
 
     def _settings(self, seed: int = 0) -> Settings:
         """What the parameters come to for the form at hand."""
