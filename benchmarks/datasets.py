@@ -288,3 +288,61 @@ def game_textures(n_test: int = 20, seed: int = 0) -> Kind:
                     found.append(np.asarray(picture.convert("RGB")))
     order = np.random.default_rng(seed).permutation(len(found))
     return Kind([found[i] for i in order[n_test:]], [found[i] for i in order[:n_test]])
+
+
+class Pairs(NamedTuple):
+    """Sources and their targets to learn from, and to judge by, uint8 (N, H, W) or (N, H, W, 3)."""
+
+    sources: np.ndarray
+    targets: np.ndarray
+    test_sources: np.ndarray
+    test_targets: np.ndarray
+
+
+def emoji_lines(side: int = 64, n_test: int = 225, seed: int = 0) -> Pairs:
+    """OpenMoji's black lines and colour pictures, without variants of skin; whole subgroups are held out."""
+    folder = _openmoji()
+    listed = json.loads((folder / "data/openmoji.json").read_text(encoding="utf-8"))
+    drawn = [
+        e
+        for e in listed
+        if not e["skintone"] and all((folder / kind / "svg" / f"{e['hexcode']}.svg").exists() for kind in _EMOJI_KINDS)
+    ]
+    subgroups = sorted({e["subgroups"] for e in drawn})
+    held: set[str] = set()
+    for i in np.random.default_rng(seed).permutation(len(subgroups)):
+        if sum(e["subgroups"] in held for e in drawn) >= n_test:
+            break
+        if sum(e["subgroups"] == subgroups[i] for e in drawn) <= _LARGEST_SUBGROUP:
+            held.add(subgroups[i])
+    parts = []
+    for wanted in (False, True):
+        for kind in _EMOJI_KINDS:
+            paths = [folder / kind / "svg" / f"{e['hexcode']}.svg" for e in drawn if (e["subgroups"] in held) == wanted]
+            pictures = np.stack([_drawn(path, side) for path in paths])
+            parts.append(pictures[..., 0] if kind == "black" else pictures)
+    return Pairs(*parts)
+
+
+_EMOJI_KINDS = ("black", "color")
+_LARGEST_SUBGROUP = 80
+
+
+def photograph_crops(side: int, per_picture: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Square parts of the photographs, to learn from and to judge by: uint8 (N, side, side, 3).
+
+    Each is between all of the shorter side and two fifths of it, reduced to `side` pixels.
+    """
+    found = photographs()
+    rng = np.random.default_rng(seed)
+    crops = []
+    for pictures in (found.train, found.test):
+        part = []
+        for picture in pictures.values():
+            for _ in range(per_picture):
+                size = round(min(picture.shape[:2]) * rng.uniform(0.4, 1.0))
+                top, left = (int(rng.integers(length - size + 1)) for length in picture.shape[:2])
+                crop = Image.fromarray(picture[top : top + size, left : left + size])
+                part.append(np.asarray(crop.resize((side, side), Image.Resampling.BICUBIC)))
+        crops.append(np.stack(part))
+    return crops[0], crops[1]

@@ -197,6 +197,56 @@ def _augment() -> str:
     return "\n".join(text)
 
 
+_TRANSLATION_TEXT = (
+    "## Translation",
+    "",
+    "Pictures of 64 pixels never learnt from (OpenMoji: whole subgroups; photographs: parts of twelve, of other",
+    "sources or makers), methods at equal time on two cores, in turns. Perceptual and Fréchet distance are in",
+    "EfficientNet-Lite1's features, which no model here was trained with; chroma should be the truth's. pix2pix is the",
+    "published recipe written anew (U-Net with batch norm and dropout, BCE + 100 L1, Adam 2e-4, batches of one).",
+    "`python -m benchmarks.translate quality`.",
+    "",
+)
+_TRANSLATION = {
+    "psnr": "PSNR (high is good)",
+    "ssim": "SSIM (high)",
+    "perceptual": "perceptual distance (low)",
+    "frechet": "Fréchet distance (low)",
+    "chroma": "chroma",
+    "images": "pictures seen",
+}
+
+
+def _translation() -> str:
+    frame = pd.DataFrame(rows_of("translate"))
+    if frame.empty:
+        return ""
+    text = list(_TRANSLATION_TEXT)
+    for (data, minutes), group in frame.groupby(["data", "minutes"], sort=False):
+        table = group.groupby("method", sort=False)[list(_TRANSLATION)].mean().rename(columns=_TRANSLATION)
+        seeds = ", ".join(map(str, sorted(group["seed"].unique())))
+        heading = TRANSLATIONS.get(str(data), str(data))
+        text += [f"### {heading}, {minutes:g} minutes of training", "", f"Seeds: {seeds}.", "", _figures(table), ""]
+        if (HERE / f"results/translate-{data}.png").exists():
+            tops = [m for m in group["method"].unique() if m not in ("mean colour", "truth", "source as it is")]
+            rows = f"rows: source, {', '.join(tops)}, truth"
+            text += [f"![{rows}](results/translate-{data}.png)", "", f"{rows.capitalize()}.", ""]
+    speed = pd.DataFrame(rows_of("translate-speed"))
+    if not speed.empty:
+        table = speed.groupby("side")[["pictures_a_second", "megapixels_a_second"]].last()
+        table.index = [f"{side} x {side}" for side in table.index]
+        text += ["### Speed of use, two cores", "", _figures(table), ""]
+    return "\n".join(text)
+
+
+TRANSLATIONS = {
+    "lines": "OpenMoji, lines to colour",
+    "colours": "Photographs, gray to colour",
+    "edges": "Photographs, edges to photographs",
+    "lines-unpaired": "OpenMoji, lines to colour without pairs",
+}
+
+
 def write_report() -> Path:
     """Write RESULTS.md; its path."""
     sections = [
@@ -208,6 +258,7 @@ def write_report() -> Path:
         _health(),
         _augment(),
         _superres(),
+        _translation(),
     ]
     path = HERE / "RESULTS.md"
     path.write_text("\n".join(s for s in sections if s))

@@ -27,8 +27,8 @@ from benchmarks.datasets import emoji, game_textures, photographs
 from benchmarks.records import RESULTS, Row, known, record
 from benchmarks.superres_peers import PEERS, available, niqe, upscaled
 from gantools import GanSuperResolver, configs
+from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import cropped, reduced
-from gantools.pipelines.superres.enlarge import from_signed, to_signed
 from gantools.pipelines.superres.figures import Example, interpolations, measured, sheet
 
 

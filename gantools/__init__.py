@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gantools.pipelines.augment import AugmentedClassifier, GanAugmenter, PictureFlattener, PictureLoader
     from gantools.pipelines.superres import GanSuperResolver
     from gantools.pipelines.synthesize import GanSynthesizer
+    from gantools.pipelines.translate import GanTranslator
     from gantools.storage import load
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __all__ = [
     "GanAugmenter",
     "GanSuperResolver",
     "GanSynthesizer",
+    "GanTranslator",
     "PictureFlattener",
     "PictureLoader",
     "__version__",
@@ -37,6 +39,7 @@ _HOMES = {
     "GanAugmenter": "gantools.pipelines.augment",
     "GanSuperResolver": "gantools.pipelines.superres",
     "GanSynthesizer": "gantools.pipelines.synthesize",
+    "GanTranslator": "gantools.pipelines.translate",
     "PictureFlattener": "gantools.pipelines.augment",
     "PictureLoader": "gantools.pipelines.augment",
     "load": "gantools.storage",

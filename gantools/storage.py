@@ -222,8 +222,9 @@ def load(folder: str | Path, device: str = "auto") -> Any:
     from gantools.pipelines.augment import GanAugmenter
     from gantools.pipelines.superres import GanSuperResolver
     from gantools.pipelines.synthesize import GanSynthesizer
+    from gantools.pipelines.translate import GanTranslator
 
-    kinds = (GanAnomalyDetector, GanAugmenter, GanSuperResolver, GanSynthesizer)
+    kinds = (GanAnomalyDetector, GanAugmenter, GanSuperResolver, GanSynthesizer, GanTranslator)
     known: dict[str, Any] = {kind.__name__: kind for kind in kinds}
     stored = read_model(Path(folder))
     if stored.name not in known:

@@ -1,4 +1,4 @@
-"""What the documents show of the augmenter runs as it stands, but for shorter training."""
+"""What the documents show of the augmenter and the translator runs as it stands, but for shorter training."""
 
 from __future__ import annotations
 
@@ -13,17 +13,29 @@ from sklearn.linear_model import LogisticRegression
 ROOT = Path(__file__).parent.parent
 
 
-def snippets() -> list[tuple[str, str]]:
+def snippets(of: str, documents: tuple[str, ...]) -> list[tuple[str, str]]:
     found = []
-    for document in ("README.md", "docs/augmentation.md"):
+    for document in documents:
         blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
-        found += [(document, block) for block in blocks if "GanAugmenter(" in block]
+        found += [(document, block) for block in blocks if of in block]
     return found
 
 
-@pytest.mark.parametrize(("document", "code"), snippets(), ids=lambda v: v if v.endswith(".md") else "")
+AUGMENTER = snippets("GanAugmenter(", ("README.md", "docs/augmentation.md"))
+TRANSLATOR = snippets("GanTranslator(", ("README.md", "docs/translation.md"))
+
+
+@pytest.mark.parametrize(("document", "code"), TRANSLATOR, ids=lambda v: v if v.endswith(".md") else "")
+def test_snippets_of_the_translator_run(document: str, code: str) -> None:
+    pictures = np.round(load_digits().images[:20] * 15.9).astype(np.uint8)
+    names = {"sources": pictures, "targets": 255 - pictures, "new_sources": pictures[:3]}
+    exec(code.replace("random_state=0", "random_state=0, max_images=32"), names)
+    assert names["translator"].transform(pictures[:3]).shape == (3, 8, 8)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("document", "code"), AUGMENTER, ids=lambda v: v if v.endswith(".md") else "")
 @pytest.mark.filterwarnings("ignore")
-def test_snippets_run(document: str, code: str) -> None:
+def test_snippets_of_the_augmenter_run(document: str, code: str) -> None:
     pictures, labels = load_digits(return_X_y=True)
     X, y = np.round(pictures[:200].reshape(-1, 8, 8) * 15.9).astype(np.uint8), labels[:200]
     names = {"X": X, "y": y, "classifier": LogisticRegression(max_iter=100)}
@@ -34,4 +46,5 @@ def test_snippets_run(document: str, code: str) -> None:
 
 
 def test_there_are_snippets() -> None:
-    assert {document for document, _ in snippets()} == {"README.md", "docs/augmentation.md"}
+    assert {document for document, _ in AUGMENTER} == {"README.md", "docs/augmentation.md"}
+    assert {document for document, _ in TRANSLATOR} == {"README.md", "docs/translation.md"}

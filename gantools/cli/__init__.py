@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from gantools.cli import anomaly, augment, demo, models, superres, synth
+from gantools.cli import anomaly, augment, demo, models, superres, synth, translate
 from gantools.errors import GantoolsError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(anomaly.app, name="anomaly")
 app.add_typer(superres.app, name="sr")
+app.add_typer(translate.app, name="translate")
 app.add_typer(synth.app, name="synth")
 app.command("augment")(augment.augment)
 app.add_typer(models.config_app, name="config")

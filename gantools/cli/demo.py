@@ -22,12 +22,13 @@ def demo(
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
-    """Find anomalies in digits and in a brick wall, make more of rare digits, enlarge photographs; a few minutes."""
+    """Find anomalies, make more of rare digits, enlarge photographs and give them colour; a few minutes."""
     result = {
         "digits": _digits(out / "digits", seed, device, quiet),
         "bricks": _bricks(out / "bricks", seed, device, quiet),
         "rare": _rare(out / "rare", seed, device, quiet),
         "photographs": _photographs(out / "photographs", seed, device, quiet),
+        "colours": _colours(out / "colours", seed, device, quiet),
     }
 
     def words() -> str:
@@ -36,22 +37,26 @@ def demo(
             for name, r in result.items()
             if "auroc" in r
         ]
-        sharp, rare = result["photographs"], result["rare"]
+        sharp, rare, colours = result["photographs"], result["rare"], result["colours"]
         lines += [
             "rare digits: balanced accuracy of a support vector machine with new samples "
             f"{rare['balanced_accuracy']:.3f} (without {rare['balanced_accuracy_none']:.3f}, random oversampling "
             f"{rare['balanced_accuracy_random_oversampling']:.3f}); {rare['what']}",
             f"photographs: four times larger, PSNR-Y {sharp['psnr']:.2f} dB (bicubic {sharp['psnr_bicubic']:.2f}); "
             f"{sharp['what']}",
+            f"colours: PSNR {colours['psnr']:.2f} dB of photographs given colour "
+            f"(gray {colours['psnr_identity']:.2f}), chroma {colours['chroma']:.0f} "
+            f"(truth {colours['chroma_truth']:.0f}); {colours['what']}",
             "",
             f"Look at {out}/digits/report.html, {out}/bricks/report.html, {out}/rare/sheet.png (reals, new ones over "
-            f"the nearest real) and {out}/photographs/sheet.png (low, ours for fidelity and for texture, bicubic, "
-            "Lanczos, truth). On your own data:",
+            f"the nearest real), {out}/photographs/sheet.png (low, ours for fidelity and for texture, bicubic, "
+            f"Lanczos, truth) and {out}/colours/sheet.png (gray, ours, truth). On your own data:",
             "  gantools anomaly fit GOOD_PARTS --model MODEL",
             "  gantools anomaly score NEW_PARTS --model MODEL --out scores.csv --maps heatmaps",
             "  gantools augment CLASSES --per-class 500 --out MORE",
             "  gantools sr fit SHARP_PICTURES --scale 4 --model MODEL",
             "  gantools sr upscale SMALL_PICTURES --model MODEL --out LARGE_PICTURES",
+            "  gantools translate fit SOURCES TARGETS --model MODEL",
         ]
         return "\n".join(lines)
 
@@ -164,6 +169,40 @@ def _photographs(folder: Path, seed: int, device: str, quiet: bool) -> dict[str,
         Kept(sheet(resolver.examples(cat), resolver.methods(both_ends=True), resolver.scale_, side=200)),
     )
     return {"what": what, **means(resolver.evaluate(cat)), "seconds_training": resolver.training_["seconds"]}
+
+
+def _colours(folder: Path, seed: int, device: str, quiet: bool) -> dict[str, Any]:
+    """The left halves of photographs to learn from; their right halves, made gray, to give colour to."""
+    import numpy as np
+    import skimage.data
+    from sklearn.datasets import load_sample_images
+
+    from gantools import GanTranslator
+    from gantools.data.keep import Kept, write_kept
+    from gantools.pipelines.translate.figures import means, sheet
+
+    names = ("astronaut", "coffee", "chelsea", "rocket")
+    pictures = [*(getattr(skimage.data, name)() for name in names), *load_sample_images().images]
+    left, right = zip(*(np.array_split(picture, 2, axis=1) for picture in pictures), strict=True)
+    what = f"the left halves of {len(pictures)} photographs to learn from, the right ones to give colour to"
+    if not quiet:
+        typer.echo(f"{folder.name}: {what}", err=True)
+    translator = GanTranslator(
+        colour_only=True,
+        size=160,
+        patch=64,
+        batch_size=8,
+        random_state=seed,
+        device=device,
+        max_images=4000,
+        holdout=0.0,
+        verbose=int(not quiet),
+    ).fit(list(left))
+    translator.save(folder / "model")
+    shown = {"ours": translator.translation()}
+    write_kept(folder / "sheet.png", Kept(sheet(translator.examples(list(right)), shown, side=200)))
+    figures = means(*translator.evaluate(list(right)))
+    return {"what": what, **figures, "seconds_training": translator.training_["seconds"]}
 
 
 def _painted(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -33,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable objec
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 
 
-_RECIPES = {"anomaly": "detector", "sr": "texture", "augment": "spread", "synth": "spread"}
+_RECIPES = {"anomaly": "detector", "sr": "texture", "translate": "texture", "augment": "spread", "synth": "spread"}
 
 
 def settings_of(
@@ -59,7 +59,8 @@ def settings_of(
     if unknown:
         raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
     if isinstance(settings.get("trainer"), dict):
-        settings["trainer"] = _trainer(settings["trainer"], _RECIPES[task])
+        recipe = "unpaired" if settings.get("paired") is False else _RECIPES[task]
+        settings["trainer"] = _trainer(settings["trainer"], recipe)
     if isinstance(settings.get("synthesizer"), dict):
         settings["synthesizer"] = _synthesizer(settings["synthesizer"])
     return settings

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gantools.cli import shared
+from gantools.cli import pictures, shared
 from gantools.errors import ConfigError, GantoolsError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gantools.data.keep import Kept
 
 app = typer.Typer(help="Enlarge pictures: super-resolution.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,8 +30,6 @@ Perception = Annotated[
     typer.Option("--perception", help="0 is nearest to the truth, 1 looks most like real pictures.", metavar="P"),
 ]
 Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turns: better, eight times slower.")]
-
-MaxMegapixels = Annotated[float | None, typer.Option("--max-megapixels", help="Larger files are refused.")]
 
 
 @app.command()
@@ -112,12 +113,10 @@ def _table(figures: pd.DataFrame) -> str:
 def _write_sheet(path: Path, resolver: Any, examples: Any, both_ends: bool) -> None:
     import itertools
 
-    from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.superres.figures import sheet
 
     methods = resolver.methods(both_ends=both_ends)
-    picture = sheet(list(itertools.islice(examples, 6)), methods, resolver.scale_)
-    write_kept(path, Kept(picture))
+    pictures.write_sheet(path, sheet(list(itertools.islice(examples, 6)), methods, resolver.scale_))
 
 
 @app.command()
@@ -130,37 +129,35 @@ def upscale(
     true_colours: Annotated[
         bool, typer.Option("--true-colours", help="Put right slow drifts of colour and brightness.")
     ] = False,
-    tile: Annotated[int | None, typer.Option("--tile", min=16, help="Side of a tile, for little memory.")] = None,
-    max_megapixels: MaxMegapixels = None,
-    frames: Annotated[bool, typer.Option("--frames", help="Every frame of animations and multi-page files.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists in DIR.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Skip what exists in DIR.")] = False,
+    tile: pictures.Tile = None,
+    max_megapixels: pictures.MaxMegapixels = None,
+    frames: pictures.Frames = False,
+    overwrite: pictures.Overwrite = False,
+    resume: pictures.SkipExisting = False,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """Enlarge DATA into DIR, with the same names, subfolders and formats."""
-    from gantools.data.decode import is_picture
-    from gantools.data.sources import FileSource, open_pictures
-    from gantools.pipelines.superres.files import targets, upscale_files
-
     use = {"tta": tta, "true_colours": true_colours, "tile": tile}
     resolver = _loaded(model, device, quiet, perception, max_megapixels, use)
-    source = open_pictures(data, resolver.max_megapixels)
-    assert isinstance(source, FileSource)
-    if data.is_file() and is_picture(data):
-        source.names = [data.name]
-    result = upscale_files(resolver, targets(source, out), overwrite, resume, frames, bool(not quiet))
+    enlarger = resolver.enlarger()
 
-    def words() -> str:
-        skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
-        return f"{result['n']} enlarged{skipped}, {result['n_errors']} failed. Pictures: {out}"
+    def enlarge(kept: Kept, advance: Callable[[float], None]) -> None:
+        kept.pixels = resolver.enlarge(kept.pixels, enlarger, advance)
 
-    for line in [*([] if quiet else result["notes"]), *result["errors"]]:
-        typer.echo(f"gantools: {line}", err=True)
-    shared.report({"out": str(out), **result}, json, quiet, words)
-    if result["errors"]:
-        raise typer.Exit(GantoolsError.exit_code)
+    pictures.convert(
+        data,
+        out,
+        {out: enlarge},
+        words=("enlarging", "enlarged"),
+        json=json,
+        quiet=quiet,
+        overwrite=overwrite,
+        resume=resume,
+        every_frame=frames,
+        max_megapixels=resolver.max_megapixels,
+    )
 
 
 @app.command()
@@ -168,13 +165,11 @@ def evaluate(
     data: Data,
     model: Model,
     low: Low = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="CSV of each picture's figures.", metavar="FILE.csv")
-    ] = None,
-    sheet: Annotated[Path | None, typer.Option("--sheet", help="Picture that compares.", metavar="FILE.png")] = None,
+    out: pictures.Figures = None,
+    sheet: pictures.Sheet = None,
     perception: Perception = None,
     tta: Tta = False,
-    max_megapixels: MaxMegapixels = None,
+    max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
@@ -191,9 +186,7 @@ def evaluate(
     if figures.empty:
         raise GantoolsError(f"{data}: none of the pictures can be judged")
     if out is not None:
-        from gantools.core.checkpoint import write_atomically
-
-        write_atomically(out, figures.to_csv(index=False).encode())
+        pictures.write_figures(out, figures)
     if sheet is not None:
         _write_sheet(sheet, resolver, resolver.examples(*_pair(data, low)), both_ends=False)
     result = {"n": int(figures["path"].nunique()), **means(figures)}

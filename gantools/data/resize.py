@@ -53,3 +53,17 @@ def cropped(pictures: Tensor, multiple: int) -> Tensor:
     """Pictures (..., H, W) without the last rows and columns that are no whole `multiple`."""
     height, width = pictures.shape[-2] // multiple * multiple, pictures.shape[-1] // multiple * multiple
     return pictures[..., :height, :width]
+
+
+def to_size(picture: Tensor, height: int, width: int) -> Tensor:
+    """A picture (C, H, W) in [0, 1] at another size, by antialiased bicubic interpolation, clamped."""
+    if picture.shape[1:] == (height, width):
+        return picture
+    found = F.interpolate(picture[None], size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+    return found[0].clamp(0, 1)
+
+
+def luma(picture: Tensor) -> Tensor:
+    """Luma of BT.601 in full range: (..., 3, H, W) to (..., 1, H, W)."""
+    weights = picture.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    return (picture * weights).sum(-3, keepdim=True)

@@ -29,7 +29,7 @@ class PictureFeatures:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
-        self.backbone = load_backbone(_BLOCKS, device).to(memory_format=torch.channels_last)
+        self.backbone = load_backbone(_BLOCKS, device)
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> Tensor:
@@ -44,6 +44,6 @@ class PictureFeatures:
             large = some.to(self.device)
             if factor > 1:
                 large = F.interpolate(large, size=size, mode="bilinear", align_corners=False)
-            maps = self.backbone(large.add(1).div(2).contiguous(memory_format=torch.channels_last))
+            maps = self.backbone(large.add(1).div(2))
             found.append(torch.cat([m.mean((2, 3)) for m in maps], 1).cpu())
         return torch.cat(found)

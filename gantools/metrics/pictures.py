@@ -47,6 +47,35 @@ def psnr_y(pictures: Tensor, truths: Tensor, border: int = 0) -> float:
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
+def psnr(pictures: Tensor, truths: Tensor) -> float:
+    """Peak signal-to-noise ratio over all channels, in dB: of colours as of brightness. Higher is better.
+
+    Parameters
+    ----------
+    pictures, truths : Tensor, (N, C, H, W), float in [0, 1]
+
+    Returns
+    -------
+    float
+        Of 1 over the root mean squared difference; infinite for equal pictures.
+    """
+    error = (pictures - truths).double().square().mean().item()
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def chroma(pictures: Tensor) -> float:
+    """Mean chroma in CIELAB (by scikit-image): 0 for gray, some 20 for photographs, 100 for the purest colours.
+
+    Of pictures (N, C, H, W) in [0, 1]; 0 for other numbers of channels than three.
+    """
+    from skimage.color import rgb2lab
+
+    if pictures.shape[1] != 3:
+        return 0.0
+    lab = rgb2lab(pictures.permute(0, 2, 3, 1).double().cpu().numpy())
+    return float(np.hypot(lab[..., 1], lab[..., 2]).mean())
+
+
 def ssim_y(pictures: Tensor, truths: Tensor, border: int = 0) -> float:
     """Structural similarity of the luma (Wang et al. 2004), by scikit-image, averaged where its window is whole.
 

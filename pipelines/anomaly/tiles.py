@@ -151,7 +151,7 @@ class TileModel:
 
     def _maps(self, x: Tensor) -> list[Tensor]:
         assert self.backbone is not None
-        maps: list[Tensor] = self.backbone(x.add(1).div(2).contiguous(memory_format=torch.channels_last))
+        maps: list[Tensor] = self.backbone(x.add(1).div(2))
         return maps
 
     @torch.no_grad()
@@ -248,7 +248,7 @@ def _networks(settings: FitSettings, channels: int) -> tuple[Discriminator, Effi
 def _backbone(parts: tuple[str, ...], device: torch.device) -> EfficientNetLite0 | None:
     if not any(part.startswith("pretrained") for part in parts):
         return None
-    return load_backbone(_BACKBONE_BLOCKS, device).to(memory_format=torch.channels_last)
+    return load_backbone(_BACKBONE_BLOCKS, device)
 
 
 def _smallest_side(pictures: StandardPictures, good: NDArray[np.int64]) -> int:

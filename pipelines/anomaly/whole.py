@@ -144,7 +144,7 @@ class WholeModel:
         if self.backbone is not None:
             size = [max(_BACKBONE_SIZE, s) for s in x.shape[2:]]
             larger = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
-            place, middle, last = self.backbone(_channels_last(larger.add(1).div(2)))
+            place, middle, last = self.backbone(larger.add(1).div(2))
             quarters = F.adaptive_avg_pool2d(middle, 2).flatten(1) / 2
             vectors["pretrained"] = torch.cat([middle.mean((2, 3)), quarters, last.mean((2, 3))], 1)
         assert place is not None
@@ -227,7 +227,7 @@ def _transformation_scores(discriminator: WholeDiscriminator, x: Tensor) -> Tens
 def _backbone(parts: tuple[str, ...], device: torch.device) -> EfficientNetLite0 | None:
     if "pretrained" not in parts:
         return None
-    return load_backbone(_BACKBONE_BLOCKS, device).to(memory_format=torch.channels_last)
+    return load_backbone(_BACKBONE_BLOCKS, device)
 
 
 def _in_batches(indices: NDArray[np.int64], advance: Callable[[float], None]) -> Any:

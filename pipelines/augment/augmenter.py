@@ -24,10 +24,10 @@ from torch import Tensor
 
 from gantools import configs
 from gantools.data.decode import MAX_MEGAPIXELS
+from gantools.data.policy import DEFAULT_POLICY, built_policy
 from gantools.data.sources import PATH_COLUMN, is_table
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
-from gantools.pipelines.augment.classical import DEFAULT_POLICY, built_policy
 from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantools.pipelines.augment.classical import transformed
+from gantools.data.policy import transformed
 from gantools.pipelines.augment.gates import Gates, Verdict
 from gantools.pipelines.synthesize import GanSynthesizer
 from gantools.pipelines.synthesize.forms import Form, PictureForm

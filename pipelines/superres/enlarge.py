@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,21 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import enlarged, reduced
-from gantools.errors import GantoolsError
+from gantools.pipelines.tiling import Grid, Tile, by_tiles
 
 _AUTO_TILE = 192
 _AUTO_TILE_OF_RADIUS = 4
-_SMALLEST_TILE = 16
-
-
-def blended(fidelity: nn.Module, texture: nn.Module, perception: float) -> nn.Module:
-    """A generator whose weights lie between two others': 0 is `fidelity`, 1 is `texture` (Wang et al. 2018, ESRGAN)."""
-    between = copy.deepcopy(fidelity)
-    with torch.no_grad():
-        for p, end in zip(between.parameters(), texture.parameters(), strict=True):
-            p.lerp_(end, perception)
-    return between.eval().requires_grad_(False)
 
 
 class Eightfold(nn.Module):
@@ -75,27 +65,6 @@ class TrueColours(nn.Module):
         return result
 
 
-class Tile(NamedTuple):
-    """A part of a picture, and the larger part that its result depends on: (top, bottom, left, right) each."""
-
-    inner: tuple[int, int, int, int]
-    outer: tuple[int, int, int, int]
-
-
-def tiles(height: int, width: int, side: int, radius: int) -> Iterator[Tile]:
-    """Tiles of at most `side` x `side` pixels that cover a picture, each with its surroundings."""
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            bottom, right = min(top + side, height), min(left + side, width)
-            outer = (
-                max(0, top - radius),
-                min(height, bottom + radius),
-                max(0, left - radius),
-                min(width, right + radius),
-            )
-            yield Tile((top, bottom, left, right), outer)
-
-
 class Enlarger:
     """Applies a generator to arrays of any size, channels and depth.
 
@@ -139,48 +108,9 @@ class Enlarger:
         dtype = np.dtype(np.uint8) if picture.dtype == np.bool_ else picture.dtype
         out = np.empty((height * self.scale, width * self.scale, channels), dtype)
         side = self.tile or max(_AUTO_TILE, _AUTO_TILE_OF_RADIUS * self.radius)
-        work = list(tiles(height, width, side, self.radius))
-        most = side  # that memory sufficed for, or has not been seen not to
-        done = 0
-        while work:
-            tile = work.pop(0)
-            top, bottom, left, right = tile.inner
-            if max(bottom - top, right - left) > most:
-                work = self._halved(tile) + work
-                continue
-            try:
-                self._enlarge_tile(picture, tile, out)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
-                    raise
-                most = max(bottom - top, right - left) // 2
-                work = [tile, *work]
-                continue
-            done += (bottom - top) * (right - left)
-            advance(done / (height * width))
+        grid = Grid(height, width, self.radius)
+        by_tiles(grid, side, lambda tile: self._enlarge_tile(picture, tile, out), self.device, advance)
         return out
-
-    def _halved(self, tile: Tile) -> list[Tile]:
-        """The same part in four smaller tiles, for when one was too much for the memory."""
-        top, bottom, left, right = tile.inner
-        side = max(bottom - top, right - left) // 2
-        if side < _SMALLEST_TILE:
-            raise GantoolsError(
-                f"not enough memory on {self.device} for a tile of {2 * side} pixels; free some, or use device='cpu'"
-            )
-        rows, columns = tile.outer[1], tile.outer[3]
-        parts = []
-        for part in tiles(bottom - top, right - left, side, 0):
-            a, b, c, d = part.inner
-            inner = (top + a, top + b, left + c, left + d)
-            outer = (
-                max(tile.outer[0], inner[0] - self.radius),
-                min(rows, inner[1] + self.radius),
-                max(tile.outer[2], inner[2] - self.radius),
-                min(columns, inner[3] + self.radius),
-            )
-            parts.append(Tile(inner, outer))
-        return parts
 
     @torch.no_grad()
     def _enlarge_tile(self, picture: NDArray[Any], tile: Tile, out: NDArray[Any]) -> None:
@@ -210,29 +140,3 @@ class Enlarger:
     def _run(self, low: Tensor) -> Tensor:
         high: Tensor = self.generator(low.contiguous())
         return high
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    words = str(error).lower()
-    return (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        or "out of memory" in words
-        or "can't allocate" in words
-    )
-
-
-def to_signed(picture: NDArray[Any]) -> Tensor:
-    """(H, W, C) of any depth to a tensor (C, H, W), float32 in [-1, 1]."""
-    array = np.ascontiguousarray(picture.transpose(2, 0, 1))
-    top = {"u1": 255.0, "u2": 65535.0}.get(array.dtype.str[1:], 1.0)
-    return torch.from_numpy(array.astype(np.float32)).mul_(2 / top).sub_(1)
-
-
-def from_signed(planes: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """(C, H, W) in [-1, 1] to (H, W, C) of `dtype`: whole numbers are rounded, everything is clamped."""
-    unit = planes.add(1).div(2).clamp(0, 1).permute(1, 2, 0)
-    if dtype.kind == "f":
-        return unit.numpy().astype(dtype)
-    top = float(np.iinfo(dtype).max)
-    rounded: NDArray[Any] = unit.double().mul(top).round().numpy().astype(dtype)
-    return rounded

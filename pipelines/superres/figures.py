@@ -11,12 +11,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from gantools.data.planes import eight_bits, from_signed, middle, to_signed, unit
 from gantools.data.resize import enlarged, enlarged_lanczos
 from gantools.metrics.pictures import PerceptualDistance, psnr_y, ssim_y
-from gantools.pipelines.superres.enlarge import from_signed, to_signed
 
 _EQUAL = 100.0
-_LONGEST = 2048
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -49,8 +48,8 @@ def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int
     for example in examples:
         truth = unit(example.high)
         for method, enlarge in methods.items():
-            found = unit(enlarge(example.low))
-            middles = _middle(found), _middle(truth)
+            large = enlarge(example.low)
+            found, middles = unit(large), (unit(middle(large)), unit(middle(example.high)))
             rows.append(
                 {
                     "path": example.name,
@@ -72,21 +71,6 @@ def _border(truth: torch.Tensor, scale: int) -> int:
     return scale if min(truth.shape[2:]) > 4 * scale else 0
 
 
-def _middle(picture: torch.Tensor) -> torch.Tensor:
-    height, width = picture.shape[2:]
-    top, left = max(0, height - _LONGEST) // 2, max(0, width - _LONGEST) // 2
-    return picture[..., top : top + _LONGEST, left : left + _LONGEST]
-
-
-def on_white(picture: NDArray[Any]) -> NDArray[Any]:
-    """A picture (H, W, C) without its alpha: what is transparent is white."""
-    if picture.shape[2] not in (2, 4):
-        return picture
-    planes = to_signed(picture).add_(1).div_(2)
-    alpha = planes[-1:]
-    return from_signed((planes[:-1] * alpha + 1 - alpha).mul(2).sub(1), picture.dtype)
-
-
 def means(table: pd.DataFrame) -> dict[str, float]:
     """The means of `measured` by name: `psnr` of the method "ours", `psnr_bicubic` and so on of the others."""
     found: dict[str, float] = {}
@@ -95,11 +79,6 @@ def means(table: pd.DataFrame) -> dict[str, float]:
         ending = "" if method == "ours" else f"_{method}"
         found |= {f"{figure}{ending}": float(value) for figure, value in row.items()}
     return {name: value for name, value in found.items() if not math.isnan(value)}
-
-
-def unit(picture: NDArray[Any]) -> torch.Tensor:
-    """(H, W, C) of any depth to (1, C, H, W) in [0, 1]."""
-    return to_signed(picture)[None].add_(1).div_(2)
 
 
 def sheet(
@@ -124,7 +103,7 @@ def sheet(
         window = (slice(top, top + size), slice(left, left + size))
         low = example.low.repeat(scale, 0).repeat(scale, 1)
         shown = [low, *(enlarge(example.low) for enlarge in methods.values()), example.high]
-        crops = [np.pad(_eight_bits(p[window]), ((0, 4), (0, 4), (0, 0)), constant_values=255) for p in shown]
+        crops = [np.pad(eight_bits(p[window]), ((0, 4), (0, 4), (0, 0)), constant_values=255) for p in shown]
         rows.append(np.concatenate(crops, 1))
     width = max(row.shape[1] for row in rows)
     return np.concatenate(
@@ -141,9 +120,3 @@ def _busiest(picture: NDArray[Any], size: int, multiple: int) -> tuple[int, int]
     sums = torch.nn.functional.avg_pool2d(change[None, None], size, multiple)[0, 0]
     at = int(sums.argmax())
     return at // sums.shape[1] * multiple, at % sums.shape[1] * multiple
-
-
-def _eight_bits(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Any depth and channels as (H, W, 3), uint8."""
-    planes = unit(picture)[0].mul(255).round().byte().permute(1, 2, 0).numpy()
-    return planes if planes.shape[2] == 3 else np.repeat(planes[..., :1], 3, axis=2)

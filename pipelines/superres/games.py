@@ -2,78 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from gantools.core import Batch, Game
-from gantools.core.step import frozen
+from gantools.core import Batch
 from gantools.data.resize import enlarged
-from gantools.metrics.pictures import perceptual_difference
-from gantools.networks.backbone import EfficientNetLite0
+from gantools.pipelines.paired import PairedGame
 
 
-class EnlargingGame(Game):
-    """A batch has `reals` (N, C, sH, sW) and the `low` pictures (N, C, H, W) they were reduced to, in [-1, 1].
+class EnlargingGame(PairedGame):
+    """A batch has `reals` (N, C, sH, sW) and, as `source` (N, C, H, W), the low pictures they were reduced to."""
 
-    Parameters
-    ----------
-    generator : nn.Module
-        From low to high pictures.
-    discriminator : nn.Module
-        With `features`. It is shown a high picture over the low one enlarged: 2 C channels.
-    pixels : float
-        Weight of the mean absolute difference of pixels.
-    matching : float
-        Weight of the mean absolute difference of the discriminator's features (Wang et al. 2018, pix2pixHD).
-    perceptual : float
-        Weight of the difference in a pretrained network's features.
-    backbone : EfficientNetLite0 or None
-        That network.
-    """
-
-    def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        *,
-        pixels: float = 1.0,
-        matching: float = 0.0,
-        perceptual: float = 0.0,
-        backbone: EfficientNetLite0 | None = None,
-    ) -> None:
-        super().__init__(generator, discriminator)
-        self.pixels = pixels
-        self.matching = matching
-        self.perceptual = perceptual
-        self.backbone = backbone
-
-    def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """The low pictures, enlarged by the generator."""
-        fakes: Tensor = self.generator(batch["low"])
-        return fakes
-
-    def shown(self, samples: Tensor, batch: Batch, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """The pictures, and what is known of them: the low ones enlarged by interpolation."""
-        low = batch["low"]
-        return (torch.cat([samples, enlarged(low, samples.shape[2] // low.shape[2])], 1),)
-
-    def generator_terms(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
-        """How far the enlarged pictures are from the real ones."""
-        terms = {"pixels": self.pixels * F.l1_loss(fakes, batch["reals"])}
-        if self.matching > 0:
-            terms["matching"] = self.matching * self._unlike(batch, fakes)
-        if self.perceptual > 0 and self.backbone is not None:
-            unit, truth = fakes.add(1).div(2), batch["reals"].add(1).div(2)
-            terms["perceptual"] = self.perceptual * perceptual_difference(self.backbone, unit, truth)
-        return terms
-
-    def _unlike(self, batch: Batch, fakes: Tensor) -> Tensor:
-        """Mean absolute difference of the discriminator's features, layer by layer."""
-        features = self.discriminator.features
-        rng = torch.Generator(fakes.device)
-        with frozen(self.discriminator):
-            with torch.no_grad():
-                real = features(*self.shown(batch["reals"], batch, rng))
-            fake = features(*self.shown(fakes, batch, rng))
-        return torch.stack([F.l1_loss(f, r) for f, r in zip(fake, real, strict=True)]).mean()
+    def condition(self, batch: Batch) -> Tensor:
+        """The low pictures, enlarged by interpolation."""
+        low = batch["source"]
+        return enlarged(low, batch["reals"].shape[2] // low.shape[2])

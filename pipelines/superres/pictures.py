@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,8 +13,10 @@ from torch.nn import functional as F
 
 from gantools.core import Batch
 from gantools.data.degrade import Degradation
+from gantools.data.pairing import listed
+from gantools.data.planes import mirrored, with_channels
 from gantools.data.resize import cropped, enlarged, reduced
-from gantools.data.sources import FileSource, PictureSource, to_tensor
+from gantools.data.sources import PictureSource, to_tensor
 from gantools.data.standard import skip_or_refuse
 from gantools.errors import DataError
 
@@ -94,7 +95,7 @@ def read_pairs(
         numbers.append(index)
         advance((index + 1) / len(high))
     if misfits:
-        raise DataError(f"{len(misfits)} of {len(high)} pairs do not fit together:\n" + _listed(misfits))
+        raise DataError(f"{len(misfits)} of {len(high)} pairs do not fit together:\n" + listed(misfits))
     skip_or_refuse(reasons, len(high), max_bad if pairs else 0)
     return pairs, np.asarray(numbers, np.int64), reasons
 
@@ -131,7 +132,7 @@ def _kept(
     high: Tensor, low: Tensor | None, scale: int, share: int, degraded: bool, name: str, seed: tuple[int, int]
 ) -> Pair:
     """The pair, or a window of it of at most `share` values."""
-    high = cropped(_repeated(high, scale), scale)
+    high = cropped(mirrored(high, scale, scale), scale)
     if low is None and not degraded:
         low = reduced(high[None], scale)[0].mul(255).round().div(255).clamp(0, 1)
     if high.numel() > share:
@@ -144,14 +145,6 @@ def _kept(
         rows = slice(top * scale, (top + height) * scale)
         high = high[:, rows, left * scale : (left + width) * scale]
     return Pair(high.mul(2).sub(1).half(), None if low is None else low.mul(2).sub(1).half(), name)
-
-
-def _repeated(picture: Tensor, least: int) -> Tensor:
-    """A picture (C, H, W) continued as in a mirror until each side has at least `least` pixels."""
-    grow = [(0, max(0, least - side)) for side in picture.shape[1:]]
-    if not any(after for _, after in grow):
-        return picture
-    return torch.from_numpy(np.pad(picture.numpy(), ((0, 0), *grow), mode="symmetric"))
 
 
 class Patches:
@@ -186,8 +179,8 @@ class Patches:
         self.device, self.degradation = device, degradation
         self.pairs = [
             Pair(
-                _repeated(p.high, side * scale),
-                None if p.low is None else _repeated(p.low, side),
+                mirrored(p.high, side * scale, side * scale),
+                None if p.low is None else mirrored(p.low, side, side),
                 p.name,
             )
             for p in pairs
@@ -197,7 +190,7 @@ class Patches:
         self._rows = [np.cumsum(e.sum(1, dtype=np.float64)) for e in self._errors]
 
     def __call__(self, step: int) -> Batch:
-        """Step `step`'s `reals` (N, C, s side, s side) and `low` (N, C, side, side), float32 in [-1, 1]."""
+        """Step `step`'s `reals` (N, C, s side, s side) and `source` (N, C, side, side), float32 in [-1, 1]."""
         rng = np.random.default_rng((self.seed, step, 3))
         highs: list[Tensor] = []
         lows: list[Tensor] = []
@@ -215,7 +208,7 @@ class Patches:
             else:
                 assert self.degradation is not None
                 lows.append(self.degradation(high, rng))
-        return {"reals": torch.stack(highs).to(self.device), "low": torch.stack(lows).to(self.device)}
+        return {"reals": torch.stack(highs).to(self.device), "source": torch.stack(lows).to(self.device)}
 
 
 def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
@@ -240,63 +233,3 @@ def _turned(patch: Tensor, way: int) -> Tensor:
     if way & 2:
         patch = patch.flip(1)
     return patch.transpose(1, 2) if way & 4 else patch
-
-
-def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDArray[np.float32]:
-    """A picture (H, W, C) with so many channels: gray is repeated, and what is transparent is laid on white.
-
-    Raises
-    ------
-    DataError
-        Where that cannot be.
-    """
-    found = picture.shape[2]
-    if found == channels:
-        return picture
-    if found == 1:
-        return np.repeat(picture, channels, axis=2)
-    if found == channels + 1 and found in (2, 4):
-        alpha = picture[..., channels:]
-        return picture[..., :channels] * alpha + (1 - alpha)
-    raise DataError(f"{name}: has {found} channels, where others have {channels}")
-
-
-def matched(low: PictureSource, high: PictureSource) -> tuple[PictureSource, PictureSource]:
-    """Two sources in the same order: files by their stems, arrays by their number.
-
-    Raises
-    ------
-    DataError
-        When counts differ, or stems have no counterpart: all of them are listed.
-    """
-    if isinstance(low, FileSource) and isinstance(high, FileSource):
-        lows, highs = _by_stem(low), _by_stem(high)
-        lonely = [f"{low.name(i)}: no high picture of this name" for k, i in lows.items() if k not in highs]
-        lonely += [f"{high.name(i)}: no low picture of this name" for k, i in highs.items() if k not in lows]
-        if lonely:
-            raise DataError(f"{len(lonely)} pictures have no partner (pairs share a file stem):\n" + _listed(lonely))
-        order = sorted(lows)
-        return _subset(low, [lows[k] for k in order]), _subset(high, [highs[k] for k in order])
-    if len(low) != len(high):
-        raise DataError(f"there are {len(low)} low and {len(high)} high pictures; pairs are wanted")
-    return low, high
-
-
-def _by_stem(source: FileSource) -> dict[str, int]:
-    found: dict[str, int] = {}
-    root = os.path.commonpath([path.absolute().parent for path in source.paths])
-    for index, path in enumerate(source.paths):
-        stem = str(path.absolute().relative_to(root).with_suffix(""))
-        if stem in found:
-            raise DataError(f"{source.name(index)} and {source.name(found[stem])} share their stem; rename one")
-        found[stem] = index
-    return found
-
-
-def _subset(source: FileSource, order: list[int]) -> FileSource:
-    return FileSource([source.paths[i] for i in order], [source.names[i] for i in order], source.max_megapixels)
-
-
-def _listed(lines: list[str], most: int = 20) -> str:
-    more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
-    return "\n".join([*(f"  {line}" for line in lines[:most]), *more])

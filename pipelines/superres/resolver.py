@@ -19,11 +19,13 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from gantools.core import AdversarialTrainer, Tick, Training
+from gantools.core import Tick, Training
 from gantools.core.initialise import initialised
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.degrade import Degradation
 from gantools.data.keep import opaque_colours
+from gantools.data.pairing import matched
+from gantools.data.planes import from_signed, on_white, to_signed, unit
 from gantools.data.resize import reduced
 from gantools.data.sources import PictureSource, is_table, open_pictures
 from gantools.data.standard import Glance
@@ -39,20 +41,18 @@ from gantools.pipelines.base import (
     resolve_seed,
     resolve_trainer,
     restored_params,
-    train_shown,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
-from gantools.pipelines.superres.containers import are_pictures, gathered, is_flat, raw_picture
-from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours, blended, from_signed, to_signed
-from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured, on_white, unit
+from gantools.pipelines.containers import are_pictures, gathered, is_flat, raw_picture
+from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
+from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
+from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured
 from gantools.pipelines.superres.games import EnlargingGame
-from gantools.pipelines.superres.pictures import Patches, matched, read_pairs
+from gantools.pipelines.superres.pictures import Patches, read_pairs
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
 SCALES = (2, 3, 4, 8)
-_MOST_HELD_OUT = 10
-_FEWEST_TO_SPLIT = 5
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
 _COST_OF_TEXTURE = 4.0
 _RECIPE = "texture"
@@ -74,20 +74,6 @@ _DEFAULTS = {
     "small": _Defaults(1_600_000, 32, 48, 64, 5e-4),
     "large": _Defaults(1_600_000, 16, 64, 64, 2e-4),
 }
-
-
-def fidelity_trainer(lr: float) -> AdversarialTrainer:
-    """The trainer of the first stage, in which the discriminator does not play."""
-    return AdversarialTrainer(
-        adversarial_weight=0.0,
-        lr_generator=lr,
-        beta1=0.9,
-        beta2=0.999,
-        schedule="cosine",
-        max_norm=0.1,
-        ema=0.02,
-        balance="off",
-    )
 
 
 class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -300,7 +286,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
                     max_bad=self.max_bad,
                     advance=advance,
                 )
-            learnt, held = self._split(len(pairs), seed)
+            learnt, held = split(len(pairs), self.holdout, seed)
             self.held_out_ = good[held]
             if skipped:
                 warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
@@ -313,9 +299,10 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
                 device,
                 degradation,
             )
-            first, second = self._train(patches, seed, device, stages, on_tick)
-            self.generators_ = {"fidelity": first.generator, "texture": second.generator if second else first.generator}
-            self._take_record(first, second, len(learnt), skipped, len(held))
+            trainings = self._train(patches, seed, device, stages, on_tick)
+            self.generators_ = both_ends(trainings)
+            self.history_, self.training_ = record_of(trainings)
+            self.training_ |= {"samples": len(learnt), "skipped": len(skipped), "held_out": len(held)}
             self.validation_ = self._validated(high, low, seed, stages)
         self.training_ |= {name: round(value, 4) for name, value in means(self.validation_).items()}
         return self
@@ -324,7 +311,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         """The sharp pictures, and the low ones where both are given, in the same order."""
         if not are_pictures(y):
             return self._source(X), None
-        low, high = matched(self._source(X), self._source(y))
+        low, high = matched(self._source(X), self._source(y), ("low", "high"))
         return high, low
 
     def _source(self, X: Any) -> PictureSource:
@@ -334,17 +321,9 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             )
         return open_pictures(X, self.max_megapixels)
 
-    def _split(self, n: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of the pictures to learn from, and of those held out."""
-        if self.holdout == 0 or n < _FEWEST_TO_SPLIT:
-            return np.arange(n), np.empty(0, np.int64)
-        shuffled = np.random.default_rng((seed, 1)).permutation(n)
-        k = min(max(1, round(self.holdout * n)), _MOST_HELD_OUT)
-        return np.sort(shuffled[k:]), np.sort(shuffled[:k])
-
     def _train(
         self, patches: Patches, seed: int, device: torch.device, stages: Stages, on_tick: Callable[[Tick], bool]
-    ) -> tuple[Training, Training | None]:
+    ) -> list[tuple[str, Training]]:
         """Both stages, the second from where the first ended."""
         suited = _DEFAULTS[self.size]
         rng = torch.Generator().manual_seed(seed)
@@ -352,52 +331,28 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         discriminator = initialised(
             lambda: TextureDiscriminator(2 * self.channels_, suited.discriminator_width), rng
         ).to(device)
-        trainer = resolve_trainer(self.trainer, _RECIPE)
-        total = self.max_images or suited.max_images
-
-        def play(game: EnlargingGame, trainer: AdversarialTrainer, share: float, cost: float, name: str) -> Training:
-            return train_shown(
-                trainer,
-                game,
-                patches,
-                stages,
-                on_tick,
-                name,
-                max_images=max(1, round(share / cost * total)),
-                max_minutes=None if self.max_minutes is None else share * self.max_minutes,
-                seed=seed,
-                checkpoint=None if self.checkpoint is None else Path(self.checkpoint) / f"{name}.safetensors",
-                resume=self.resume,
-            )
-
-        first = play(
-            EnlargingGame(generator, discriminator),
-            fidelity_trainer(suited.lr_fidelity),
-            1 - self.adversarial_share,
-            1.0,
-            "fidelity",
-        )
-        if self.adversarial_share == 0:
-            return first, None
-        generator.load_state_dict(first.generator.state_dict())
-        game = EnlargingGame(
+        plays = self.adversarial_share > 0 and self.perceptual_weight > 0
+        second = EnlargingGame(
             generator,
             discriminator,
             pixels=self.pixel_weight,
             matching=self.matching_weight,
             perceptual=self.perceptual_weight,
-            backbone=load_backbone(_PERCEPTUAL_BLOCKS, device) if self.perceptual_weight > 0 else None,
+            backbone=load_backbone(_PERCEPTUAL_BLOCKS, device) if plays else None,
         )
-        return first, play(game, trainer, self.adversarial_share, _COST_OF_TEXTURE, "texture")
-
-    def _take_record(self, first: Training, second: Training | None, n: int, skipped: list[str], n_held: int) -> None:
-        parts = [("fidelity", first)] + ([("texture", second)] if second else [])
-        self.history_, self.training_ = record_of(parts)
-        self.training_ |= {
-            "samples": n,
-            "skipped": len(skipped),
-            "held_out": n_held,
-        }
+        plan = Plan(
+            self.max_images or suited.max_images,
+            self.adversarial_share,
+            _COST_OF_TEXTURE,
+            self.max_minutes,
+            seed,
+            self.checkpoint,
+            self.resume,
+        )
+        trainers = fidelity_trainer(suited.lr_fidelity), resolve_trainer(self.trainer, _RECIPE)
+        return train_two_stages(
+            (EnlargingGame(generator, discriminator), second), trainers, patches, plan, stages, on_tick
+        )
 
     def _validated(self, high: PictureSource, low: PictureSource | None, seed: int, stages: Stages) -> pd.DataFrame:
         """Both ends of `perception` beside interpolation, on the pictures held out."""

@@ -127,7 +127,7 @@ class Synthesis:
         perceptual = settings.perceptual
         backbone = None
         if perceptual > 0:
-            backbone = load_backbone(_PERCEPTUAL_BLOCKS, device).to(memory_format=torch.channels_last)  # twice as fast
+            backbone = load_backbone(_PERCEPTUAL_BLOCKS, device)
         moves = settings.moves if pictures else 0.0
 
         def play(game: Any, trainer: AdversarialTrainer, batches: Any, share: float, name: str) -> Training:

@@ -11,7 +11,7 @@ from skimage import color, data, filters
 from skimage.metrics import peak_signal_noise_ratio
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gantools.metrics.pictures import PerceptualDistance, luma, psnr_y, ssim_y
+from gantools.metrics.pictures import PerceptualDistance, chroma, luma, psnr, psnr_y, ssim_y
 
 CHELSEA = data.chelsea()[:96, 100:220]
 
@@ -65,3 +65,19 @@ def test_pictures_too_small_for_a_figure_have_none() -> None:
     tiny = torch.zeros(1, 3, 8, 8)
     assert math.isnan(ssim_y(tiny, tiny))
     assert math.isnan(PerceptualDistance()(tiny, tiny))
+
+
+def test_psnr_counts_all_channels() -> None:
+    truth = torch.zeros(1, 3, 8, 8)
+    off = truth.clone()
+    off[:, 2] = 0.3
+    assert psnr(off, truth) == pytest.approx(-10 * np.log10(0.09 / 3))
+    assert psnr(truth, truth) == np.inf
+
+
+def test_chroma_is_none_for_gray_and_large_for_pure_colours() -> None:
+    gray = torch.full((1, 3, 4, 4), 0.4)
+    red = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    assert chroma(gray) < 0.01
+    assert chroma(red) == pytest.approx(104.55, abs=0.1)  # CIELAB of sRGB's red: a 80.1, b 67.2
+    assert chroma(torch.rand(1, 1, 4, 4)) == 0

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gantools.core.initialise import initialised
+from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import enlarged, reduced
 from gantools.errors import GantoolsError
 from gantools.networks.upscaler import GatedUpscaler
-from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours, blended, from_signed, to_signed
+from gantools.pipelines.stages import blended
+from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
 
 CPU = torch.device("cpu")
 

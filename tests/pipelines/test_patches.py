@@ -31,14 +31,14 @@ def test_batches_are_a_function_of_the_step() -> None:
     torch.testing.assert_close(patches(7)["reals"], later["reals"], rtol=0, atol=0)
     assert not torch.equal(patches(8)["reals"], later["reals"])
     assert later["reals"].shape == (8, 3, 48, 48)
-    assert later["low"].shape == (8, 3, 12, 12)
+    assert later["source"].shape == (8, 3, 12, 12)
 
 
 def test_low_patches_are_reductions_of_the_high_ones() -> None:
     batch = Patches(pairs_of([data.coffee()], 4), 4, 24, 8, seed=0, device=CPU)(0)
     again = reduced(batch["reals"], 4).clamp(-1, 1)
     inside = (slice(None), slice(None), slice(3, -3), slice(3, -3))
-    assert (again - batch["low"])[inside].abs().max() < 0.02  # half floats, and eight bits of the low picture
+    assert (again - batch["source"])[inside].abs().max() < 0.02  # half floats, and eight bits of the low picture
 
 
 def test_detail_is_drawn_more_often_than_smoothness() -> None:
@@ -69,10 +69,10 @@ def test_degraded_patches_differ_at_every_step_and_are_low() -> None:
     assert pairs[0].low is None
     patches = Patches(pairs, 2, 16, 4, seed=0, device=CPU, degradation=Degradation(2))
     batch = patches(0)
-    assert batch["low"].shape == (4, 3, 16, 16)
-    assert batch["low"].abs().max() <= 1
-    torch.testing.assert_close(patches(0)["low"], batch["low"], rtol=0, atol=0)
-    assert (reduced(batch["reals"], 2) - batch["low"]).abs().mean() > 0.01
+    assert batch["source"].shape == (4, 3, 16, 16)
+    assert batch["source"].abs().max() <= 1
+    torch.testing.assert_close(patches(0)["source"], batch["source"], rtol=0, atol=0)
+    assert (reduced(batch["reals"], 2) - batch["source"]).abs().mean() > 0.01
 
 
 def test_unreadable_pictures_are_skipped_up_to_a_limit() -> None:

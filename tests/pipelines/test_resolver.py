@@ -17,9 +17,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
 
 from gantools import GanSuperResolver, load
+from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import reduced
 from gantools.errors import ConfigError, DataError, GantoolsError, Interrupted
-from gantools.pipelines.superres.enlarge import from_signed, to_signed
 
 Pictures = list[np.ndarray]
 

@@ -1,4 +1,4 @@
-"""Augmentation without a GAN: albumentations' transforms from a YAML file; repetition for tables."""
+"""albumentations' transforms from a YAML file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def built_policy(described: dict[str, Any], name_or_file: str) -> Any:
         When it describes what albumentations does not know.
     """
     if "transform" not in described:
-        raise ConfigError(f"{name_or_file}: has no `transform:`; copy the preset augment/{DEFAULT_POLICY} and edit it")
+        raise ConfigError(f"{name_or_file}: has no `transform:`; copy the preset `policy` of the task and edit it")
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask its index for a newer version
     import albumentations
 

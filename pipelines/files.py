@@ -1,4 +1,4 @@
-"""A folder of pictures enlarged into another: names, subfolders and formats stay."""
+"""A folder of pictures made into another: names, subfolders and formats stay."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gantools.data.keep import as_png, read_kept, write_kept
+from gantools.data.keep import Kept, as_png, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.errors import ConfigError, GantoolsError
 from gantools.progress import Stages
 
+Convert = Callable[[Kept, Callable[[float], None]], None]
+"""What is done to each picture, in place; it says how far it is, from 0 to 1."""
+
 
 class Target(NamedTuple):
-    """A picture file, and where its enlarged copy goes."""
+    """A picture file, and where what is made of it goes."""
 
     source: Path
     destination: Path
 
 
-def targets(source: FileSource, folder: Path) -> list[Target]:
+def targets(source: FileSource, folder: Path, without: Path | None = None) -> list[Target]:
     """Where each picture of `source` goes in `folder`: under the name the source gives it.
 
-    What lies in `folder` already, as results of an earlier run do where it is inside the source's, is no source.
+    What lies in `folder`, or in `without`, already, as results of an earlier run do where it is inside the source's, is
+    no source.
 
     Raises
     ------
@@ -31,7 +35,7 @@ def targets(source: FileSource, folder: Path) -> list[Target]:
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder}: is a file; name a folder")
-    root = folder.resolve()
+    root = (without or folder).resolve()
     found: list[Target] = []
     taken: dict[Path, Path] = {}
     for path, name in zip(source.paths, source.names, strict=True):
@@ -49,10 +53,26 @@ def targets(source: FileSource, folder: Path) -> list[Target]:
     return found
 
 
-def upscale_files(
-    resolver: Any, work: list[Target], overwrite: bool, resume: bool, every_frame: bool, shown: bool
+def convert_files(
+    convert: Convert,
+    work: list[Target],
+    *,
+    overwrite: bool,
+    resume: bool,
+    every_frame: bool = False,
+    max_megapixels: float,
+    doing: str,
+    shown: bool,
 ) -> dict[str, Any]:
-    """Enlarge files one by one; what cannot be read is told at the end, and nothing is left half written.
+    """Convert files one by one; what cannot be read is told at the end, and nothing is left half written.
+
+    Parameters
+    ----------
+    convert : callable
+    every_frame : bool
+        Each frame of an animation, each page of a TIFF, into a file of its own, instead of the first only.
+    doing : str
+        To show beside the progress, which is shown if `shown`.
 
     Returns
     -------
@@ -72,34 +92,30 @@ def upscale_files(
     left = [t for t in work if not (resume and t.destination in there)]
     notes: list[str] = []
     errors: list[str] = []
-    enlarger = resolver.enlarger()
-    with Stages(shown) as stages, stages.stage("enlarging") as advance:
+    with Stages(shown) as stages, stages.stage(doing) as advance:
         for number, target in enumerate(left):
             try:
-                notes += _upscale_file(
-                    resolver, target, enlarger, every_frame, lambda f, i=number: advance((i + f) / len(left))
-                )
+                frames = read_kept(target.source, max_megapixels, every_frame)
+                notes += _convert_file(convert, target, frames, lambda f, i=number: advance((i + f) / len(left)))
             except GantoolsError as error:
-                errors.append(str(error))
+                words = str(error)
+                errors.append(words if str(target.source) in words else f"{target.source}: {words}")
             advance((number + 1) / len(left))
     counts = {"n": len(left) - len(errors), "n_skipped": len(work) - len(left), "n_errors": len(errors)}
     return {**counts, "notes": notes, "errors": errors}
 
 
-def _upscale_file(
-    resolver: Any, target: Target, enlarger: Any, every_frame: bool, advance: Callable[[float], None]
-) -> list[str]:
-    """Enlarge one file, each frame into one of its own; what is to be said of it.
+def _convert_file(convert: Convert, target: Target, frames: list[Kept], advance: Callable[[float], None]) -> list[str]:
+    """Convert the frames of one file, each into one of its own; what is to be said of it.
 
     The first frame is written last: where it is, the others are.
     """
     notes: list[str] = []
-    frames = read_kept(target.source, resolver.max_megapixels, every_frame)
     n = len(frames)
     while frames:
         index = len(frames) - 1
         kept = frames.pop()
-        kept.pixels = resolver.enlarge(kept.pixels, enlarger, lambda f, i=index: advance((n - 1 - i + f) / n))
+        convert(kept, lambda f, i=index: advance((n - 1 - i + f) / n))
         place = target.destination if n == 1 else _of_frame(target.destination, index)
         written = write_kept(place, kept)
         if index == 0:
@@ -112,5 +128,5 @@ def _of_frame(destination: Path, index: int) -> Path:
 
 
 def _written(destination: Path) -> bool:
-    """Whether an enlarged copy is there: under its name, as PNG, or as frames, of which the first is written last."""
+    """Whether a result is there: under its name, as PNG, or as frames, of which the first is written last."""
     return any(p.exists() or as_png(p).exists() for p in (destination, _of_frame(destination, 0)))

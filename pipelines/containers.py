@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gantools.data.decode import is_picture
 from gantools.data.keep import read_kept
+from gantools.data.pairing import HalfSource
 from gantools.data.sources import PATH_COLUMN, ArraySource, FileSource, PictureSource
 
 
@@ -40,6 +41,8 @@ def raw_picture(source: PictureSource, index: int) -> NDArray[Any]:
     """
     if isinstance(source, FileSource):
         return read_kept(source.paths[index], source.max_megapixels)[0].pixels
+    if isinstance(source, HalfSource):
+        return source.half(raw_picture(source.pictures, index), index)
     checked = source.read(index)
     if not isinstance(source, ArraySource):
         return checked
@@ -53,7 +56,7 @@ def is_flat(source: PictureSource, index: int) -> bool:
 
 
 def gathered(X: Any, found: list[NDArray[Any]]) -> Any:
-    """Enlarged pictures in the container of X."""
+    """Pictures made of others, in the container of X."""
     if isinstance(X, (list, tuple)) and isinstance(X[0], Tensor):
         return [torch.from_numpy(f).to(x.device) for f, x in zip(found, X, strict=True)]
     if isinstance(X, (list, tuple)) or len({(f.shape, f.dtype) for f in found}) > 1:

@@ -1,0 +1,85 @@
+"""What commands that make pictures of pictures share: a folder through a model, figures, sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli import shared
+from gantools.errors import GantoolsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from gantools.pipelines.files import Convert
+
+MaxMegapixels = Annotated[float | None, typer.Option("--max-megapixels", help="Larger files are refused.")]
+Tile = Annotated[int | None, typer.Option("--tile", min=16, help="Side of a tile, for little memory.")]
+Frames = Annotated[bool, typer.Option("--frames", help="Every frame of animations and multi-page files.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists in DIR.")]
+SkipExisting = Annotated[bool, typer.Option("--resume", help="Skip what exists in DIR.")]
+Figures = Annotated[Path | None, typer.Option("--out", help="CSV of each picture's figures.", metavar="FILE.csv")]
+Sheet = Annotated[Path | None, typer.Option("--sheet", help="Picture that compares.", metavar="FILE.png")]
+
+
+def convert(
+    data: Path,
+    out: Path,
+    work: dict[Path, Convert],
+    *,
+    words: tuple[str, str],
+    json: bool,
+    quiet: bool,
+    **how: Any,
+) -> None:
+    """Convert DATA into each of the folders of `work`, and report; ends with an error where pictures failed.
+
+    Parameters
+    ----------
+    out : Path
+        The folder that was asked for: `work`'s only one, or the one above them.
+    work : dict
+        What is done for each folder.
+    words : (str, str)
+        What is being done, and what was: "enlarging", "enlarged".
+    **how
+        Of `convert_files`.
+    """
+    from gantools.data.decode import is_picture
+    from gantools.data.sources import FileSource, open_pictures
+    from gantools.pipelines.files import convert_files, targets
+
+    source = open_pictures(data, how["max_megapixels"])
+    assert isinstance(source, FileSource)
+    if data.is_file() and is_picture(data):
+        source.names = [data.name]
+    planned = [(convert, targets(source, folder, out)) for folder, convert in work.items()]
+    found = [convert_files(each, where, doing=words[0], shown=not quiet, **how) for each, where in planned]
+    result: dict[str, Any] = {name: sum((f[name] for f in found[1:]), found[0][name]) for name in found[0]}
+
+    def told() -> str:
+        skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
+        return f"{result['n']} {words[1]}{skipped}, {result['n_errors']} failed. Pictures: {out}"
+
+    for line in [*([] if quiet else result["notes"]), *result["errors"]]:
+        typer.echo(f"gantools: {line}", err=True)
+    shared.report({"out": str(out), **result}, json, quiet, told)
+    if result["errors"]:
+        raise typer.Exit(GantoolsError.exit_code)
+
+
+def write_sheet(path: Path, picture: NDArray[Any]) -> None:
+    """A picture of pictures, as the name's format."""
+    from gantools.data.keep import Kept, write_kept
+
+    write_kept(path, Kept(picture))
+
+
+def write_figures(path: Path, figures: pd.DataFrame) -> None:
+    """A CSV, whole or not at all."""
+    from gantools.core.checkpoint import write_atomically
+
+    write_atomically(path, figures.to_csv(index=False).encode())

@@ -1,0 +1,240 @@
+"""``gantools translate``: fit, apply, evaluate."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gantools.cli import pictures, shared
+from gantools.errors import ConfigError, GantoolsError
+
+if TYPE_CHECKING:
+    from gantools.data.keep import Kept
+
+app = typer.Typer(help="Make pictures of one kind into another.", no_args_is_help=True, rich_markup_mode=None)
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of sources; or, without TARGET: a CSV with `source,target`, pictures with both side by side "
+        "(--side-by-side), or colour pictures, for a model that adds colour.",
+        metavar="SOURCE",
+    ),
+]
+Target = Annotated[Path | None, typer.Argument(help="Folder of targets; pairs share a file stem.", metavar="[TARGET]")]
+SideBySide = Annotated[
+    bool, typer.Option("--side-by-side", help="Each picture of SOURCE holds its target in its right half.")
+]
+Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
+Texture = Annotated[
+    float | None,
+    typer.Option("--texture", help="0 is nearest to the truth, 1 looks most like real targets.", metavar="T"),
+]
+
+_FIGURES = ("psnr", "ssim", "perceptual", "chroma")
+
+
+@app.command()
+def fit(
+    source: Source,
+    model: Model,
+    target: Target = None,
+    unpaired: Annotated[bool, typer.Option("--unpaired", help="SOURCE and TARGET are piles without pairs.")] = False,
+    side_by_side: SideBySide = False,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", help="A preset's name, or a YAML file; cpu-128 if not given.", metavar="NAME_OR_FILE"),
+    ] = None,
+    settings: shared.Settings = None,
+    max_bad: shared.MaxBad = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
+    ] = None,
+    seed: shared.Seed = 0,
+    device: shared.Device = "auto",
+    max_minutes: shared.MaxMinutes = None,
+    max_images: shared.MaxImages = None,
+    resume: shared.Resume = False,
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Learn to make SOURCE into TARGET. Some pairs are held out, to say how good the model is."""
+    from gantools import GanTranslator
+    from gantools.pipelines.translate.figures import means
+
+    checkpoint = shared.checkpoint_of(model)
+    flags: dict[str, Any] = {
+        "paired": False if unpaired else None,
+        "side_by_side": True if side_by_side else None,
+        "random_state": seed,
+        "device": device,
+        "max_minutes": max_minutes,
+        "max_images": max_images,
+        "max_bad": max_bad,
+        "checkpoint": str(checkpoint),
+        "resume": resume,
+        "verbose": int(not quiet),
+    }
+    preset = config or ("unpaired" if unpaired else "cpu-128")
+    parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
+    place = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
+    shared.make_ready(model, resume)
+    with shared.warnings_as_lines(quiet):
+        translator = GanTranslator(**parameters)
+        translator.fit(source, target)
+        translator.set_params(checkpoint=None, resume=False).save(model)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        if not translator.validation_.empty:
+            _write_sheet(place, translator.held_out_examples(source, target), translator.methods(ends=True))
+    summary = {"model": str(model), **translator.training_}
+    table = _table(means(translator.validation_, {})) if not translator.validation_.empty else ""
+    shared.report(summary, json, quiet, lambda: _fitted(summary, table, place, not translator.paired))
+
+
+def _fitted(summary: dict[str, Any], table: str, sheet: Path, unpaired: bool) -> str:
+    told = f"Learnt from {summary['samples']:,} pictures, {summary['skipped']} skipped; "
+    told += f"{summary['seconds']:.0f} s of training.\n"
+    if table:
+        told += f"On the {summary['held_out']} held out (sheet: {sheet}):\n{table}\n"
+    elif unpaired:
+        told += "Without pairs there is nothing to measure on; `evaluate` does where you have some.\n"
+    else:
+        told += "None was held out to measure on (five pairs or more are wanted for that).\n"
+    model = summary["model"]
+    return f"{told}Model: {model}\nNext: gantools translate apply DATA --model {model} --out DIR"
+
+
+def _table(figures: dict[str, float]) -> str:
+    """Means of the figures, a line for each method."""
+    columns = [*_FIGURES, *(["frechet"] if "frechet" in figures else [])]
+    headings = {"psnr": "PSNR", "ssim": "SSIM", "perceptual": "perceptual distance", "frechet": "Fréchet distance"}
+    widths = {c: max(len(headings.get(c, c)), 7) + 1 for c in columns}
+    names = {"": "ours", "_fidelity": "ours, texture 0", "_texture": "ours, texture 1", "_identity": "source as it is"}
+    names |= {"_mean_colour": "mean colour", "_truth": "truth"}
+    lines = [f"{'':16s}" + "".join(f"{headings.get(c, c):>{widths[c]}s}" for c in columns)]
+    for ending, name in names.items():
+        cells = [_cell(c, figures.get(c + ending), widths[c]) for c in columns]
+        if any(cell.strip() for cell in cells):
+            lines.append(f"{name:16s}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def _cell(column: str, value: float | None, width: int) -> str:
+    if value is None:
+        return " " * width
+    digits = {"psnr": 2, "chroma": 1, "frechet": 1}.get(column, 4)
+    return f"{value:{width}.{digits}f}"
+
+
+def _write_sheet(path: Path, examples: Any, methods: Any) -> None:
+    from gantools.pipelines.translate.figures import sheet
+
+    pictures.write_sheet(path, sheet(itertools.islice(examples, 8), methods))
+
+
+@app.command()
+def apply(
+    data: Annotated[Path, typer.Argument(help="Folder of pictures, one, or CSV with `path`.", metavar="DATA")],
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the translated pictures.", metavar="DIR")],
+    texture: Texture = None,
+    n_samples: Annotated[
+        int | None,
+        typer.Option("--n-samples", min=1, help="So many plausible results of each, of a model fitted with variety."),
+    ] = None,
+    seed: shared.Seed = 0,
+    tile: pictures.Tile = None,
+    max_megapixels: pictures.MaxMegapixels = None,
+    frames: pictures.Frames = False,
+    overwrite: pictures.Overwrite = False,
+    resume: pictures.SkipExisting = False,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """Translate DATA into DIR, with the same names, subfolders, sizes and formats."""
+    translator = _loaded(model, device, quiet, texture, max_megapixels, {"tile": tile})
+    work = {out: partial(_translate, translator.translation())}
+    if n_samples is not None:
+        several = translator.variations(n_samples, seed)
+        work = {out / f"sample-{k}": partial(_translate, translate) for k, translate in enumerate(several, 1)}
+    pictures.convert(
+        data,
+        out,
+        work,
+        words=("translating", "translated"),
+        json=json,
+        quiet=quiet,
+        overwrite=overwrite,
+        resume=resume,
+        every_frame=frames,
+        max_megapixels=translator.max_megapixels,
+    )
+
+
+def _translate(translate: Any, kept: Kept, advance: Callable[[float], None]) -> None:
+    """One picture, in place."""
+    had_alpha, was_gray = kept.has_alpha, kept.pixels.shape[2] < 3
+    kept.pixels = translate(kept.pixels, advance)
+    if had_alpha and not kept.has_alpha:
+        kept.notes.append("what was transparent was taken for white")
+    if kept.icc and was_gray != (kept.pixels.shape[2] < 3):
+        kept.icc = None
+        kept.notes.append("its colour profile, of gray or of colours, fits no longer and is left out")
+
+
+@app.command()
+def evaluate(
+    source: Source,
+    model: Model,
+    target: Target = None,
+    side_by_side: SideBySide = False,
+    out: pictures.Figures = None,
+    sheet: pictures.Sheet = None,
+    texture: Texture = None,
+    max_megapixels: pictures.MaxMegapixels = None,
+    device: shared.Device = "auto",
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """How near translations of SOURCE are to TARGET, beside the untouched source and the mean colour."""
+    from gantools.pipelines.translate.figures import means
+
+    for path in (out, sheet):
+        if path is not None:
+            shared.writable_file(path)
+    translator = _loaded(model, device, quiet, texture, max_megapixels, {})
+    translator.set_params(side_by_side=side_by_side)
+    with shared.warnings_as_lines(quiet):
+        table, frechet = translator.evaluate(source, target)
+        if table.empty:
+            raise GantoolsError(f"{source}: none of the pictures can be judged")
+        if out is not None:
+            pictures.write_figures(out, table)
+        if sheet is not None:
+            _write_sheet(sheet, translator.examples(source, target), translator.methods())
+    result = {"n": int(table["path"].nunique()), **means(table, frechet)}
+    shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(result)}")
+
+
+def _loaded(
+    model: Path, device: str, quiet: bool, texture: float | None, max_megapixels: float | None, use: dict[str, Any]
+) -> Any:
+    from gantools import GanTranslator, load
+
+    translator = load(model, device)
+    if not isinstance(translator, GanTranslator):
+        raise ConfigError(f"{model} is no translator")
+    if texture is not None and not 0 <= texture <= 1:
+        raise ConfigError(f"--texture {texture:g}: from 0 to 1")
+    given = {"texture": texture, "max_megapixels": max_megapixels}
+    return translator.set_params(
+        verbose=int(not quiet), **use, **{name: value for name, value in given.items() if value is not None}
+    )

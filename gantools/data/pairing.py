@@ -1,0 +1,99 @@
+"""Two sources of pictures, of which each one belongs to one of the other."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantools.data.sources import FileSource, PictureSource
+from gantools.errors import DataError
+
+
+class HalfSource(PictureSource):
+    """One half of pictures that hold a source on the left and its target on the right.
+
+    Parameters
+    ----------
+    pictures : PictureSource
+    right : bool
+    """
+
+    def __init__(self, pictures: PictureSource, right: bool) -> None:
+        self.pictures = pictures
+        self.right = right
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def name(self, index: int) -> str:
+        """The whole picture's name."""
+        return self.pictures.name(index)
+
+    def read(self, index: int) -> NDArray[np.float32]:
+        """Half of picture `index`: (H, W / 2, C).
+
+        Raises
+        ------
+        DataError
+            When it cannot be read, or its width is odd.
+        """
+        return self.half(self.pictures.read(index), index)
+
+    def half(self, whole: NDArray[Any], index: int) -> NDArray[Any]:
+        """Half of a picture (H, W, C) that was read already; errors as of `read`."""
+        half, odd = divmod(whole.shape[1], 2)
+        if odd:
+            raise DataError(
+                f"{self.name(index)}: is {whole.shape[1]} pixels wide; two pictures side by side have an even width"
+            )
+        return whole[:, half:] if self.right else whole[:, :half]
+
+
+def matched(first: PictureSource, second: PictureSource, words: tuple[str, str]) -> tuple[PictureSource, PictureSource]:
+    """Two sources in the same order: files by their stems, arrays by their number.
+
+    Parameters
+    ----------
+    words : tuple of str
+        What to call a picture of either, in messages.
+
+    Raises
+    ------
+    DataError
+        When counts differ, or stems have no counterpart: all of them are listed.
+    """
+    if isinstance(first, FileSource) and isinstance(second, FileSource):
+        ones, others = _by_stem(first), _by_stem(second)
+        lonely = [f"{first.name(i)}: no {words[1]} picture of this name" for k, i in ones.items() if k not in others]
+        lonely += [f"{second.name(i)}: no {words[0]} picture of this name" for k, i in others.items() if k not in ones]
+        if lonely:
+            raise DataError(f"{len(lonely)} pictures have no partner (pairs share a file stem):\n" + listed(lonely))
+        order = sorted(ones)
+        return _subset(first, [ones[k] for k in order]), _subset(second, [others[k] for k in order])
+    if len(first) != len(second):
+        raise DataError(f"there are {len(first)} {words[0]} and {len(second)} {words[1]} pictures; pairs are wanted")
+    return first, second
+
+
+def _by_stem(source: FileSource) -> dict[str, int]:
+    found: dict[str, int] = {}
+    root = os.path.commonpath([path.absolute().parent for path in source.paths])
+    for index, path in enumerate(source.paths):
+        stem = str(path.absolute().relative_to(root).with_suffix(""))
+        if stem in found:
+            raise DataError(f"{source.name(index)} and {source.name(found[stem])} share their stem; rename one")
+        found[stem] = index
+    return found
+
+
+def _subset(source: FileSource, order: list[int]) -> FileSource:
+    return FileSource([source.paths[i] for i in order], [source.names[i] for i in order], source.max_megapixels)
+
+
+def listed(lines: list[str], most: int = 20) -> str:
+    """Lines of a message, one below the other, with a count of those left out."""
+    more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
+    return "\n".join([*(f"  {line}" for line in lines[:most]), *more])

@@ -1,0 +1,127 @@
+"""Training in two stages: as near to the truth as can be, then against a discriminator; and what is held out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.pipelines.base import train_shown
+from gantools.progress import Stages
+
+_MOST_HELD_OUT = 10
+_FEWEST_TO_SPLIT = 5
+
+FIDELITY, TEXTURE = "fidelity", "texture"
+
+
+def fidelity_trainer(lr: float) -> AdversarialTrainer:
+    """The trainer of the first stage, in which the discriminator does not play."""
+    return AdversarialTrainer(
+        adversarial_weight=0.0,
+        lr_generator=lr,
+        beta1=0.9,
+        beta2=0.999,
+        schedule="cosine",
+        max_norm=0.1,
+        ema=0.02,
+        balance="off",
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and how often, training lasts.
+
+    Attributes
+    ----------
+    max_images : int
+        Of both stages, counted in what the first stage takes for one.
+    share : float
+        Of the time in training that goes to the second stage.
+    cost : float
+        How many times longer the second stage takes for one picture.
+    """
+
+    max_images: int
+    share: float
+    cost: float
+    max_minutes: float | None
+    seed: int
+    checkpoint: Any
+    resume: bool
+
+    def limits(self, stage: str) -> dict[str, Any]:
+        """What `AdversarialTrainer.train` is told for one of the stages."""
+        share, cost = (self.share, self.cost) if stage == TEXTURE else (1 - self.share, 1.0)
+        return {
+            "max_images": max(1, round(share / cost * self.max_images)),
+            "max_minutes": None if self.max_minutes is None else share * self.max_minutes,
+            "seed": self.seed,
+            "checkpoint": None if self.checkpoint is None else Path(self.checkpoint) / f"{stage}.safetensors",
+            "resume": self.resume,
+        }
+
+
+def train_two_stages(
+    games: tuple[Game, Game],
+    trainers: tuple[AdversarialTrainer, AdversarialTrainer],
+    batches: Callable[[int], Batch],
+    plan: Plan,
+    stages: Stages,
+    on_tick: Callable[[Tick], bool],
+) -> list[tuple[str, Training]]:
+    """Both stages, the second, where it has a share of the time, from where the first ended.
+
+    Parameters
+    ----------
+    games : (Game, Game)
+        Of the same generator.
+
+    Returns
+    -------
+    list of (str, Training)
+        By the stage's name.
+    """
+    trainings: list[tuple[str, Training]] = []
+    for name, game, trainer in zip((FIDELITY, TEXTURE), games, trainers, strict=True):
+        if name == TEXTURE and plan.share == 0:
+            continue
+        if trainings:
+            game.generator.load_state_dict(trainings[-1][1].generator.state_dict())
+        trained = train_shown(trainer, game, batches, stages, on_tick, name, **plan.limits(name))
+        trainings.append((name, trained))
+    return trainings
+
+
+def both_ends(trainings: list[tuple[str, Training]]) -> dict[str, nn.Module]:
+    """The generators by stage; the last one's for a stage that was left out."""
+    found: dict[str, nn.Module] = {name: training.generator for name, training in trainings}
+    last = trainings[-1][1].generator
+    return {name: found.get(name, last) for name in (FIDELITY, TEXTURE)}
+
+
+def blended(fidelity: nn.Module, texture: nn.Module, at: float) -> nn.Module:
+    """A generator whose weights lie between two others': 0 is `fidelity`, 1 is `texture` (Wang et al. 2018, ESRGAN)."""
+    between = copy.deepcopy(fidelity)
+    with torch.no_grad():
+        for p, end in zip(between.parameters(), texture.parameters(), strict=True):
+            p.lerp_(end, at)
+    return between.eval().requires_grad_(False)
+
+
+def split(n: int, holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the pictures to learn from, and of those held out: at most ten, none of fewer than five."""
+    if holdout == 0 or n < _FEWEST_TO_SPLIT:
+        return np.arange(n), np.empty(0, np.int64)
+    shuffled = np.random.default_rng((seed, 1)).permutation(n)
+    k = min(max(1, round(holdout * n)), _MOST_HELD_OUT)
+    return np.sort(shuffled[k:]), np.sort(shuffled[:k])

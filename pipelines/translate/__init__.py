@@ -1,0 +1,5 @@
+"""Pictures of one kind made into pictures of another."""
+
+from gantools.pipelines.translate.translator import GanTranslator
+
+__all__ = ["GanTranslator"]

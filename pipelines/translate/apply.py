@@ -1,0 +1,124 @@
+"""Translating pictures of any size and depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from gantools.data.planes import from_signed, mirrored, on_white, to_signed
+from gantools.data.resize import luma
+from gantools.errors import DataError
+from gantools.networks.translator import Translator
+from gantools.pipelines.tiling import Grid, Tile, by_tiles
+from gantools.pipelines.translate.pairs import working_size
+
+_AUTO_TILE_OF_RADIUS = 3
+
+
+class Translation:
+    """Applies a generator to arrays of any size and depth.
+
+    A picture is continued, as in a mirror, to a multiple of the generator's stride, and cut back. Where the generator
+    was trained at a smaller size, it works at that size, and what it changed is enlarged and added to what its linear
+    part makes of the whole picture: lines and edges of the source stay sharp.
+
+    Parameters
+    ----------
+    generator : Translator
+        From (N, channels_in, H, W) to (N, channels_out, H, W), both in [-1, 1].
+    size : int or None
+        Shorter side that pictures are translated at; None: their own.
+    device : torch.device
+    tile : int or None
+        Side of a tile; None: three times the generator's radius.
+    latents : Tensor or None, (n_latents,)
+        Which of the plausible results; None: the one of latents zero.
+    """
+
+    def __init__(
+        self,
+        generator: Translator,
+        size: int | None,
+        device: torch.device,
+        tile: int | None,
+        latents: Tensor | None = None,
+    ) -> None:
+        self.generator = generator.eval().to(device)
+        self.size, self.device, self.tile = size, device, tile
+        self.latents = None if latents is None else latents[None].to(device)
+
+    def __call__(self, picture: NDArray[Any], advance: Callable[[float], None] = lambda fraction: None) -> NDArray[Any]:
+        """A picture (H, W, C) translated: (H, W, channels_out) of the same dtype.
+
+        What is transparent becomes white; where only colour is added, alpha is kept instead.
+
+        Raises
+        ------
+        DataError
+            When its channels are not those the generator was trained with.
+        GantoolsError
+            When memory does not suffice even for small tiles.
+        """
+        dtype = np.dtype(np.uint8) if picture.dtype == np.bool_ else picture.dtype
+        alpha = picture[..., -1:] if picture.shape[2] in (2, 4) and self.generator.colour_only else None
+        wanted = self.generator.channels_in
+        if picture.shape[2] != wanted:
+            picture = picture[..., :-1] if alpha is not None else on_white(picture)
+        planes = self._as_learnt(to_signed(picture), wanted)
+        height, width = working_size(planes, self.size) if self.size is not None else planes.shape[1:]
+        if (height, width) == planes.shape[1:]:
+            made = self._translated(planes, advance)
+        else:
+            small = _resized(planes, height, width).clamp(-1, 1)
+            added = self._translated(small, advance) - self._plain(small)
+            made = self._plain(planes) + _resized(added, *planes.shape[1:])
+        out = from_signed(made, dtype)
+        return out if alpha is None else np.concatenate([out, alpha.astype(dtype, copy=False)], 2)
+
+    def _as_learnt(self, planes: Tensor, wanted: int) -> Tensor:
+        """With the channels that the generator takes: gray repeated, or colours' luma."""
+        found = planes.shape[0]
+        if found == wanted:
+            return planes
+        if found == 1:
+            return planes.expand(wanted, -1, -1)
+        if wanted == 1 and found == 3:
+            return luma(planes)
+        raise DataError(f"has {found} channels, and the model was trained on sources of {wanted}")
+
+    @torch.no_grad()
+    def _plain(self, planes: Tensor) -> Tensor:
+        return self.generator.plain(planes[None].to(self.device))[0].cpu()
+
+    def _translated(self, planes: Tensor, advance: Callable[[float], None]) -> Tensor:
+        """A picture (C, H, W) at the size it is translated at, tile by tile."""
+        height, width = planes.shape[1:]
+        stride, radius = self.generator.stride, self.generator.radius
+        whole = mirrored(planes.contiguous(), _up(height, stride), _up(width, stride))
+        grid = Grid(*whole.shape[1:], radius, stride)
+        out = torch.empty(self.generator.channels_out, *whole.shape[1:])
+        side = self.tile or _AUTO_TILE_OF_RADIUS * radius
+
+        @torch.no_grad()
+        def compute(tile: Tile) -> None:
+            top, bottom, left, right = tile.inner
+            above, below, before, after = tile.outer
+            made = self.generator(whole[None, :, above:below, before:after].to(self.device), self.latents)[0]
+            out[:, top:bottom, left:right] = made[:, top - above : bottom - above, left - before : right - before].cpu()
+
+        by_tiles(grid, side, compute, self.device, advance)
+        return out[:, :height, :width]
+
+
+def _resized(planes: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(planes[None], size=(height, width), mode="bicubic", antialias=True, align_corners=False)[0]
+
+
+def _up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,118 @@
+"""`gantools translate` as a user runs it, on files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from skimage import data
+
+from tests.cli.test_cli import gantools
+
+QUICK = ["--max-images", "64", "--set", "width=8", "--set", "size=32", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs and their negatives, in folders of their own, and pictures of other forms to translate."""
+    root = tmp_path_factory.mktemp("translate")
+    for folder in ("day", "negative", "forms/sub"):
+        (root / folder).mkdir(parents=True)
+    coffee, cat = data.coffee(), data.chelsea()
+    for i in range(6):
+        patch = coffee[i * 50 : i * 50 + 90, i * 60 : i * 60 + 120]
+        Image.fromarray(patch).save(root / "day" / f"{i}.png")
+        Image.fromarray(255 - patch).save(root / "negative" / f"{i}.jpg")
+    Image.fromarray(cat[:40, :30]).save(root / "forms/photo.jpg")
+    Image.fromarray(cat[:40, :30, 0].astype(np.uint16) * 257).save(root / "forms/sub/deep.png")
+    Image.fromarray(np.dstack([cat[:40, :30], np.full((40, 30), 99, np.uint8)])).save(root / "forms/clear.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(work: Path) -> Path:
+    gantools("translate", "fit", work / "day", work / "negative", "--model", work / "model", *QUICK)
+    return work / "model"
+
+
+def test_fit_holds_out_and_says_how_good_it_is(work: Path) -> None:
+    told = gantools("translate", "fit", work / "day", work / "negative", "--model", work / "told", *QUICK[:-1]).stdout
+    assert "Learnt from 5 pictures" in told
+    for word in ("PSNR", "SSIM", "chroma", "source as it is", "mean colour", "ours, texture 1", "truth"):
+        assert word in told
+    with Image.open(work / "told-sheet.png") as sheet:
+        assert sheet.width > 5 * 128
+    info = json.loads(gantools("info", work / "told", "--json").stdout)
+    assert (info["channels_in"], info["channels_out"], info["paired"]) == (3, 3, True)
+
+
+def test_apply_keeps_names_folders_sizes_and_depth(work: Path, model: Path) -> None:
+    out = work / "out"
+    done = gantools("translate", "apply", work / "forms", "--model", model, "--out", out, "--texture", "1", "--json")
+    assert json.loads(done.stdout)["n"] == 3
+    assert "taken for white" in done.stderr
+    modes = {str(p.relative_to(out)): (Image.open(p).size, Image.open(p).mode) for p in out.rglob("*.*")}
+    assert modes["photo.jpg"] == ((30, 40), "RGB")
+    assert modes["clear.png"] == ((30, 40), "RGB")
+    assert modes["sub/deep.png"][0] == (30, 40)
+    again = gantools("translate", "apply", work / "forms", "--model", model, "--out", out, "--resume", "--json")
+    assert json.loads(again.stdout)["n_skipped"] == 3
+
+
+def test_evaluate_gives_figures_beside_the_baselines(work: Path, model: Path) -> None:
+    done = gantools(
+        "translate", "evaluate", work / "day", work / "negative", "--model", model, "--json", "--quiet",
+        "--out", work / "figures.csv", "--sheet", work / "compare.png",
+    )  # fmt: skip
+    result = json.loads(done.stdout)
+    assert {"n", "psnr", "ssim", "perceptual", "chroma", "psnr_identity", "psnr_mean_colour", "chroma_truth"} <= set(
+        result
+    )
+    table = pd.read_csv(work / "figures.csv")
+    assert set(table["method"]) == {"ours", "identity", "mean colour", "truth"}
+    assert len(table) == 6 * 4
+    assert (work / "compare.png").is_file()
+
+
+def test_colours_are_learnt_from_colour_pictures_alone(work: Path) -> None:
+    fit = ["translate", "fit", work / "day", "--config", "colorize", "--model", work / "colours", *QUICK, "--json"]
+    assert json.loads(gantools(*fit).stdout)["samples"] == 5
+    gantools("translate", "apply", work / "forms", "--model", work / "colours", "--out", work / "coloured", "--quiet")
+    with Image.open(work / "coloured/clear.png") as kept:
+        assert kept.mode == "RGBA"
+
+
+def test_piles_without_pairs(work: Path) -> None:
+    (work / "other").mkdir()
+    for i in range(4):
+        Image.fromarray(255 - data.chelsea()[i * 40 : i * 40 + 64, :64]).save(work / "other" / f"n{i}.png")
+    fit = ["translate", "fit", work / "day", work / "other", "--unpaired", "--model", work / "piles", *QUICK, "--json"]
+    assert json.loads(gantools(*fit).stdout)["held_out"] == 0
+    assert not json.loads((work / "piles/model.json").read_text())["parameters"]["paired"]
+    evaluated = gantools(
+        "translate", "evaluate", work / "day", work / "negative", "--model", work / "piles", "--json", "--quiet"
+    )
+    assert json.loads(evaluated.stdout)["n"] == 6
+
+
+def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
+    def told(*arguments: object, code: int) -> str:
+        return gantools("translate", *arguments, code=code).stderr
+
+    lonely = told("fit", work / "day", work / "forms", "--model", work / "x", *QUICK, code=1)
+    assert "no partner" in lonely
+    assert "0.png" in lonely
+    assert "photo.jpg" in lonely
+    assert "no targets" in told("fit", work / "day", "--model", work / "x", *QUICK, code=2)
+    assert "from 0 to 1" in told(
+        "apply", work / "forms", "--model", model, "--out", work / "y", "--texture", "2", code=2
+    )
+    assert "original" in told("apply", work / "forms", "--model", model, "--out", work / "forms", code=2)
+    both = told("fit", work / "day", work / "negative", "--side-by-side", "--model", work / "x", *QUICK, code=2)
+    assert "leave y out" in both
+    assert "no such file" in told("fit", work / "nowhere", work / "day", "--model", work / "x", *QUICK, code=1)
+    assert not (work / "x").exists()
