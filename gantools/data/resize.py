@@ -63,6 +63,42 @@ def to_size(picture: Tensor, height: int, width: int) -> Tensor:
     return found[0].clamp(0, 1)
 
 
+def guided(change: Tensor, small: Tensor, large: Tensor, radius: int = 1, smoothing: float = 0.01) -> Tensor:
+    """A change of a small picture, enlarged along the edges of the large one (He & Sun 2015, "Fast Guided Filter").
+
+    Around each pixel the change is taken for a linear function of the small picture's brightness; its two coefficients
+    are enlarged, and applied to the large picture's.
+
+    Parameters
+    ----------
+    change : Tensor, (C, h, w)
+    small, large : Tensor, (D, h, w) and (D, H, W)
+        The same picture at both sizes, in [-1, 1].
+    radius : int
+        Of the neighbourhood, in small pixels.
+    smoothing : float
+        Variance of brightness below which a neighbourhood counts as flat.
+
+    Returns
+    -------
+    Tensor, (C, H, W)
+    """
+    size = 2 * radius + 1
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(x[None], (radius,) * 4, mode="replicate"), size, 1)[0]
+
+    brightness = small.mean(0, keepdim=True)
+    centre, level = mean(brightness), mean(change)
+    variance = mean(brightness * brightness) - centre * centre
+    slope = (mean(brightness * change) - centre * level) / (variance + smoothing)
+    slope, offset = mean(slope), mean(level - slope * centre)
+    slope, offset = (
+        F.interpolate(x[None], size=large.shape[1:], mode="bilinear", align_corners=False)[0] for x in (slope, offset)
+    )
+    return slope * large.mean(0, keepdim=True) + offset
+
+
 def luma(picture: Tensor) -> Tensor:
     """Luma of BT.601 in full range: (..., 3, H, W) to (..., 1, H, W)."""
     weights = picture.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)

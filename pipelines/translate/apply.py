@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.data.planes import from_signed, mirrored, on_white, to_signed
-from gantools.data.resize import luma
+from gantools.data.resize import guided, luma
 from gantools.errors import DataError
 from gantools.networks.translator import Translator
 from gantools.pipelines.tiling import Grid, Tile, by_tiles
@@ -25,8 +25,8 @@ class Translation:
     """Applies a generator to arrays of any size and depth.
 
     A picture is continued, as in a mirror, to a multiple of the generator's stride, and cut back. Where the generator
-    was trained at a smaller size, it works at that size, and what it changed is enlarged and added to what its linear
-    part makes of the whole picture: lines and edges of the source stay sharp.
+    was trained at a smaller size, it works at that size, and what it changed is enlarged along the edges of the source
+    and added to what its linear part makes of the whole picture: lines and edges stay sharp.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Translation:
         else:
             small = _resized(planes, height, width).clamp(-1, 1)
             added = self._translated(small, advance) - self._plain(small)
-            made = self._plain(planes) + _resized(added, *planes.shape[1:])
+            made = self._plain(planes) + guided(added, small, planes)
         out = from_signed(made, dtype)
         return out if alpha is None else np.concatenate([out, alpha.astype(dtype, copy=False)], 2)
 

@@ -48,7 +48,7 @@ from gantools.pipelines.containers import gathered, is_flat, raw_picture
 from gantools.pipelines.paired import PairedGame
 from gantools.pipelines.stages import TEXTURE, Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.translate.apply import Translation
-from gantools.pipelines.translate.figures import Example, Method, baselines, made, means, measured
+from gantools.pipelines.translate.figures import EQUAL, Example, Method, baselines, made, means, measured
 from gantools.pipelines.translate.games import UnpairedGame, UnpairedTranslator, VariedGame
 from gantools.pipelines.translate.pairs import Windows, misfit, read_alone, read_pairs, unrelated
 from gantools.pipelines.translate.reading import pictures, sources_and_targets
@@ -91,7 +91,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         made of the pictures of X, which are then the targets.
     size : int or None
         Pictures are learnt from, and translated, with a shorter side of at most so many pixels; what a translation
-        changes is then enlarged and added to the picture at its own size. None: always at their own size.
+        changes is then enlarged along the picture's edges and added to it at its own size. None: always at their own.
     patch : int or None
         Side of the windows to learn from; None: `size`, or 128. Rounded up to a multiple of 32; smaller pictures are
         continued as in a mirror.
@@ -589,7 +589,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         """Mean PSNR over all channels, in dB, of the translated pictures; arguments as of `evaluate`."""
         translate = self.translation()
         methods = {"ours": translate}
-        figures = [min(psnr(unit(made(e, methods)["ours"]), unit(e.target)), 100.0) for e in self.examples(X, y)]
+        figures = [min(psnr(unit(made(e, methods)["ours"]), unit(e.target)), EQUAL) for e in self.examples(X, y)]
         if not figures:
             raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional as F
 
-from gantools.data.resize import cropped, enlarged, enlarged_lanczos, reduced
+from gantools.data.resize import cropped, enlarged, enlarged_lanczos, guided, reduced
 
 
 def keys(x: np.ndarray) -> np.ndarray:
@@ -59,3 +60,18 @@ def test_one_pixel_and_constants_stay_as_they_are() -> None:
 
 def test_cropped_to_a_multiple() -> None:
     assert cropped(torch.zeros(3, 13, 8), 4).shape == (3, 12, 8)
+
+
+def test_a_change_that_follows_brightness_is_enlarged_along_the_edges() -> None:
+    """A black line on white, whose white becomes red and whose line stays: the line is as sharp as before."""
+    large = torch.ones(1, 64, 64)
+    large[:, :, 31:34] = -1
+    small = F.interpolate(large[None], size=(32, 32), mode="bicubic", antialias=True, align_corners=False)[0]
+    change = torch.cat([torch.zeros_like(small), -(small + 1), -(small + 1)])
+    made = large.expand(3, -1, -1) + guided(change, small, large)
+    expected = torch.cat([large, large - (large + 1), large - (large + 1)])
+    assert (made - expected).abs().max() < 0.15
+    plain = F.interpolate(change[None], size=(64, 64), mode="bicubic", align_corners=False)[0]
+    assert (large.expand(3, -1, -1) + plain - expected).abs().max() > 0.3
+    flat = guided(torch.full((3, 5, 7), 0.3), torch.zeros(1, 5, 7), torch.zeros(1, 11, 20))
+    torch.testing.assert_close(flat, torch.full((3, 11, 20), 0.3))
