@@ -328,12 +328,18 @@ _EMOJI_KINDS = ("black", "color")
 _LARGEST_SUBGROUP = 80
 
 
-def photograph_crops(side: int, per_picture: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def photograph_crops(
+    side: int, per_picture: int = 40, seed: int = 0, halves: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Square parts of the photographs, to learn from and to judge by: uint8 (N, side, side, 3).
 
-    Each is between all of the shorter side and two fifths of it, reduced to `side` pixels.
+    Each is between all of the shorter side and two fifths of it, reduced to `side` pixels. With `halves`, the left
+    halves of all photographs are to learn from and their right halves to judge by.
     """
     found = photographs()
+    if halves:
+        parts = {name: np.array_split(p, 2, axis=1) for name, p in {**found.train, **found.test}.items()}
+        found = Photographs(*({name: both[i] for name, both in parts.items()} for i in (0, 1)))
     rng = np.random.default_rng(seed)
     crops = []
     for pictures in (found.train, found.test):

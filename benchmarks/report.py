@@ -245,6 +245,7 @@ def _translation() -> str:
 TRANSLATIONS = {
     "lines": "OpenMoji, lines to colour",
     "colours": "Photographs, gray to colour",
+    "colours-own": "Photographs, gray to colour: right halves, after learning from left ones",
     "edges": "Photographs, edges to photographs",
     "lines-unpaired": "OpenMoji, lines to colour without pairs",
 }

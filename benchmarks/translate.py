@@ -1,6 +1,6 @@
 """Translation beside the pix2pix recipe as published, at equal time and equal size, and beside doing nothing.
 
-    python -m benchmarks.translate quality [--data lines colours edges] [--minutes 10] [--seeds 0]
+    python -m benchmarks.translate quality [--data lines colours colours-own edges] [--minutes 10] [--seeds 0]
     python -m benchmarks.translate unpaired [--minutes 10]
     python -m benchmarks.translate speed
 
@@ -44,15 +44,16 @@ def _edges(pictures: NDArray[Any]) -> NDArray[Any]:
     return np.stack([np.where(canny(g / 255, sigma=1.5), 0, 255).astype(np.uint8) for g in _gray(pictures)])
 
 
-def _photographs(source_of: Callable[[NDArray[Any]], NDArray[Any]]) -> Pairs:
-    train, test = photograph_crops(_SIDE)
-    test = test[::2]
+def _photographs(source_of: Callable[[NDArray[Any]], NDArray[Any]], halves: bool = False) -> Pairs:
+    train, test = photograph_crops(_SIDE, halves=halves)
+    test = test[:: 5 if halves else 2]
     return Pairs(source_of(train), train, source_of(test), test)
 
 
 DATA: dict[str, Callable[[], Pairs]] = {
     "lines": lambda: emoji_lines(_SIDE),
     "colours": lambda: _photographs(_gray),
+    "colours-own": lambda: _photographs(_gray, halves=True),
     "edges": lambda: _photographs(_edges),
 }
 
@@ -85,7 +86,7 @@ def quality(data: str, minutes: float, seed: int) -> None:
     judged("source as it is", pairs.test_sources)
     judged("mean colour", np.broadcast_to(mean, pairs.test_targets.shape))
     settings: dict[str, Any] = {"size": _SIDE, "max_minutes": minutes, "max_images": 10**9, "holdout": 0}
-    translator = GanTranslator(**settings, colour_only=data == "colours", random_state=seed)
+    translator = GanTranslator(**settings, colour_only=data.startswith("colours"), random_state=seed)
     translator.fit(pairs.sources, pairs.targets)
     for texture in _TEXTURES:
         translator.set_params(texture=texture)
