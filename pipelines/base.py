@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
@@ -109,6 +110,15 @@ def record_of(parts: list[tuple[str, Training]]) -> tuple[pd.DataFrame, dict[str
         "stopped": parts[-1][1].stopped,
         "dropped": sum(t.dropped for _, t in parts),
     }
+
+
+def by_method(averages: pd.DataFrame) -> dict[str, float]:
+    """Figures by name, of a table with a row for each method: `psnr` of "ours", `psnr_bicubic` and so on of others."""
+    found: dict[str, float] = {}
+    for method, row in averages.iterrows():
+        ending = "" if method == "ours" else f"_{str(method).replace(' ', '_')}"
+        found |= {f"{figure}{ending}": float(value) for figure, value in row.items()}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
 
 
 def plain_params(estimator: Any) -> dict[str, Any]:

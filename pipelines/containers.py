@@ -14,7 +14,8 @@ from torch import Tensor
 from gantools.data.decode import is_picture
 from gantools.data.keep import read_kept
 from gantools.data.pairing import HalfSource
-from gantools.data.sources import PATH_COLUMN, ArraySource, FileSource, PictureSource
+from gantools.data.sources import PATH_COLUMN, ArraySource, FileSource, PictureSource, is_table, open_pictures
+from gantools.errors import DataError
 
 
 def are_pictures(y: Any) -> bool:
@@ -29,6 +30,19 @@ def are_pictures(y: Any) -> bool:
     if isinstance(first, (str, Path)):
         return is_picture(Path(first))
     return getattr(first, "ndim", 0) >= 2
+
+
+def pictures(X: Any, max_megapixels: float) -> PictureSource:
+    """Pictures wherever they are.
+
+    Raises
+    ------
+    DataError
+        For a feature table, or where there are none.
+    """
+    if is_table(X) and not isinstance(X, (pd.DataFrame, str, Path)):
+        raise DataError("pictures are wanted, and this is a feature table: arrays of pictures have three axes or more")
+    return open_pictures(X, max_megapixels)
 
 
 def raw_picture(source: PictureSource, index: int) -> NDArray[Any]:

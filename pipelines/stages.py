@@ -23,15 +23,15 @@ _FEWEST_TO_SPLIT = 5
 FIDELITY, TEXTURE = "fidelity", "texture"
 
 
-def fidelity_trainer(lr: float) -> AdversarialTrainer:
+def fidelity_trainer(lr: float, *, beta2: float = 0.999, max_norm: float = 0.1) -> AdversarialTrainer:
     """The trainer of the first stage, in which the discriminator does not play."""
     return AdversarialTrainer(
         adversarial_weight=0.0,
         lr_generator=lr,
         beta1=0.9,
-        beta2=0.999,
+        beta2=beta2,
         schedule="cosine",
-        max_norm=0.1,
+        max_norm=max_norm,
         ema=0.02,
         balance="off",
     )

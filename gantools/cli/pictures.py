@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools.cli import shared
-from gantools.errors import GantoolsError
+from gantools.errors import ConfigError, GantoolsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +69,44 @@ def convert(
     shared.report({"out": str(out), **result}, json, quiet, told)
     if result["errors"]:
         raise typer.Exit(GantoolsError.exit_code)
+
+
+def loaded(
+    model: Path,
+    device: str,
+    kind: tuple[type, str],
+    dial: tuple[str, float | None],
+    max_megapixels: float | None,
+    use: dict[str, Any],
+) -> Any:
+    """The model in a folder, ready for use.
+
+    Parameters
+    ----------
+    kind : (type, str)
+        The estimator it must be, and what to call it.
+    dial : (str, float or None)
+        A parameter from 0 to 1, by name, if it was given.
+    max_megapixels : float or None
+        None leaves it as it was in fitting.
+    use : dict
+        Other parameters.
+
+    Raises
+    ------
+    ConfigError
+        When it is another kind, or the dial is out of its range.
+    """
+    from gantools import load
+
+    found = load(model, device)
+    if not isinstance(found, kind[0]):
+        raise ConfigError(f"{model} is no {kind[1]}")
+    name, value = dial
+    if value is not None and not 0 <= value <= 1:
+        raise ConfigError(f"--{name} {value:g}: from 0 to 1")
+    given = {name: value, "max_megapixels": max_megapixels}
+    return found.set_params(**use, **{key: v for key, v in given.items() if v is not None})
 
 
 def write_sheet(path: Path, picture: NDArray[Any]) -> None:

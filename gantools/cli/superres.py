@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools.cli import pictures, shared
-from gantools.errors import ConfigError, GantoolsError
+from gantools.errors import GantoolsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,14 +201,9 @@ def _loaded(
     max_megapixels: float | None,
     use: dict[str, Any],
 ) -> Any:
-    from gantools import GanSuperResolver, load
+    from gantools import GanSuperResolver
 
-    resolver = load(model, device)
-    if not isinstance(resolver, GanSuperResolver):
-        raise ConfigError(f"{model} is no super-resolver")
-    if perception is not None and not 0 <= perception <= 1:
-        raise ConfigError(f"--perception {perception:g}: from 0 to 1")
-    given = {"perception": perception, "max_megapixels": max_megapixels}
-    return resolver.set_params(
-        verbose=int(not quiet), **use, **{name: value for name, value in given.items() if value is not None}
+    use = {"verbose": int(not quiet), **use}
+    return pictures.loaded(
+        model, device, (GanSuperResolver, "super-resolver"), ("perception", perception), max_megapixels, use
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools.cli import pictures, shared
-from gantools.errors import ConfigError, GantoolsError
+from gantools.errors import GantoolsError
 
 if TYPE_CHECKING:
     from gantools.data.keep import Kept
@@ -161,8 +161,9 @@ def apply(
 ) -> None:
     """Translate DATA into DIR, with the same names, subfolders, sizes and formats."""
     translator = _loaded(model, device, quiet, texture, max_megapixels, {"tile": tile})
-    work = {out: partial(_translate, translator.translation())}
-    if n_samples is not None:
+    if n_samples is None:
+        work = {out: partial(_translate, translator.translation())}
+    else:
         several = translator.variations(n_samples, seed)
         work = {out / f"sample-{k}": partial(_translate, translate) for k, translate in enumerate(several, 1)}
     pictures.convert(
@@ -227,14 +228,7 @@ def evaluate(
 def _loaded(
     model: Path, device: str, quiet: bool, texture: float | None, max_megapixels: float | None, use: dict[str, Any]
 ) -> Any:
-    from gantools import GanTranslator, load
+    from gantools import GanTranslator
 
-    translator = load(model, device)
-    if not isinstance(translator, GanTranslator):
-        raise ConfigError(f"{model} is no translator")
-    if texture is not None and not 0 <= texture <= 1:
-        raise ConfigError(f"--texture {texture:g}: from 0 to 1")
-    given = {"texture": texture, "max_megapixels": max_megapixels}
-    return translator.set_params(
-        verbose=int(not quiet), **use, **{name: value for name, value in given.items() if value is not None}
-    )
+    use = {"verbose": int(not quiet), **use}
+    return pictures.loaded(model, device, (GanTranslator, "translator"), ("texture", texture), max_megapixels, use)

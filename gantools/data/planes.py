@@ -68,10 +68,21 @@ def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDA
     raise DataError(f"{name}: has {found} channels, where others have {channels}")
 
 
-def middle(picture: NDArray[Any], longest: int = 2048) -> NDArray[Any]:
-    """The middle of a picture (H, W, C), at most so many pixels long: what figures are taken of."""
-    top, left = (max(0, length - longest) // 2 for length in picture.shape[:2])
-    return picture[top : top + longest, left : left + longest]
+def middle(picture: Any, first_axis: int = 0, longest: int = 2048) -> Any:
+    """The middle of an array or a tensor of pictures, at most so many pixels long: what figures are taken of.
+
+    Rows and columns are `first_axis` and the one after it.
+    """
+    starts = [max(0, length - longest) // 2 for length in picture.shape[first_axis : first_axis + 2]]
+    return picture[(slice(None),) * first_axis + tuple(slice(start, start + longest) for start in starts)]
+
+
+def contrast(gray: Tensor) -> Tensor:
+    """How much each pixel of a picture (H, W) differs from those above it and to its left."""
+    change = torch.zeros_like(gray)
+    change[1:] += (gray[1:] - gray[:-1]).abs()
+    change[:, 1:] += (gray[:, 1:] - gray[:, :-1]).abs()
+    return change
 
 
 def mirrored(picture: Tensor, height: int, width: int) -> Tensor:

@@ -55,12 +55,12 @@ def cropped(pictures: Tensor, multiple: int) -> Tensor:
     return pictures[..., :height, :width]
 
 
-def to_size(picture: Tensor, height: int, width: int) -> Tensor:
-    """A picture (C, H, W) in [0, 1] at another size, by antialiased bicubic interpolation, clamped."""
+def to_size(picture: Tensor, height: int, width: int, low: float = 0.0) -> Tensor:
+    """A picture (C, H, W) in [low, 1] at another size, by antialiased bicubic interpolation, clamped."""
     if picture.shape[1:] == (height, width):
         return picture
     found = F.interpolate(picture[None], size=(height, width), mode="bicubic", antialias=True, align_corners=False)
-    return found[0].clamp(0, 1)
+    return found[0].clamp(low, 1)
 
 
 def guided(change: Tensor, small: Tensor, large: Tensor, radius: int = 1, smoothing: float = 0.01) -> Tensor:

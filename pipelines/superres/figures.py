@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,9 +10,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from gantools.data.planes import eight_bits, from_signed, middle, to_signed, unit
+from gantools.data.planes import contrast, eight_bits, from_signed, middle, to_signed, unit
 from gantools.data.resize import enlarged, enlarged_lanczos
 from gantools.metrics.pictures import PerceptualDistance, psnr_y, ssim_y
+from gantools.pipelines.base import by_method
 
 _EQUAL = 100.0
 
@@ -48,8 +48,8 @@ def measured(examples: Iterable[Example], methods: dict[str, Method], scale: int
     for example in examples:
         truth = unit(example.high)
         for method, enlarge in methods.items():
-            large = enlarge(example.low)
-            found, middles = unit(large), (unit(middle(large)), unit(middle(example.high)))
+            found = unit(enlarge(example.low))
+            middles = middle(found, 2), middle(truth, 2)
             rows.append(
                 {
                     "path": example.name,
@@ -73,12 +73,7 @@ def _border(truth: torch.Tensor, scale: int) -> int:
 
 def means(table: pd.DataFrame) -> dict[str, float]:
     """The means of `measured` by name: `psnr` of the method "ours", `psnr_bicubic` and so on of the others."""
-    found: dict[str, float] = {}
-    averages = table.groupby("method", sort=False)[["psnr", "ssim", "perceptual"]].mean()
-    for method, row in averages.iterrows():
-        ending = "" if method == "ours" else f"_{method}"
-        found |= {f"{figure}{ending}": float(value) for figure, value in row.items()}
-    return {name: value for name, value in found.items() if not math.isnan(value)}
+    return by_method(table.groupby("method", sort=False)[["psnr", "ssim", "perceptual"]].mean())
 
 
 def sheet(
@@ -113,10 +108,7 @@ def sheet(
 
 def _busiest(picture: NDArray[Any], size: int, multiple: int) -> tuple[int, int]:
     """Where the window of `size` pixels with the most local contrast begins, on the grid of `multiple`."""
-    gray = unit(picture).mean(1)[0]
-    change = torch.zeros_like(gray)
-    change[1:] += (gray[1:] - gray[:-1]).abs()
-    change[:, 1:] += (gray[:, 1:] - gray[:, :-1]).abs()
+    change = contrast(unit(picture).mean(1)[0])
     sums = torch.nn.functional.avg_pool2d(change[None, None], size, multiple)[0, 0]
     at = int(sums.argmax())
     return at // sums.shape[1] * multiple, at % sums.shape[1] * multiple

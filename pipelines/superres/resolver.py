@@ -27,7 +27,7 @@ from gantools.data.keep import opaque_colours
 from gantools.data.pairing import matched
 from gantools.data.planes import from_signed, on_white, to_signed, unit
 from gantools.data.resize import reduced
-from gantools.data.sources import PictureSource, is_table, open_pictures
+from gantools.data.sources import PictureSource
 from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
 from gantools.networks.backbone import load_backbone
@@ -43,7 +43,7 @@ from gantools.pipelines.base import (
     restored_params,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
-from gantools.pipelines.containers import are_pictures, gathered, is_flat, raw_picture
+from gantools.pipelines.containers import are_pictures, gathered, is_flat, pictures, raw_picture
 from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
 from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured
@@ -315,11 +315,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         return high, low
 
     def _source(self, X: Any) -> PictureSource:
-        if is_table(X):
-            raise DataError(
-                "pictures are wanted, and this is a feature table: arrays of pictures have three axes or more"
-            )
-        return open_pictures(X, self.max_megapixels)
+        return pictures(X, self.max_megapixels)
 
     def _train(
         self, patches: Patches, seed: int, device: torch.device, stages: Stages, on_tick: Callable[[Tick], bool]

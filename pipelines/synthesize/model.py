@@ -21,6 +21,7 @@ from gantools.networks.conditional import ProjectionDiscriminator
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.pipelines.base import train_shown
+from gantools.pipelines.stages import fidelity_trainer
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 from gantools.pipelines.synthesize.games import AutoencodingGame, SpreadGame
 from gantools.pipelines.synthesize.latents import ClassLatents
@@ -72,20 +73,6 @@ class Settings:
             body = DcganDiscriminator(self.form.shape, self.width)
             return ProjectionDiscriminator(body, body.maps[-1][0].out_channels, self.n_classes)
         return ProjectionDiscriminator(MlpDiscriminator(self.form.codec.width, self.width), self.width, self.n_classes)
-
-
-def fidelity_trainer() -> AdversarialTrainer:
-    """The trainer of the first stage, in which the discriminator does not play."""
-    return AdversarialTrainer(
-        adversarial_weight=0.0,
-        lr_generator=2e-3,
-        beta1=0.9,
-        beta2=0.99,
-        schedule="cosine",
-        max_norm=1.0,
-        ema=0.02,
-        balance="off",
-    )
 
 
 @dataclass
@@ -152,7 +139,7 @@ class Synthesis:
 
         first = play(
             AutoencodingGame(autoencoder, settings.divergence, perceptual, moves, backbone),
-            fidelity_trainer(),
+            fidelity_trainer(2e-3, beta2=0.99, max_norm=1.0),
             any_reals,
             settings.fidelity_share,
             "fidelity",

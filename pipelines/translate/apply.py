@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from gantools.data.planes import from_signed, mirrored, on_white, to_signed
-from gantools.data.resize import guided, luma
+from gantools.data.resize import guided, luma, to_size
 from gantools.errors import DataError
 from gantools.networks.translator import Translator
 from gantools.pipelines.tiling import Grid, Tile, by_tiles
@@ -75,7 +74,7 @@ class Translation:
         if (height, width) == planes.shape[1:]:
             made = self._translated(planes, advance)
         else:
-            small = _resized(planes, height, width).clamp(-1, 1)
+            small = to_size(planes, height, width, low=-1.0)
             added = self._translated(small, advance) - self._plain(small)
             made = self._plain(planes) + guided(added, small, planes)
         out = from_signed(made, dtype)
@@ -114,10 +113,6 @@ class Translation:
 
         by_tiles(grid, side, compute, self.device, advance)
         return out[:, :height, :width]
-
-
-def _resized(planes: Tensor, height: int, width: int) -> Tensor:
-    return F.interpolate(planes[None], size=(height, width), mode="bicubic", antialias=True, align_corners=False)[0]
 
 
 def _up(length: int, multiple: int) -> int:

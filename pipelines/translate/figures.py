@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from gantools.errors import DataError
 from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import frechet_distance
 from gantools.metrics.pictures import PerceptualDistance, chroma, psnr, ssim_y
+from gantools.pipelines.base import by_method
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -108,13 +108,9 @@ def measured(examples: Iterable[Example], methods: dict[str, Method]) -> tuple[p
 
 def means(table: pd.DataFrame, frechet: dict[str, float]) -> dict[str, float]:
     """Means by name: `psnr` of the method "ours", `psnr_identity` and so on of the others."""
-    found: dict[str, float] = {}
     averages = table.groupby("method", sort=False)[list(FIGURES)].mean()
     averages["frechet"] = pd.Series(frechet, dtype=float)
-    for method, row in averages.iterrows():
-        ending = "" if method == "ours" else f"_{str(method).replace(' ', '_')}"
-        found |= {f"{figure}{ending}": float(value) for figure, value in row.items()}
-    return {name: value for name, value in found.items() if not math.isnan(value)}
+    return by_method(averages)
 
 
 def sheet(examples: Iterable[Example], methods: dict[str, Method], side: int = 128) -> NDArray[np.uint8]:

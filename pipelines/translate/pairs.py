@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gantools.core import Batch
 from gantools.core.batches import Order
 from gantools.data.pairing import listed
-from gantools.data.planes import mirrored, with_channels
+from gantools.data.planes import contrast, mirrored, with_channels
 from gantools.data.resize import luma, to_size
 from gantools.data.sources import PictureSource, to_tensor
 from gantools.data.standard import skip_or_refuse
@@ -126,22 +126,22 @@ def read_pairs(
         advance(index / n)
         try:
             target = targets.read(index)
-            source = None if sources is None else sources.read(index)
-            wrong = "" if source is None else misfit(source.shape, target.shape)
-            if wrong and sources is not None:
-                misfits.append(f"{sources.name(index)} and {targets.name(index)}: {wrong}")
-                continue
-            after = shelves[1].standard(target, targets.name(index))
-            if source is None or sources is None:
+            if sources is None:
+                after = shelves[1].standard(target, targets.name(index))
                 before = luma(after)
             else:
+                source = sources.read(index)
+                wrong = misfit(source.shape, target.shape)
+                if wrong:
+                    misfits.append(f"{sources.name(index)} and {targets.name(index)}: {wrong}")
+                    continue
                 before = shelves[0].standard(source, sources.name(index))
+                after = to_size(shelves[1].standard(target, targets.name(index)), *before.shape[1:])
         except DataError as error:
             reasons.append(str(error))
             continue
-        source, target = before, to_size(after, *before.shape[1:])
-        rows, columns = shelves[1].window(target, (seed, index))
-        pairs.append((_kept(source[:, rows, columns]), _kept(target[:, rows, columns])))
+        rows, columns = shelves[1].window(after, (seed, index))
+        pairs.append((_kept(before[:, rows, columns]), _kept(after[:, rows, columns])))
         numbers.append(index)
     shelves[1].told()
     if misfits:
@@ -207,11 +207,7 @@ def unrelated(pairs: list[tuple[Tensor, Tensor]], seed: int) -> bool:
 
 def _edges(planes: Tensor) -> Tensor:
     """Where a picture changes, on a grid of 16 x 16, as a vector of length one and mean zero."""
-    gray = planes.float().mean(0)
-    change = torch.zeros_like(gray)
-    change[1:] += (gray[1:] - gray[:-1]).abs()
-    change[:, 1:] += (gray[:, 1:] - gray[:, :-1]).abs()
-    grid = F.adaptive_avg_pool2d(change[None], 16).flatten()
+    grid = F.adaptive_avg_pool2d(contrast(planes.float().mean(0))[None], 16).flatten()
     return F.normalize(grid - grid.mean(), dim=0)
 
 

@@ -11,13 +11,12 @@ from gantools.data.pairing import HalfSource, listed, matched
 from gantools.data.sources import (
     FileSource,
     PictureSource,
-    is_table,
     is_table_file,
-    open_pictures,
     read_table,
     table_columns,
 )
 from gantools.errors import ConfigError, DataError
+from gantools.pipelines.containers import pictures
 
 COLUMNS = ("source", "target")
 WORDS = ("source", "target")
@@ -91,16 +90,3 @@ def _alone(X: Any, side_by_side: bool, max_megapixels: float) -> tuple[PictureSo
 def listed_rows(rows: Any, most: int = 10) -> str:
     """Row numbers of a table, the first few."""
     return ", ".join(str(r) for r in list(rows)[:most]) + (" ..." if len(rows) > most else "")
-
-
-def pictures(X: Any, max_megapixels: float) -> PictureSource:
-    """Pictures wherever they are.
-
-    Raises
-    ------
-    DataError
-        For a feature table, or where there are none.
-    """
-    if is_table(X) and not isinstance(X, (pd.DataFrame, str, Path)):
-        raise DataError("pictures are wanted, and this is a feature table: arrays of pictures have three axes or more")
-    return open_pictures(X, max_megapixels)

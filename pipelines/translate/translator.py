@@ -44,14 +44,14 @@ from gantools.pipelines.base import (
     train_shown,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
-from gantools.pipelines.containers import gathered, is_flat, raw_picture
+from gantools.pipelines.containers import gathered, is_flat, pictures, raw_picture
 from gantools.pipelines.paired import PairedGame
 from gantools.pipelines.stages import TEXTURE, Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.translate.apply import Translation
 from gantools.pipelines.translate.figures import EQUAL, Example, Method, baselines, made, means, measured
 from gantools.pipelines.translate.games import UnpairedGame, UnpairedTranslator, VariedGame
 from gantools.pipelines.translate.pairs import Windows, misfit, read_alone, read_pairs, unrelated
-from gantools.pipelines.translate.reading import pictures, sources_and_targets
+from gantools.pipelines.translate.reading import sources_and_targets
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -283,6 +283,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         """
         self._validate_params()
         self._check_together()
+        policy = _read_policy(self.policy)
         self.__dict__.pop("generators_", None)  # fitted again only when all of it is
         sources, targets = self._both(X, y, self.paired)
         seed, device = resolve_seed(self.random_state), resolve_device(self.device)
@@ -293,7 +294,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             raise DataError(f"colour_only=True adds colour, and the targets have {out} channels; three are wanted")
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             with stages.stage("reading pictures") as advance:
-                windows, skipped = self._windows(sources, targets, seed, device, advance)
+                windows, skipped = self._windows(sources, targets, seed, device, policy, advance)
             if skipped:
                 warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
             self.mean_colour_ = _mean_colour(windows.targets)
@@ -315,7 +316,6 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         return resolve_trainer(self.trainer, _RECIPE if self.paired else _UNPAIRED_RECIPE)
 
     def _check_together(self) -> None:
-        _read_policy(self.policy)
         self._trainer()
         if not self.paired and (self.colour_only or self.side_by_side):
             raise ConfigError("paired=False goes with neither colour_only=True nor side_by_side=True: these have pairs")
@@ -339,6 +339,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         targets: PictureSource,
         seed: int,
         device: torch.device,
+        policy: Any,
         advance: Callable[[float], None],
     ) -> tuple[Windows, list[str]]:
         """What is learnt from, and why other pictures were skipped; sets `held_out_`."""
@@ -368,7 +369,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             batch_size=self.batch_size or _BATCH,
             seed=seed,
             device=device,
-            policy=_read_policy(self.policy),
+            policy=policy,
         )
         return windows, skipped
 
@@ -557,12 +558,11 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             except DataError as error:
                 warnings.warn(f"{targets.name(index)} is left out: {error}", stacklevel=2)
                 continue
-            small, large = to_signed(source), to_signed(target)
             wrong = misfit(source.shape, target.shape)
             if wrong:
                 raise DataError(f"{targets.name(index)} and its source: {wrong}")
-            if small.shape[1:] != large.shape[1:]:
-                target = from_signed(to_size(large.add(1).div(2), *small.shape[1:]).mul(2).sub(1), target.dtype)
+            if source.shape[:2] != target.shape[:2]:
+                target = from_signed(to_size(to_signed(target), *source.shape[:2], low=-1.0), target.dtype)
             yield Example(targets.name(index), source, target)
 
     def evaluate(self, X: Any, y: Any = None) -> tuple[pd.DataFrame, dict[str, float]]:
