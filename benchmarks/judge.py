@@ -29,11 +29,29 @@ def _lite1(blocks: tuple[int, ...]) -> EfficientNetLite0:
     return EfficientNetLite0(blocks, stages=stages, weights=folded(published))
 
 
+class Pooled:
+    """What EfficientNet-Lite1 sees, averaged over the picture; pictures with a side under 64 pixels are enlarged."""
+
+    def __init__(self) -> None:
+        self.network = _lite1(_POOLED)
+
+    @torch.no_grad()
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) in [0, 1] to features (N, 512)."""
+        factor = max(1.0, _SMALLEST / min(pictures.shape[2:]))
+        found = []
+        for some in pictures.split(64):
+            if factor > 1:
+                some = F.interpolate(some, scale_factor=factor, mode="bilinear", align_corners=False)
+            found.append(torch.cat([m.mean((2, 3)) for m in self.network(some)], 1))
+        return torch.cat(found)
+
+
 class Judge:
     """How near pictures are to the truth, and how like real ones all together."""
 
     def __init__(self) -> None:
-        self.near, self.far = _lite1(_PERCEPTUAL), _lite1(_POOLED)
+        self.near, self.pooled = _lite1(_PERCEPTUAL), Pooled()
 
     @torch.no_grad()
     def __call__(self, pictures: list[Tensor], truths: list[Tensor]) -> dict[str, Any]:
@@ -47,13 +65,5 @@ class Judge:
             "chroma": [chroma(p) for p, _ in pairs],
         }
         means = {name: sum(values) / len(values) for name, values in figures.items()}
-        return {**means, "frechet": frechet_distance(self._pooled(truths), self._pooled(pictures))}
-
-    def _pooled(self, pictures: list[Tensor]) -> Tensor:
-        found = []
-        for picture in pictures:
-            factor = max(1.0, _SMALLEST / min(picture.shape[2:]))
-            if factor > 1:
-                picture = F.interpolate(picture, scale_factor=factor, mode="bilinear", align_corners=False)
-            found.append(torch.cat([m.mean((2, 3)) for m in self.far(picture)], 1))
-        return torch.cat(found)
+        far = (torch.cat([self.pooled(p) for p in some]) for some in (truths, pictures))
+        return {**means, "frechet": frechet_distance(*far)}

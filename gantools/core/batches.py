@@ -5,6 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gantools.core.world import world
+from gantools.errors import ConfigError
+
+
+def mine(indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of a batch's samples those that this process plays with: all, or under torchrun every so manieth.
+
+    Raises
+    ------
+    ConfigError
+        When they cannot be dealt out evenly.
+    """
+    processes = world()
+    if len(indices) % processes.size:
+        raise ConfigError(
+            f"a batch of {len(indices)} cannot be dealt out to {processes.size} processes; "
+            "choose a batch_size that is a multiple"
+        )
+    return indices[processes.rank :: processes.size]
+
 
 class Order:
     """Shuffled passes over `n_samples`, addressed by step.
@@ -33,10 +53,10 @@ class Order:
         self._permutation: NDArray[np.int64] = np.empty(0, np.int64)
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """The samples of step `step`, counted from 0: int64, (batch_size,)."""
+        """The samples of step `step`, counted from 0: int64, (batch_size,); under torchrun, this process's of them."""
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         passes, within = np.divmod(positions, self.n_samples)
-        return np.concatenate([self._of_pass(int(p))[within[passes == p]] for p in np.unique(passes)])
+        return mine(np.concatenate([self._of_pass(int(p))[within[passes == p]] for p in np.unique(passes)]))
 
     def _of_pass(self, number: int) -> NDArray[np.int64]:
         if number != self._pass:

@@ -47,10 +47,22 @@ class Game:
         Weight of the generator's fakes in the discriminator's loss. At 0 the generator does not play.
     average_discriminator : bool
         Whether the discriminator has a moving average too (it does where its logits are the product).
+    augmentable : bool
+        Whether samples are pictures (N, C, H, W) that the discriminator may be shown changed.
+    conditional : bool
+        Whether both players are told a class.
+    projected : bool
+        Whether the discriminator judges a frozen network's features.
+    n_reals : int or None
+        How many different reals there are, where the game knows.
     """
 
     fake_weight: float = 1.0
     average_discriminator: bool = False
+    augmentable: bool = False
+    conditional: bool = False
+    projected: bool = False
+    n_reals: int | None = None
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         self.generator = generator
@@ -80,6 +92,6 @@ class Game:
         """A batch of reals never trained on, by which the players' health is judged; None: by the last batch."""
         return None
 
-    def monitor(self) -> float | None:
-        """A held-out figure for early stopping, the lower the better; None where there is none."""
+    def monitor(self, generator: nn.Module, discriminator: nn.Module) -> float | None:
+        """A held-out figure of players as they would be returned, the lower the better; None where there is none."""
         return None

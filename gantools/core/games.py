@@ -11,6 +11,8 @@ from gantools.core.game import Batch, Game
 class LatentGame(Game):
     """The generator turns standard normal latents, of its attribute `latent`'s length, into fakes."""
 
+    augmentable = True
+
     def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """One fake for each real of `batch`."""
         fakes: Tensor = self.generator(self.latents(batch, rng))
@@ -40,6 +42,8 @@ class ConditionalGame(LatentGame):
     n_classes : int
         Number of classes.
     """
+
+    conditional = True
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, n_classes: int) -> None:
         super().__init__(generator, discriminator)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gantools.core.augment import augmented, leak
 from gantools.core.game import Batch, Game
 from gantools.core.step import share_of_wins
 from gantools.errors import GantoolsError
@@ -28,7 +29,8 @@ DISCRIMINATOR_OVERPOWERS = "discriminator overpowers"
 GENERATOR_OVERPOWERS = "generator overpowers"
 COLLAPSING = "collapsing"
 DIVERGED = "diverged"
-STATES = (BALANCED, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS, COLLAPSING, DIVERGED)
+LEAKING = "copying the augmentation"
+STATES = (BALANCED, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS, COLLAPSING, DIVERGED, LEAKING)
 
 REMEDIES = {
     DISCRIMINATOR_OVERPOWERS: "lower lr_discriminator, raise r1, or add instance_noise",
@@ -36,6 +38,7 @@ REMEDIES = {
     COLLAPSING: "lower lr_generator, take loss='relativistic' with r1 and r2, or show the discriminator the batch "
     "(minibatch='deviation')",
     DIVERGED: "lower lr_generator and lr_discriminator, or raise r1",
+    LEAKING: "lower augment, or let it go by need with augment_rule='adaptive'",
 }
 
 _MOST = 256
@@ -48,6 +51,7 @@ _ALWAYS_WINS = 0.97
 _SELDOM_WINS = 0.35
 _LITTLE_SPREAD = 0.5
 _LITTLE_COVERAGE = 0.15
+_MUCH_LEAK = 0.25
 _LARGEST_LOGIT = 1e3
 _SAFE_LOGIT = 1e2
 _SLOWER = 0.25
@@ -76,6 +80,8 @@ class Vitals(NamedTuple):
         Share of reals that have a fake within the reach of their fifth neighbour; likewise.
     largest : float
         Largest logit without its sign; not finite when a logit is not.
+    leak : float
+        How many more of the fakes than of the reals look like reals changed by augmentation; 0 without.
     """
 
     wins: float
@@ -83,14 +89,16 @@ class Vitals(NamedTuple):
     spread: float
     coverage: float
     largest: float
+    leak: float = 0.0
 
 
 @torch.no_grad()
-def vitals(game: Game, batch: Batch, rng: torch.Generator) -> Vitals:
+def vitals(game: Game, batch: Batch, rng: torch.Generator, augment: float = 0.0) -> Vitals:
     """Measure `game` on `batch`, at most 256 reals; the players are left as they are.
 
     Distances are taken between samples themselves, pictures shrunk to 16 pixels a side, so that they do not
-    depend on what the discriminator has come to look at.
+    depend on what the discriminator has come to look at. `augment` is the probability with which the discriminator is
+    shown pictures changed.
     """
     some = {name: values[:_MOST] for name, values in batch.items()}
     reals = some["reals"]
@@ -102,7 +110,8 @@ def vitals(game: Game, batch: Batch, rng: torch.Generator) -> Vitals:
         spread, coverage = math.nan, math.nan
     else:
         spread, coverage = spread_ratio(a, b), neighbourhoods(a, b, _NEIGHBOURS).coverage
-    return Vitals(float(share_of_wins(real, fake)), float(real.mean() - fake.mean()), spread, coverage, largest)
+    copied = leak(a, _vectors(augmented(reals, 1.0, rng)), b) if augment > 0 and not math.isnan(spread) else 0.0
+    return Vitals(float(share_of_wins(real, fake)), float(real.mean() - fake.mean()), spread, coverage, largest, copied)
 
 
 def _vectors(samples: Tensor) -> Tensor:
@@ -126,15 +135,15 @@ def state_of(seen: Vitals, done: float) -> str:
         return DISCRIMINATOR_OVERPOWERS
     if seen.wins < _SELDOM_WINS:
         return GENERATOR_OVERPOWERS
-    return BALANCED
+    return LEAKING if seen.leak > _MUCH_LEAK else BALANCED
 
 
 def smoothed_vitals(before: Vitals | None, now: Vitals) -> Vitals:
     """Half of what was seen before and half of now, so that one batch does not change the state."""
     if before is None or any(map(math.isnan, (*before, *now))):
         return now
-    half = [_MEMORY * b + (1 - _MEMORY) * n for b, n in zip(before[:-1], now[:-1], strict=True)]
-    return Vitals._make([*half, now.largest])
+    half = [_MEMORY * b + (1 - _MEMORY) * n for b, n in zip(before, now, strict=True)]
+    return Vitals(*half)._replace(largest=now.largest)
 
 
 @dataclass
@@ -169,7 +178,7 @@ class Balance:
         Who wins does not tell whose rate was too high: a generator that has blown up loses every pair. So the player
         with the higher rate is slowed, or both where neither rate is twice the other.
         """
-        self.ill = 0 if state == BALANCED else self.ill + 1
+        self.ill = 0 if state in (BALANCED, LEAKING) else self.ill + 1
         if state != DIVERGED and (self.ill < _LASTING or done > _TOO_LATE):
             return GO_ON
         ratio = lr_discriminator * self.discriminator / (lr_generator * self.generator)
@@ -268,6 +277,7 @@ class Watch:
             "health_gap": now.gap,
             "health_spread": now.spread,
             "health_coverage": now.coverage,
+            "health_leak": now.leak,
             "slowed_generator": self.balance.generator,
             "slowed_discriminator": self.balance.discriminator,
         }

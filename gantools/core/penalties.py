@@ -6,12 +6,16 @@ part of what is differentiated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 LogitsOf = Callable[[Tensor], Tensor]
+
+_MEASURED_MOVES = 32
 
 
 def squared_gradient_norms(logits_of: LogitsOf, samples: Tensor) -> Tensor:
@@ -57,3 +61,44 @@ def wgan_gradient_penalty(logits_of: LogitsOf, reals: Tensor, fakes: Tensor, rng
     between = epsilon * reals.float() + (1 - epsilon) * fakes.float()
     norms = (squared_gradient_norms(logits_of, between) + 1e-12).sqrt()
     return (norms - 1).square().mean()
+
+
+@dataclass
+class MeasuredPenalty:
+    """A factor on the penalties' weights, settled by how large they are beside the loss in the first moves.
+
+    Which weight suits depends on how steep a discriminator begins, so on its width, its depth and its data.
+
+    Attributes
+    ----------
+    share : float
+        Wanted: penalty over loss. 0 measures nothing and leaves the factor at 1.
+    factor : float
+    moves : int
+        Measured so far.
+    penalty, loss : float
+        Their sums.
+    """
+
+    share: float
+    factor: float = 1.0
+    moves: int = 0
+    penalty: float = 0.0
+    loss: float = 0.0
+
+    def see(self, penalty: float, loss: float) -> None:
+        """Take note of one move of the discriminator; after the last that counts, settle the factor."""
+        if self.share == 0 or self.moves >= _MEASURED_MOVES or not math.isfinite(penalty + loss):
+            return
+        self.moves, self.penalty, self.loss = self.moves + 1, self.penalty + penalty, self.loss + abs(loss)
+        if self.moves == _MEASURED_MOVES and self.penalty > 0:
+            self.factor = self.share * self.loss / self.penalty
+
+    def state(self) -> list[float]:
+        """For a checkpoint."""
+        return [self.factor, self.moves, self.penalty, self.loss]
+
+    def restore(self, state: list[float]) -> None:
+        """The way back from `state`."""
+        self.factor, self.penalty, self.loss = state[0], state[2], state[3]
+        self.moves = int(state[1])

@@ -14,11 +14,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gantools.core.augment import Augmentation, suited
+from gantools.core.checks import unsuited
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
-from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Watch, vitals
+from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, vitals
+from gantools.core.penalties import MeasuredPenalty
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
+from gantools.core.world import world
 from gantools.errors import ConfigError, GantoolsError, ModelError
 
 if TYPE_CHECKING:
@@ -52,6 +56,8 @@ class Training:
         Moves not made because a loss or gradient was not finite.
     rollbacks : int
         How often training began anew, or went back to its last good state.
+    communicated : int
+        Bytes of gradients that each process of a distributed training gave into sums.
     """
 
     generator: nn.Module
@@ -62,6 +68,7 @@ class Training:
     stopped: str
     dropped: int
     rollbacks: int = 0
+    communicated: int = 0
 
 
 def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -71,29 +78,20 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8)
 
 
-def check_players(trainer: AdversarialTrainer, game: Game) -> None:
-    """Refuse settings that do not suit the game's discriminator.
+def parts_of(batch: Batch, n: int) -> list[Batch]:
+    """A batch dealt out to `n` parts of equal length.
 
     Raises
     ------
     ConfigError
-        Naming the setting, and what to choose instead.
+        When it cannot be.
     """
-    wrong: list[str] = []
-    d = game.discriminator
-    normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())
-    penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(trainer, name) > 0]
-    if normed and penalties:
-        wrong.append(
-            f"{penalties[0]} with batch norm in the discriminator: a sample's gradient would depend on its neighbours; "
-            f"take a discriminator without batch norm, or {penalties[0]}=0"
-        )
-    if trainer.feature_matching > 0 and not hasattr(d, "features"):
-        wrong.append(
-            f"feature_matching needs a discriminator with features(), and {type(d).__name__} has none; set it to 0"
-        )
-    if wrong:
-        raise ConfigError("\n".join(wrong))
+    if n == 1:
+        return [batch]
+    size = len(batch["reals"])
+    if size % n:
+        raise ConfigError(f"a batch of {size} cannot be dealt out to {n} parts; choose a batch_size that is a multiple")
+    return [{name: values[part::n] for name, values in batch.items()} for part in range(n)]
 
 
 @dataclass
@@ -109,6 +107,7 @@ class Run:
     images: int = 0
     seconds: float = 0.0
     dropped: int = 0
+    communicated: int = 0
     stopped: str = ""
     next_tick: float = 0.0
     diverged: bool = False
@@ -119,13 +118,21 @@ class Run:
 
     def __post_init__(self) -> None:
         trainer, game = self.trainer, self.game
-        check_players(trainer, game)
+        wrong = unsuited(trainer, game)
+        if wrong:
+            raise ConfigError("\n".join(wrong))
+        self.world = world()
+        self.seed = int(self.world.of_first([self.seed])[0])
+        self.n_parts = self.world.size * trainer.accumulate
         if trainer.spectral_norm:
             normalise_spectrally(game.discriminator, torch.Generator().manual_seed(self.seed))
         game.generator.train()
         game.discriminator.train()
-        device = next(game.discriminator.parameters()).device
-        self.rng = torch.Generator(device).manual_seed(self.seed)
+        for player in (game.generator, game.discriminator):
+            self.world.copy_first([*player.parameters(), *player.buffers()])
+        self.device = next(game.discriminator.parameters()).device
+        self._parts = range(self.world.rank, self.n_parts, self.world.size)
+        self.rngs = [self._rng_of(part) for part in self._parts]
         self.generator_plays = game.fake_weight > 0 or trainer.adversarial_weight == 0
         self.generator_optimiser = _optimiser(trainer, game.generator, trainer.lr_generator)
         self.discriminator_optimiser = _optimiser(trainer, game.discriminator, trainer.lr_discriminator)
@@ -136,7 +143,13 @@ class Run:
                 self.averages["generator"] = MovingAverage(game.generator, half_life)
             if game.average_discriminator:
                 self.averages["discriminator"] = MovingAverage(game.discriminator, half_life)
-        self._dropped_in_a_row = {game.generator: 0, game.discriminator: 0}
+        self.optimisers = {"generator": self.generator_optimiser, "discriminator": self.discriminator_optimiser}
+        self._dropped_in_a_row = dict.fromkeys(self.optimisers, 0)
+        asked = trainer.augment
+        most, rule = suited(game.n_reals) if isinstance(asked, str) else (asked, trainer.augment_rule)
+        self.augmentation = Augmentation(most, rule)
+        self.penalties = MeasuredPenalty(trainer.penalty_share)
+        self.kept: dict[str, Any] | None = None
         self.watch = Watch()
         self.last_batch: Batch = {}
         self.start: dict[str, Any] | None = None
@@ -150,7 +163,7 @@ class Run:
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
         figures = self.trainer.players_move(self, batch)
-        n = len(batch["reals"])
+        n = len(batch["reals"]) * self.world.size
         self.step_number += 1
         self.images += n
         for player, average in self.averages.items():
@@ -158,6 +171,7 @@ class Run:
         names = list(figures)
         values: list[float] = torch.stack([figures[k].float() for k in names]).tolist() if names else []
         self.figures = dict(zip(names, values, strict=True))
+        self._adapt(n)
         elapsed = time.monotonic() - before
         self.rows.append(
             {
@@ -170,33 +184,65 @@ class Run:
             }
         )
 
-    def apply(self, move: Move, player: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
-        """Step `player` down the gradient of the move's loss; not at all if that is not finite.
+    def _adapt(self, n: int) -> None:
+        """Let what goes by the discriminator's figures go by those of this step, on `n` images."""
+        if "d_wins" in self.figures:
+            self.augmentation.see(self.figures["d_wins"], n / self.max_images)
+        if "penalty" in self.figures:
+            self.penalties.see(self.figures["penalty"], self.figures["loss_discriminator"])
+        if self.augmentation.most > 0:
+            self.figures["augment"] = self.augmentation.probability(self.fraction())
+
+    def move(self, name: str, play: Callable[[Batch, torch.Generator], Move], batch: Batch) -> dict[str, Tensor]:
+        """Step the player called `name` down the gradient of its cost; not at all if that is not finite.
+
+        The batch is played in parts where there are several, and the gradient is the mean over all processes.
+
+        Parameters
+        ----------
+        name : str
+            "generator" or "discriminator".
+        play : Callable
+            From a part of the batch, and that part's generator of randomness, to what the move costs.
+        batch : Batch
 
         Returns
         -------
-        Tensor
-            The gradient's norm.
+        dict of Tensor
+            The move's figures, the gradient's norm among them.
         """
+        optimiser, player = self.optimisers[name], getattr(self.game, name)
         optimiser.zero_grad(set_to_none=True)
-        move.loss.backward()  # type: ignore[no-untyped-call]
+        moves: list[Move] = []
+        for part, rng in zip(parts_of(batch, len(self.rngs)), self.rngs, strict=True):
+            move = play(part, rng)
+            (move.loss / len(self.rngs)).backward()  # type: ignore[no-untyped-call]
+            moves.append(Move(move.loss.detach(), move.figures))
+        loss = torch.stack([m.loss for m in moves]).mean()
+        figures = {key: torch.stack([m.figures[key].float() for m in moves]).mean() for key in moves[0].figures}
+        gradients = [p.grad for p in player.parameters() if p.grad is not None]
+        self.communicated += self.world.mean([*gradients, loss, *figures.values()])
         norm = nn.utils.clip_grad_norm_(player.parameters(), self.trainer.max_norm or math.inf)
-        if bool(torch.isfinite(move.loss.detach()) & torch.isfinite(norm)):
+        if bool(torch.isfinite(loss) & torch.isfinite(norm)):
             optimiser.step()
-            self._dropped_in_a_row[player] = 0
-            return norm
+            self._dropped_in_a_row[name] = 0
+        else:
+            self._drop(name)
+        return {**figures, f"gradient_{name}": norm}
+
+    def _drop(self, name: str) -> None:
+        """Count a move that was not made; too many in a row are a divergence."""
         self.dropped += 1
-        self._dropped_in_a_row[player] += 1
-        if self._dropped_in_a_row[player] >= _DROPPED_IN_A_ROW:
-            if self.trainer.balance == "auto" and self._health_can_be_judged():
-                self.diverged = True
-                return norm
+        self._dropped_in_a_row[name] += 1
+        if self._dropped_in_a_row[name] < _DROPPED_IN_A_ROW:
+            return
+        if self.trainer.balance != "auto" or not self._health_can_be_judged():
             raise GantoolsError(
                 f"training diverged: {_DROPPED_IN_A_ROW} moves of a player in a row had a loss that is not finite, "
                 f"after {self.images:,} images; lower lr_generator and lr_discriminator "
                 f"({self.trainer.lr_generator:g}, {self.trainer.lr_discriminator:g})"
             )
-        return norm
+        self.diverged = True
 
     def fraction(self) -> float:
         """How much of the allowed images, or of the allowed time, is used: 1 is all."""
@@ -219,16 +265,27 @@ class Run:
                 group["lr"] = rate * factor
 
     def look_at_monitor(self) -> None:
-        """Early stopping: note the game's held-out figure, and stop when it no longer improves."""
-        if self.trainer.patience is None:
+        """Note the game's held-out figure: keep the players when it is the lowest, stop when it no longer improves."""
+        if not self.trainer.needs_monitor:
             return
-        figure = self.game.monitor()
+        players = {name: getattr(self.game, name).eval() for name in self.optimisers}
+        players |= {name: average.average for name, average in self.averages.items()}
+        figure = self.game.monitor(**players)
+        for name in self.optimisers:
+            getattr(self.game, name).train()
         if figure is None:
+            if self.trainer.keep == "best":
+                raise ConfigError(
+                    "keep='best' goes by a held-out figure, which synthesis takes from 320 samples up; set keep='last'"
+                )
             return
+        (figure,) = self.world.of_first([figure])
         self.rows[-1]["monitor"] = figure
         if figure < self.best:
             self.best, self.best_at = figure, self.images
-        elif self.images - self.best_at >= self.trainer.patience:
+            if self.trainer.keep == "best":
+                self.kept = copy.deepcopy({name: player.state_dict() for name, player in players.items()})
+        elif self.trainer.patience is not None and self.images - self.best_at >= self.trainer.patience:
             self.stopped = self.stopped or "patience"
 
     def look_at_health(self, name: str) -> None:
@@ -239,10 +296,12 @@ class Run:
         if not self._health_can_be_judged():
             return
         batch = self.game.held_out() or self.last_batch
-        rng = torch.Generator(self.rng.device).manual_seed(self.seed + 7919 * self.step_number)
+        rng = torch.Generator(self.device).manual_seed(self.seed + 7919 * self.step_number)
         self.game.generator.eval()
         self.game.discriminator.eval()
-        now = vitals(self.game, batch, rng)
+        now = Vitals(
+            *self.world.of_first(vitals(self.game, batch, rng, self.augmentation.probability(self.fraction())))
+        )
         self.game.generator.train()
         self.game.discriminator.train()
         do, figures = self.watch.look(
@@ -279,6 +338,11 @@ class Run:
             name: self.averages[name].average if name in self.averages else getattr(self.game, name).eval()
             for name in ("generator", "discriminator")
         }
+        for player in players.values():
+            self.world.copy_first(list(player.buffers()))
+        if self.kept is not None:
+            for name, player in players.items():
+                player.load_state_dict(self.kept[name])
         if self.trainer.spectral_norm:
             make_plain(self.game.discriminator)
             make_plain(players["discriminator"])
@@ -294,13 +358,16 @@ class Run:
             stopped=self.stopped,
             dropped=self.dropped,
             rollbacks=self.watch.balance.rollbacks,
+            communicated=self.communicated,
         )
 
     def _identity(self) -> dict[str, Any]:
         """What must agree between a checkpoint and the training that goes on from it."""
         shapes = [list(p.shape) for p in (*self.game.generator.parameters(), *self.game.discriminator.parameters())]
+        settings = self.trainer.get_params()
+        del settings["accumulate"]  # parts are dealt out to the processes there are
         return {
-            "trainer": self.trainer.get_params(),
+            "trainer": settings,
             "max_images": self.max_images,
             "seed": self.seed,
             "game": type(self.game).__name__,
@@ -310,7 +377,7 @@ class Run:
     def _players(self) -> dict[str, Any]:
         """What a step changes, but the counters."""
         return {
-            "rng": self.rng.get_state(),
+            "rngs": [rng.get_state() for rng in self.rngs],
             "generator": self.game.generator.state_dict(),
             "discriminator": self.game.discriminator.state_dict(),
             "averages": {name: average.average.state_dict() for name, average in self.averages.items()},
@@ -320,10 +387,16 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
+        mine = [rng.get_state() for rng in self.rngs]
+        rngs = [state for states in zip(*self.world.gather(mine), strict=True) for state in states]
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
         return {
             **self._players(),
+            "rngs": rngs,
+            "kept": self.kept,
+            "augmentation": [self.augmentation.share, self.augmentation.wins],
+            "penalties": self.penalties.state(),
             "counters": [self.step_number, self.images, self.seconds, self.dropped, self.next_tick],
             "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
             "identity": self._identity(),
@@ -349,7 +422,6 @@ class Run:
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
             )
-        self._take_players(state)
         self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
@@ -360,10 +432,27 @@ class Run:
             for row in state["history"]["table"].tolist()
         ]
         self.watch = Watch.restored(state["watch"])
-        self.start, self.good = state["start"], state["good"]
+        self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
+        self.augmentation.share, self.augmentation.wins = state["augmentation"]
+        self.penalties.restore(state["penalties"])
+        if self.world.size > 1:  # the first process wrote its own randomness into these
+            for there in filter(None, (self.start, self.good)):
+                there["rngs"] = [self._rng_of(part, self.step_number).get_state() for part in self._parts]
+        self._take_players({**state, "rngs": self._rngs_from(state["rngs"])})
+
+    def _rng_of(self, part: int, step: int = 0) -> torch.Generator:
+        """The generator of randomness of a part of every batch, from `step` on."""
+        return torch.Generator(self.device).manual_seed(self.seed + 1_000_003 * part + 999_983 * step)
+
+    def _rngs_from(self, states: list[Tensor]) -> list[Tensor]:
+        """This process's among the states of all parts; new ones where there are not as many parts as there were."""
+        if len(states) == self.n_parts:
+            return [states[part] for part in self._parts]
+        return [self._rng_of(part, self.step_number).get_state() for part in self._parts]
 
     def _take_players(self, state: dict[str, Any]) -> None:
-        self.rng.set_state(state["rng"])
+        for rng, there in zip(self.rngs, state["rngs"], strict=True):
+            rng.set_state(there)
         self.game.generator.load_state_dict(state["generator"])
         self.game.discriminator.load_state_dict(state["discriminator"])
         for name, average in self.averages.items():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gantools.core.augment import augmented
 from gantools.core.game import Batch, Game, Negatives
 from gantools.core.losses import Loss, discriminator_loss, generator_loss, negative_loss
 from gantools.core.penalties import wgan_gradient_penalty, zero_centred_penalty
@@ -30,6 +31,8 @@ class Rules(NamedTuple):
         Weight of the distance between the mean features of reals and of fakes, for the generator.
     noise : float
         Deviation of the Gaussian noise on all that the discriminator sees.
+    augment : float
+        Probability of each change of the pictures that it sees.
     """
 
     loss: Loss
@@ -39,6 +42,7 @@ class Rules(NamedTuple):
     wgan_gp: float = 0.0
     feature_matching: float = 0.0
     noise: float = 0.0
+    augment: float = 0.0
 
 
 class Move(NamedTuple):
@@ -53,7 +57,7 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
     loss, reals = rules.loss, batch["reals"]
 
     def logits_of(samples: Tensor) -> Tensor:
-        logits: Tensor = game.discriminator(*game.shown(noisy(samples, rules.noise, rng), batch, rng))
+        logits: Tensor = game.discriminator(*seen(game, rules, samples, batch, rng))
         return logits
 
     real = logits_of(reals)
@@ -95,11 +99,11 @@ def generator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator)
     total = fakes.new_zeros(())
     with frozen(game.discriminator):
         if rules.adversarial_weight > 0:
-            fake = game.discriminator(*game.shown(noisy(fakes, rules.noise, rng), batch, rng))
+            fake = game.discriminator(*seen(game, rules, fakes, batch, rng))
             real = None
             if rules.loss.relativistic:
                 with torch.no_grad():
-                    real = game.discriminator(*game.shown(noisy(batch["reals"], rules.noise, rng), batch, rng))
+                    real = game.discriminator(*seen(game, rules, batch["reals"], batch, rng))
             adversarial = generator_loss(rules.loss, real, fake)
             total = total + rules.adversarial_weight * adversarial
             figures["loss_generator"] = adversarial.detach()
@@ -123,6 +127,11 @@ def feature_matching(game: Game, batch: Batch, fakes: Tensor, rng: torch.Generat
         real = features(*game.shown(batch["reals"], batch, rng))[-1].mean(0)
     fake = features(*game.shown(fakes, batch, rng))[-1].mean(0)
     return (real - fake).square().mean()
+
+
+def seen(game: Game, rules: Rules, samples: Tensor, batch: Batch, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """The discriminator's arguments for `samples`, changed and noisy as the rules have it."""
+    return game.shown(noisy(augmented(samples, rules.augment, rng), rules.noise, rng), batch, rng)
 
 
 def noisy(samples: Tensor, deviation: float, rng: torch.Generator) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -11,32 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from gantools.core.checkpoint import load_newest_state, save_state
+from gantools.core.checks import contradictions, wrong_settings
 from gantools.core.game import Batch, Game
-from gantools.core.losses import SMOOTHABLE, get_loss, smoothed
+from gantools.core.losses import get_loss, smoothed
 from gantools.core.run import Run, Training
 from gantools.core.step import Rules, discriminator_move, generator_move
 from gantools.errors import ConfigError, Interrupted
-
-SCHEDULES = ("constant", "cosine")
-BALANCES = ("off", "watch", "auto")
-_AT_LEAST_0 = (
-    "weight_decay",
-    "adversarial_weight",
-    "r1",
-    "r2",
-    "wgan_gp",
-    "clip",
-    "instance_noise",
-    "feature_matching",
-    "ema",
-)
 
 
 @dataclass
@@ -79,6 +64,10 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
     penalty_every : int
         The penalties are taken at every so many moves of the discriminator, at so many times their weight
         (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN").
+    penalty_share : float
+        How large the penalties shall be beside the discriminator's adversarial loss. Both are measured over the first
+        32 of its moves, and the weights above multiplied by what brings them there: which weight suits
+        depends on the discriminator. 0 leaves the weights as they are.
     clip : float
         The discriminator's weights are clipped to [-clip, clip] after each of its moves (Arjovsky et al. 2017,
         "Wasserstein GAN"). 0 clips nothing.
@@ -92,6 +81,18 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Deviation of Gaussian noise on all that the discriminator sees, in units of the data, when training begins.
     noise_share : float
         Share of training over which that noise falls to nothing, in a line.
+    augment : float or str
+        Probability with which each picture that the discriminator sees is changed in its light, in its contrast and in
+        its place, reals and fakes alike (`gantools.core.augment`). "auto": what suits the number of reals.
+    augment_rule : str
+        "fixed"; "ramp": the probability rises to `augment` in a line; "adaptive": it rises while the discriminator
+        wins more than four times in five, at most to `augment`, and falls otherwise.
+    projected : bool
+        The discriminator judges features of a frozen EfficientNet-Lite0, mixed at random across scales, instead of
+        pixels (Sauer et al. 2021, "Projected GANs Converge Faster"). For synthesis of pictures.
+    condition : str
+        How the discriminator is told the class: "projection" (Miyato & Koyama 2018), "concatenation" (Mirza &
+        Osindero 2014); both need labels. "auto" is projection where there are labels.
     feature_matching : float
         Weight of matching the mean features of reals, for the generator (Salimans et al. 2016).
     max_norm : float or None
@@ -103,8 +104,13 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Not the default: a sound game whose discriminator wins for long at first would be begun anew too.
     ema : float
         Half-life of the moving averages, as a share of the images to be seen. 0 turns them off.
+    keep : str
+        "last": the players as they are at the end; "best": as they were when the game's held-out figure was lowest.
     patience : int or None
         Stop early once the game's held-out figure has not improved over this many images.
+    accumulate : int
+        A batch is played in so many parts, one after the other, whose gradients are added before a player moves: for
+        batches that do not fit into memory. Under torchrun each process has as many parts.
     """
 
     def __init__(
@@ -123,17 +129,24 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         r2: float = 0.0,
         wgan_gp: float = 0.0,
         penalty_every: int = 1,
+        penalty_share: float = 0.0,
         clip: float = 0.0,
         spectral_norm: bool = False,
         real_target: float = 1.0,
         fake_target: float = 0.0,
         instance_noise: float = 0.0,
         noise_share: float = 0.5,
+        augment: float | str = 0.0,
+        augment_rule: str = "fixed",
+        projected: bool = False,
+        condition: str = "auto",
         feature_matching: float = 0.0,
         max_norm: float | None = None,
         balance: str = "watch",
         ema: float = 0.05,
+        keep: str = "last",
         patience: int | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.loss = loss
         self.lr_generator = lr_generator
@@ -148,17 +161,24 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.r2 = r2
         self.wgan_gp = wgan_gp
         self.penalty_every = penalty_every
+        self.penalty_share = penalty_share
         self.clip = clip
         self.spectral_norm = spectral_norm
         self.real_target = real_target
         self.fake_target = fake_target
         self.instance_noise = instance_noise
         self.noise_share = noise_share
+        self.augment = augment
+        self.augment_rule = augment_rule
+        self.projected = projected
+        self.condition = condition
         self.feature_matching = feature_matching
         self.max_norm = max_norm
         self.balance = balance
         self.ema = ema
+        self.keep = keep
         self.patience = patience
+        self.accumulate = accumulate
 
     def check(self) -> None:
         """Refuse settings that cannot work, all of them at once.
@@ -168,60 +188,21 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         ConfigError
             One line for each setting, naming the parameter and what it may be.
         """
-        wrong: list[str] = []
-        try:
-            get_loss(self.loss)
-        except ConfigError as error:
-            wrong.append(str(error))
-        if self.schedule not in SCHEDULES:
-            wrong.append(f"schedule={self.schedule!r} is not known; choose one of {', '.join(SCHEDULES)}")
-        if self.balance not in BALANCES:
-            wrong.append(f"balance={self.balance!r} is not known; choose one of {', '.join(BALANCES)}")
-        for name in ("n_critic", "penalty_every"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                wrong.append(f"{name}={getattr(self, name)!r} must be a whole number of at least 1")
-        for name in ("lr_generator", "lr_discriminator"):
-            if not _number(getattr(self, name)) or getattr(self, name) <= 0:
-                wrong.append(f"{name}={getattr(self, name)!r} must be a number above 0")
-        for name in ("beta1", "beta2"):
-            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) < 1:
-                wrong.append(f"{name}={getattr(self, name)!r} must be in [0, 1)")
-        for name in _AT_LEAST_0:
-            if not _number(getattr(self, name)) or getattr(self, name) < 0:
-                wrong.append(f"{name}={getattr(self, name)!r} must be a number of at least 0")
-        for name in ("real_target", "fake_target", "noise_share"):
-            if not _number(getattr(self, name)) or not 0 <= getattr(self, name) <= 1:
-                wrong.append(f"{name}={getattr(self, name)!r} must be in [0, 1]")
-        for name in ("max_norm", "patience"):
-            value = getattr(self, name)
-            if value is not None and (not _number(value) or value <= 0):
-                wrong.append(f"{name}={value!r} must be a number above 0, or None")
-        wrong += self._contradictions() if not wrong else []
+        wrong = wrong_settings(self) or contradictions(self)
         if wrong:
             raise ConfigError("\n".join(wrong))
 
-    def _contradictions(self) -> list[str]:
-        """Settings that are fine alone and cannot work together."""
-        wrong: list[str] = []
-        penalties = [name for name in ("r1", "r2", "wgan_gp") if getattr(self, name) > 0]
-        if self.clip > 0 and penalties:
-            wrong.append(f"clip and {penalties[0]} both bound the discriminator; set one of them to 0")
-        if self.clip > 0 and self.spectral_norm:
-            wrong.append("clip and spectral_norm both bound the discriminator's weights; choose one")
-        if self.loss == "wasserstein" and not (self.clip or self.wgan_gp or self.spectral_norm):
-            wrong.append("loss='wasserstein' needs a bounded critic: wgan_gp=10, clip=0.01 or spectral_norm=True")
-        if (self.real_target, self.fake_target) != (1.0, 0.0) and self.loss not in SMOOTHABLE:
-            wrong.append(
-                f"real_target and fake_target smooth labels, which loss={self.loss!r} has not; "
-                f"losses with labels are {', '.join(SMOOTHABLE)}"
-            )
-        if self.fake_target >= self.real_target:
-            wrong.append(f"fake_target={self.fake_target:g} must be below real_target={self.real_target:g}")
-        return wrong
+    @property
+    def needs_monitor(self) -> bool:
+        """Whether a game's held-out figure is asked for."""
+        return self.patience is not None or self.keep == "best"
 
-    def rules(self, step: int, done: float) -> Rules:
-        """What the players pay at `step`, when the share `done` of training is over."""
-        every = self.penalty_every if step % self.penalty_every == 0 else 0
+    def rules(self, step: int, done: float, augment: float = 0.0, penalties: float = 1.0) -> Rules:
+        """What the players pay at `step`, when the share `done` of training is over.
+
+        `augment` is the probability of changes, `penalties` a factor on the penalties' weights, both of this step.
+        """
+        every = penalties * self.penalty_every if step % self.penalty_every == 0 else 0.0
         left = max(0.0, 1 - done / self.noise_share) if self.noise_share > 0 else 0.0
         return Rules(
             smoothed(get_loss(self.loss), self.real_target, self.fake_target),
@@ -231,6 +212,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             every * self.wgan_gp,
             self.feature_matching,
             left * self.instance_noise,
+            augment,
         )
 
     def train(
@@ -288,6 +270,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         """
         self.check()
         run = Run(self, game, max_images, max_minutes, seed)
+        others = run.world
         if checkpoint is not None and resume and checkpoint.exists():
             run.restore(load_newest_state(checkpoint), checkpoint)
         next_save = run.seconds + checkpoint_seconds
@@ -295,7 +278,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         with interruptions_noted(checkpoint is not None) as interrupted:
             while run.stopped == "":
                 run.step(batches)
-                run.seconds = time.monotonic() - started
+                run.seconds, asked_to_stop = others.most([time.monotonic() - started, len(interrupted)])
                 if run.diverged or run.fraction() >= min(run.next_tick, 1.0):
                     run.look_at_health(name)
                     fraction = run.fraction()
@@ -304,12 +287,14 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
                         run.stopped = "images" if run.images >= max_images else "minutes"
                     run.look_at_monitor()
                     tick = Tick(name, run.images, max_images, run.seconds, min(fraction, 1.0), run.figures)
-                    if on_tick is not None and on_tick(tick):
+                    if any(others.most([on_tick is not None and bool(on_tick(tick))])):
                         run.stopped = run.stopped or "callback"
-                if checkpoint is not None and (run.seconds >= next_save or run.stopped or interrupted):
-                    save_state(checkpoint, run.state())
+                if checkpoint is not None and (run.seconds >= next_save or run.stopped or asked_to_stop):
+                    state = run.state()
+                    if others.first:
+                        save_state(checkpoint, state)
                     next_save = run.seconds + checkpoint_seconds
-                if interrupted and not run.stopped:
+                if asked_to_stop and not run.stopped:
                     raise Interrupted(
                         f"interrupted after {run.images:,} of {max_images:,} images of {name}; "
                         f"to go on, ask for the same again with resume (checkpoint: {checkpoint})"
@@ -318,26 +303,26 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
 
     def players_move(self, run: Run, batch: Batch) -> dict[str, Tensor]:
         """Both players' moves on one batch; the figures of the step."""
-        rules = self.rules(run.step_number, run.fraction())
+        done = run.fraction()
+        rules = self.rules(run.step_number, done, run.augmentation.probability(done), run.penalties.factor)
         figures: dict[str, Tensor] = {}
         if self.adversarial_weight > 0:
-            move = discriminator_move(run.game, rules, batch, run.rng)
-            norm = run.apply(move, run.game.discriminator, run.discriminator_optimiser)
-            figures |= {**move.figures, "gradient_discriminator": norm}
+            figures |= run.move(
+                "discriminator", lambda part, rng: discriminator_move(run.game, rules, part, rng), batch
+            )
             if self.clip > 0:
                 clip_weights(run.game.discriminator, self.clip)
         if run.generator_plays and run.step_number % self.n_critic == 0:
-            move = generator_move(run.game, rules, batch, run.rng)
-            norm = run.apply(move, run.game.generator, run.generator_optimiser)
-            figures |= {**move.figures, "gradient_generator": norm}
+            figures |= run.move("generator", lambda part, rng: generator_move(run.game, rules, part, rng), batch)
         return figures
 
 
 @torch.no_grad()
 def clip_weights(player: nn.Module, bound: float) -> None:
-    """Every parameter of `player` to [-bound, bound]."""
+    """Every parameter of `player` that is trained to [-bound, bound]."""
     for p in player.parameters():
-        p.clamp_(-bound, bound)
+        if p.requires_grad:
+            p.clamp_(-bound, bound)
 
 
 @contextmanager
@@ -362,7 +347,3 @@ def interruptions_noted(active: bool) -> Iterator[list[int]]:
         yield noted
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

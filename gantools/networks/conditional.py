@@ -42,7 +42,8 @@ class ProjectionDiscriminator(nn.Module):
     Parameters
     ----------
     body : nn.Module
-        A discriminator with `features`, the last of them (N, features) or (N, features, h, w).
+        A discriminator with `features`, the last of them (N, features) or (N, features, h, w), and `judged`, which
+        makes logits of them.
     features : int
         Length of its last features.
     n_classes : int
@@ -61,12 +62,12 @@ class ProjectionDiscriminator(nn.Module):
         return features
 
     def forward(self, samples: Tensor, labels: Tensor) -> Tensor:
-        """Samples (N, ...) and labels (N,), -1 for none, to logits (N,)."""
-        last = self.features(samples, labels)[-1]
-        pooled = last.flatten(2).sum(2) if last.ndim > 2 else last
-        agreement = (self.classes(labels.clamp_min(0)) * pooled).sum(1)
-        logits: Tensor = self.body(samples) + agreement * (labels >= 0)
-        return logits
+        """Samples (N, ...) and labels (N,), -1 for none, to logits (N,), or (N, ...) as the body's are."""
+        features = self.features(samples, labels)
+        pooled = features[-1].flatten(2).sum(2) if features[-1].ndim > 2 else features[-1]
+        agreement = (self.classes(labels.clamp_min(0)) * pooled).sum(1) * (labels >= 0)
+        logits: Tensor = self.body.judged(features)  # type: ignore[operator]
+        return logits + agreement.view(-1, *(1,) * (logits.ndim - 1))
 
 
 class ConcatenationDiscriminator(nn.Module):

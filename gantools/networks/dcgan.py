@@ -117,7 +117,11 @@ class DcganDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to logits (N,)."""
-        logits: Tensor = self.logit(self.beside(self.features(pictures)[-1].flatten(1)))
+        return self.judged(self.features(pictures))
+
+    def judged(self, features: list[Tensor]) -> Tensor:
+        """Logits of what `features` gave."""
+        logits: Tensor = self.logit(self.beside(features[-1].flatten(1)))
         return logits.squeeze(1)
 
 

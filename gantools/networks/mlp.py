@@ -59,5 +59,9 @@ class MlpDiscriminator(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Vectors (..., n_features) to logits (...)."""
-        logits: Tensor = self.logit(self.features(vectors)[-1])
+        return self.judged(self.features(vectors))
+
+    def judged(self, features: list[Tensor]) -> Tensor:
+        """Logits of what `features` gave."""
+        logits: Tensor = self.logit(features[-1])
         return logits.squeeze(-1)

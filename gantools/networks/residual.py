@@ -101,6 +101,10 @@ class ResidualDiscriminator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to logits (N,)."""
-        last = F.leaky_relu(self.features(pictures)[-1], _SLOPE)
+        return self.judged(self.features(pictures))
+
+    def judged(self, features: list[Tensor]) -> Tensor:
+        """Logits of what `features` gave."""
+        last = F.leaky_relu(features[-1], _SLOPE)
         logits: Tensor = self.logit(last.flatten(1))
         return logits.squeeze(1)

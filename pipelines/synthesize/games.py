@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gantools.core import Batch, ConditionalGame, Game
+from gantools.core.augment import moved
 from gantools.core.initialise import initialised
-from gantools.data.moves import moved
+from gantools.metrics.generated import kernel_distance
 from gantools.metrics.pictures import perceptual_difference
 from gantools.networks.autoencoder import Autoencoder
 from gantools.networks.backbone import EfficientNetLite0
@@ -95,6 +96,8 @@ class SpreadGame(ConditionalGame):
         As of `AutoencodingGame`.
     moves : float
         Strength of the moves of all that the discriminator is shown.
+    held : (Tensor, Tensor) or None
+        Reals never trained on and their labels, for `monitor`.
     """
 
     average_discriminator = True
@@ -108,6 +111,7 @@ class SpreadGame(ConditionalGame):
         perceptual: float = 0.0,
         moves: float = 0.0,
         backbone: EfficientNetLite0 | None = None,
+        held: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__(decoder, discriminator, len(latents.means))
         self.class_latents = latents
@@ -115,6 +119,7 @@ class SpreadGame(ConditionalGame):
         self.perceptual = perceptual
         self.moves = moves
         self.backbone = backbone
+        self.held = held
 
     def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """One fake for each real, of its class, of a random novelty; of a random class where it has none."""
@@ -134,3 +139,18 @@ class SpreadGame(ConditionalGame):
         """What decoding the reals loses."""
         decoded = self.generator(batch["latents"])
         return {"decoding": self.anchor * distance(decoded, batch["reals"], self.backbone, self.perceptual)}
+
+    @torch.no_grad()
+    def monitor(self, generator: nn.Module, discriminator: nn.Module) -> float | None:
+        """Kernel distance between held-out reals and fakes of their classes, the same latents every time."""
+        if self.held is None:
+            return None
+        reals, labels = self.held
+        rng = torch.Generator(labels.device).manual_seed(0)
+        fakes = generator(self.class_latents.draw(labels, sum(_NOVELTIES) / 2, rng))
+        return kernel_distance(self._looks(reals), self._looks(fakes))
+
+    def _looks(self, samples: Tensor) -> Tensor:
+        if self.backbone is None:
+            return samples.flatten(1)
+        return torch.cat([m.mean((2, 3)) for m in self.backbone(samples.add(1).div(2))], 1)

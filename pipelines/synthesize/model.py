@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gantools.core import AdversarialTrainer, Batch, Tick, Training
-from gantools.core.batches import Order
+from gantools.core.batches import Order, mine
 from gantools.core.initialise import initialised
 from gantools.networks.autoencoder import Autoencoder, ChoosingGenerator, PictureEncoder, VectorEncoder
 from gantools.networks.backbone import load_backbone
-from gantools.networks.conditional import ProjectionDiscriminator
+from gantools.networks.conditional import ConcatenationDiscriminator, ProjectionDiscriminator
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
+from gantools.networks.projected import ProjectedDiscriminator
 from gantools.pipelines.base import train_shown
 from gantools.pipelines.stages import fidelity_trainer
 from gantools.pipelines.synthesize.forms import Form, PictureForm
@@ -29,6 +30,7 @@ from gantools.progress import Stages
 
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
 _ROWS = 256
+_MOST_HELD_OUT, _FEWEST_HELD_OUT = 256, 32
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,25 @@ class Settings:
 
     def discriminator(self) -> nn.Module:
         """From samples and classes to logits."""
+        if self.trainer.condition == "concatenation":
+            return ConcatenationDiscriminator(self._judge(self.n_classes), self.n_classes)
+        if self.projected:
+            return ProjectionDiscriminator(ProjectedDiscriminator(), ProjectedDiscriminator.width, self.n_classes)
+        body = self._judge()
+        width = body.maps[-1][0].out_channels if isinstance(body, DcganDiscriminator) else self.width
+        return ProjectionDiscriminator(body, width, self.n_classes)
+
+    def _judge(self, more: int = 0) -> DcganDiscriminator | MlpDiscriminator:
+        """A discriminator of samples with so many more channels or features."""
         if isinstance(self.form, PictureForm):
-            body = DcganDiscriminator(self.form.shape, self.width)
-            return ProjectionDiscriminator(body, body.maps[-1][0].out_channels, self.n_classes)
-        return ProjectionDiscriminator(MlpDiscriminator(self.form.codec.width, self.width), self.width, self.n_classes)
+            channels, height, width = self.form.shape
+            return DcganDiscriminator((channels + more, height, width), self.width)
+        return MlpDiscriminator(self.form.codec.width + more, self.width)
+
+    @property
+    def projected(self) -> bool:
+        """Whether the discriminator judges a frozen network's features."""
+        return self.trainer.projected and isinstance(self.form, PictureForm)
 
 
 @dataclass
@@ -108,6 +125,10 @@ class Synthesis:
             The trainings by name, in order.
         """
         device, rng = settings.device, torch.Generator().manual_seed(settings.seed)
+        held = held_out(labels, settings.seed) if settings.trainer.needs_monitor else np.empty(0, np.int64)
+        judged_by = (samples[torch.from_numpy(held)].to(device), torch.from_numpy(labels[held]).to(device))
+        kept = np.setdiff1d(np.arange(len(samples)), held)
+        samples, labels = samples[torch.from_numpy(kept)], labels[kept]
         autoencoder = initialised(lambda: Autoencoder(settings.encoder(), settings.decoder()), rng).to(device)
         discriminator = initialised(settings.discriminator, rng).to(device)
         pictures = isinstance(settings.form, PictureForm)
@@ -168,7 +189,10 @@ class Synthesis:
             perceptual,
             moves,
             backbone,
+            judged_by if len(held) else None,
         )
+        game.augmentable, game.projected = pictures, settings.projected
+        game.conditional, game.n_reals = settings.n_classes > 1, len(samples)
         second = play(game, settings.trainer, labelled_reals, 1 - settings.fidelity_share, "adversarial")
         synthesis = cls(trained.encoder.eval(), second.generator.eval(), second.discriminator.eval(), latents)
         return synthesis, [("fidelity", first), ("adversarial", second)]
@@ -211,6 +235,14 @@ class Synthesis:
         return cls(players[0], players[1], players[2], ClassLatents(**latents))
 
 
+def held_out(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Numbers of a tenth of each class's samples, 256 at most; none where they are fewer than 32 together."""
+    rng = np.random.default_rng((seed, 2))
+    of_classes = [np.flatnonzero(labels == c) for c in range(labels.max() + 1)]
+    found = np.concatenate([rng.permutation(mine)[: len(mine) // 10] for mine in of_classes])
+    return np.sort(rng.permutation(found)[:_MOST_HELD_OUT]) if len(found) >= _FEWEST_HELD_OUT else found[:0]
+
+
 class BalancedOrder:
     """Batches in which classes are equally frequent; unlabelled samples keep half of their share of the batch.
 
@@ -234,6 +266,6 @@ class BalancedOrder:
         self._edges = np.cumsum(weights)
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """The samples of a step: int64, (batch_size,), drawn with replacement."""
+        """The samples of a step: int64, (batch_size,), drawn with replacement; under torchrun, this process's."""
         places = np.random.default_rng((self.seed, step)).random(self.batch_size) * self._edges[-1]
-        return np.minimum(np.searchsorted(self._edges, places, side="right"), len(self._edges) - 1)
+        return mine(np.minimum(np.searchsorted(self._edges, places, side="right"), len(self._edges) - 1))

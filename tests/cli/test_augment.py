@@ -189,7 +189,13 @@ def test_interrupted_what_was_written_is_whole_and_listed(folders: Path, tmp_pat
         "--model",
         model,
     ]
-    running = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        [str(c) for c in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells let background jobs ignore it
+    )
     manifest = out / "manifest.csv"
     for _ in range(1200):
         if manifest.exists() and manifest.stat().st_size > 5000:

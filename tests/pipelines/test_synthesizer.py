@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from skimage import data
 from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import KNeighborsClassifier
 
-from gantools import AdversarialTrainer, GanSynthesizer, load
+from gantools import AdversarialTrainer, GanSynthesizer, configs, load
 from gantools.errors import ConfigError, DataError, Interrupted
 from gantools.metrics.generated import frechet_distance, spread_by_class
+from gantools.networks.backbone import load_backbone
 from gantools.pipelines.synthesize.labels import numbered, place_of
 from gantools.pipelines.synthesize.latents import ClassLatents
 from gantools.pipelines.synthesize.model import BalancedOrder
@@ -208,3 +210,48 @@ def test_estimator_checks() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(GanSynthesizer(max_images=128, random_state=0))
+
+
+def test_both_ways_of_telling_the_class_keep_it(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    judge = KNeighborsClassifier().fit(digits[0].reshape(-1, 64), digits[1])
+    for recipe in ("cgan", "spread"):
+        made = GanSynthesizer(trainer=recipe, max_images=12_000, random_state=0).fit(*digits)
+        fakes, said = made.sample(200, random_state=0)
+        assert judge.score(fakes.reshape(-1, 64), said) > 0.8, recipe
+
+
+def test_a_recipe_that_needs_labels_is_refused_without(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(ConfigError, match="fit with labels"):
+        GanSynthesizer(trainer="cgan", max_images=640).fit(digits[0])
+
+
+def test_projected_features_judge_pictures_and_refuse_tables(tmp_path: Path) -> None:
+    camera = data.camera()
+    pictures = np.stack([camera[i : i + 96 : 4, i : i + 96 : 4] for i in range(0, 400, 7)])
+    made = GanSynthesizer(trainer="projected", perceptual=0, max_images=256, batch_size=16, random_state=0)
+    made.fit(pictures)
+    assert made.sample(2, random_state=0).shape == (2, 24, 24)
+    frozen = made.synthesis_.discriminator.body.backbone.state_dict()
+    for name, weight in load_backbone((2, 4, 10, 14)).state_dict().items():
+        assert torch.equal(frozen[name], weight), name
+    made.save(tmp_path / "m")
+    assert np.array_equal(load(tmp_path / "m").sample(3, random_state=1), made.sample(3, random_state=1))
+    with pytest.raises(ConfigError, match="projected=False"):
+        GanSynthesizer(trainer="projected", max_images=640).fit(load_wine().data)
+
+
+def test_the_best_by_a_held_out_figure(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    best = configs.read("spread", "training") | {"keep": "best"}
+    made = GanSynthesizer(trainer=AdversarialTrainer(**best), max_images=20_000, random_state=0).fit(*digits)
+    figures = made.history_["monitor"].dropna()
+    assert len(figures) > 20
+    assert figures.iloc[-1] < figures.iloc[0]
+    few = [a[:100] for a in digits]
+    with pytest.raises(ConfigError, match="keep='last'"):
+        GanSynthesizer(trainer=AdversarialTrainer(**best), max_images=640, random_state=0).fit(*few)
+
+
+def test_few_reals_are_shown_changed(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    trainer = AdversarialTrainer("hinge", spectral_norm=True, augment="auto")
+    made = GanSynthesizer(trainer=trainer, max_images=1_280, random_state=0).fit(*(a[:300] for a in digits))
+    assert made.history_["augment"].dropna().eq(1.0).all()
