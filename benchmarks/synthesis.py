@@ -33,7 +33,7 @@ from gantools.core import LatentGame
 from gantools.core.batches import Order
 from gantools.core.initialise import initialised
 from gantools.metrics.generated import bootstrap_interval, copies, frechet_distance, neighbourhoods
-from gantools.networks.residual import ResidualDiscriminator, ResidualGenerator
+from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.pipelines.base import resolve_trainer
 
 _JUDGED = 2_000
@@ -83,13 +83,13 @@ def ours(kind: Kind, minutes: float, seed: int) -> Sampler:
 
 
 def recipe(name: str) -> Callable[[Kind, float, int], Sampler]:
-    """A recipe of configs/training on small residual players, from noise alone and without classes."""
+    """A recipe of configs/training on DCGAN players 32 wide, from noise alone and without classes."""
 
     def play(kind: Kind, minutes: float, seed: int) -> Sampler:
         rng, shape = torch.Generator().manual_seed(seed), tuple(kind.train.shape[1:])
         game = LatentGame(
-            initialised(lambda: ResidualGenerator(shape, 64, 24), rng),
-            initialised(lambda: ResidualDiscriminator(shape, 24), rng),
+            initialised(lambda: DcganGenerator(shape, 64, 32), rng),
+            initialised(lambda: DcganDiscriminator(shape, 32), rng),
         )
         order = Order(len(kind.train), 64, seed)
         trainer: AdversarialTrainer = resolve_trainer(name, name)

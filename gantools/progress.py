@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from gantools import processes
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -20,7 +22,7 @@ class Stages:
     """
 
     def __init__(self, shown: bool) -> None:
-        self.shown = shown
+        self.shown = shown and processes.first()
         self._bars: Progress | None = None
 
     def __enter__(self) -> Stages:

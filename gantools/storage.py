@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from gantools import processes
 from gantools.core.checkpoint import join_state, split_state
 from gantools.errors import ModelError
 
@@ -71,11 +72,15 @@ def write_model(
 ) -> None:
     """Write a model folder, whole or not at all; an older model there is replaced at the end.
 
+    Under torchrun the first process writes it.
+
     Raises
     ------
     ModelError
         When `folder` holds something that is no model, or cannot be written.
     """
+    if not processes.first():
+        return
     check_target(folder)
     outline, tensors = split_state(state)
     weights = save_tensors(tensors)

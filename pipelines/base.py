@@ -15,8 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from gantools import configs
+from gantools import configs, processes
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.core.world import world
 from gantools.data.tables import plain_value
 from gantools.errors import ConfigError, ModelError
 from gantools.progress import Stages
@@ -38,7 +39,7 @@ SHARED_CONSTRAINTS: dict[str, Any] = {
 
 
 def resolve_device(device: str) -> torch.device:
-    """The torch device that "auto", "cpu", "cuda" or "cuda:N" stands for.
+    """The torch device that "auto", "cpu", "cuda" or "cuda:N" stands for; under torchrun "cuda" is each process's own.
 
     Raises
     ------
@@ -46,18 +47,23 @@ def resolve_device(device: str) -> torch.device:
         When it is another word, or CUDA is asked for and there is none.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = str(device).partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
         raise ConfigError(f"device={device!r} is not known; choose auto, cpu, cuda or cuda:N")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device={device!r}: this machine has {torch.cuda.device_count()} CUDA devices; use auto")
+    if kind == "cuda" and not number and processes.count() > 1:
+        return torch.device(f"cuda:{processes.local_rank()}")
     return torch.device(device)
 
 
 def resolve_seed(random_state: Any) -> int:
-    """One integer to derive everything random from, without touching a global generator but when told to."""
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    """One integer to derive everything random from, without touching a global generator but when told to.
+
+    Under torchrun it is the first process's.
+    """
+    return int(world().of_first([check_random_state(random_state).randint(2**31 - 1)])[0])
 
 
 def resolve_trainer(trainer: AdversarialTrainer | str | None, default: AdversarialTrainer | str) -> AdversarialTrainer:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gantools.core.world import world
 from gantools.data.keep import Kept, as_png, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.errors import ConfigError, GantoolsError
@@ -66,6 +67,8 @@ def convert_files(
 ) -> dict[str, Any]:
     """Convert files one by one; what cannot be read is told at the end, and nothing is left half written.
 
+    Under torchrun each process takes its part of the files.
+
     Parameters
     ----------
     convert : callable
@@ -90,6 +93,10 @@ def convert_files(
             f"{min(there)} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
         )
     left = [t for t in work if not (resume and t.destination in there)]
+    others = world()
+    n_left, n_skipped = len(left), len(work) - len(left)
+    others.most([0.0])  # no process writes before all have seen what is there
+    left = left[others.rank :: others.size]
     notes: list[str] = []
     errors: list[str] = []
     with Stages(shown) as stages, stages.stage(doing) as advance:
@@ -101,8 +108,15 @@ def convert_files(
                 words = str(error)
                 errors.append(words if str(target.source) in words else f"{target.source}: {words}")
             advance((number + 1) / len(left))
-    counts = {"n": len(left) - len(errors), "n_skipped": len(work) - len(left), "n_errors": len(errors)}
-    return {**counts, "notes": notes, "errors": errors}
+    told = others.gather((notes, errors))
+    notes, errors = ([line for theirs in told for line in theirs[kind]] for kind in (0, 1))
+    return {
+        "n": n_left - len(errors),
+        "n_skipped": n_skipped,
+        "n_errors": len(errors),
+        "notes": notes,
+        "errors": errors,
+    }
 
 
 def _convert_file(convert: Convert, target: Target, frames: list[Kept], advance: Callable[[float], None]) -> list[str]:

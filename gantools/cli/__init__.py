@@ -7,8 +7,9 @@ import traceback
 
 import typer
 
+from gantools import processes
 from gantools.cli import anomaly, augment, demo, models, superres, synth, translate
-from gantools.errors import GantoolsError
+from gantools.errors import ConfigError, DataError, GantoolsError, ModelError
 
 app = typer.Typer(
     name="gantools",
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         code, message = _explained(error)
         if debug:
             traceback.print_exc()
-        if message:
+        if message and (processes.first() or not isinstance(error, (ConfigError, DataError, ModelError))):
             print(f"gantools: {message}", file=sys.stderr)
     except KeyboardInterrupt:
         code = _INTERRUPTED

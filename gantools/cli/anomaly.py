@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantools import processes
 from gantools.cli import shared
 from gantools.errors import ConfigError, DataError
 
@@ -56,7 +56,7 @@ def fit(
     with shared.warnings_as_lines(quiet):
         detector = GanAnomalyDetector(**parameters).fit(data)
         detector.set_params(checkpoint=None, resume=False).save(model)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    shared.remove_checkpoint(model)
     summary = {
         "model": str(model),
         "kind": detector.kind_,
@@ -92,9 +92,10 @@ def score(
     table = detector.score_table(data)
     if detector.kind_ == "table" and maps is not None:
         raise ConfigError("--maps: a model of feature tables has no maps")
-    _write_csv(table, out)
     if maps is not None:
         _write_maps(detector, data, table, maps, quiet)
+    shared.by_first_alone()
+    _write_csv(table, out)
     if report is not None:
         from gantools.report import write_scores
 
@@ -136,6 +137,7 @@ def evaluate(
     else:
         table = detector.score_table(data)
         abnormal = _picture_labels(table, labels)
+    shared.by_first_alone()
     result = _measured(table, abnormal)
     if masks is not None:
         result |= _measured_maps(detector, data, table, masks)
@@ -165,7 +167,8 @@ def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, qu
 
     source = open_pictures(data, detector.max_megapixels)
     with Stages(not quiet) as stages, stages.stage("heatmaps") as advance:
-        for index, picture, anomaly_map in mapped(detector, source, _readable(table)):
+        mine = _readable(table)[processes.rank() :: processes.count()]
+        for index, picture, anomaly_map in mapped(detector, source, mine):
             name = Path(source.name(index))
             inside = name.name if name.is_absolute() or ".." in name.parts else str(name)
             save_png(folder / f"{inside}.png", overlay(picture, anomaly_map))

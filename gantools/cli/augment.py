@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,6 +89,7 @@ def augment(
             shared.report({}, False, quiet or json, lambda: words)
         assert out is not None
         augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
+        shared.by_first_alone()
         result |= _write(augmenter, labelled, out, format, include_real, seed, parameters.get("per_class"))
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
     result |= {"out": str(out), "low_quality": [str(label) for label in low]}
@@ -130,7 +130,7 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
     augmenter.fit(*labelled)
     if model is not None:
         augmenter.set_params(checkpoint=None, resume=False).save(model)
-        shutil.rmtree(shared.checkpoint_of(model), ignore_errors=True)
+        shared.remove_checkpoint(model)
     return augmenter
 
 

@@ -23,6 +23,7 @@ def demo(
     quiet: shared.Quiet = False,
 ) -> None:
     """Find anomalies, make more of rare digits, enlarge photographs and give them colour; a few minutes."""
+    shared.by_first_alone()
     result = {
         "digits": _digits(out / "digits", seed, device, quiet),
         "bricks": _bricks(out / "bricks", seed, device, quiet),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantools import processes
 from gantools.cli import shared
 from gantools.errors import ConfigError, GantoolsError
 
@@ -64,7 +65,7 @@ def convert(
         skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
         return f"{result['n']} {words[1]}{skipped}, {result['n_errors']} failed. Pictures: {out}"
 
-    for line in [*([] if quiet else result["notes"]), *result["errors"]]:
+    for line in [*([] if quiet else result["notes"]), *result["errors"]] if processes.first() else []:
         typer.echo(f"gantools: {line}", err=True)
     shared.report({"out": str(out), **result}, json, quiet, told)
     if result["errors"]:

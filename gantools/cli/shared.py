@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gantools import processes
 from gantools.errors import ConfigError
 
 Config = Annotated[str, typer.Option("--config", help="A preset's name, or a YAML file.", metavar="NAME_OR_FILE")]
@@ -122,7 +123,7 @@ def warnings_as_lines(quiet: bool) -> Iterator[None]:
     """Warnings inside come as plain lines on stderr."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        if not quiet:
+        if not quiet and processes.first():
             print(f"gantools: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
@@ -132,7 +133,9 @@ def warnings_as_lines(quiet: bool) -> Iterator[None]:
 
 
 def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callable[[], str]) -> None:
-    """Print a command's result: an object with `--json`, else `words` unless `--quiet`."""
+    """Print a command's result: an object with `--json`, else `words` unless `--quiet`; the first process only."""
+    if not processes.first():
+        return
     if as_json:
         print(json.dumps(result, allow_nan=True))
     elif not quiet:
@@ -156,7 +159,26 @@ def make_ready(model: Path, resume: bool) -> None:
 
     check_target(model)
     if not resume:
+        remove_checkpoint(model)
+
+
+def remove_checkpoint(model: Path) -> None:
+    """Away with the checkpoints of the training that makes `model`."""
+    if processes.first():
         shutil.rmtree(checkpoint_of(model), ignore_errors=True)
+
+
+def by_first_alone() -> None:
+    """What comes now is not shared out: the first process goes on by itself, the others are done.
+
+    Raises
+    ------
+    typer.Exit
+        In the others.
+    """
+    if not processes.first():
+        raise typer.Exit
+    processes.alone()
 
 
 def writable_file(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,7 +75,8 @@ def fit(
         resolver = GanSuperResolver(**parameters)
         resolver.fit(*_pair(data, low))
         resolver.set_params(checkpoint=None, resume=False).save(model)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    shared.remove_checkpoint(model)
+    shared.by_first_alone()
     if not resolver.validation_.empty:
         _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
     summary = {"model": str(model), **resolver.training_}
@@ -180,6 +180,7 @@ def evaluate(
     for path in (out, sheet):
         if path is not None:
             shared.writable_file(path)
+    shared.by_first_alone()
     resolver = _loaded(model, device, quiet, perception, max_megapixels, {"tta": tta})
     with shared.warnings_as_lines(quiet):
         figures = resolver.evaluate(*_pair(data, low))

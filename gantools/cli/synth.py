@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +58,7 @@ def fit(
     with shared.warnings_as_lines(quiet):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False).save(model)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    shared.remove_checkpoint(model)
     summary = {"model": str(model), **synthesizer.training_}
     words = (
         f"Learnt from {summary['samples']:,} samples in {summary['seconds']:.0f} s. Model: {model}\n"
@@ -94,6 +93,7 @@ def sample(
     from gantools.pipelines.synthesize.forms import PictureForm
     from gantools.pipelines.synthesize.writing import check_out, clear_out, write_grid, write_samples
 
+    shared.by_first_alone()
     synthesizer = load(model, device)
     if not isinstance(synthesizer, GanSynthesizer):
         raise ConfigError(f"{model} is no synthesizer")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -90,7 +89,8 @@ def fit(
         translator = GanTranslator(**parameters)
         translator.fit(source, target)
         translator.set_params(checkpoint=None, resume=False).save(model)
-        shutil.rmtree(checkpoint, ignore_errors=True)
+        shared.remove_checkpoint(model)
+        shared.by_first_alone()
         if not translator.validation_.empty:
             _write_sheet(place, translator.held_out_examples(source, target), translator.methods(ends=True))
     summary = {"model": str(model), **translator.training_}
@@ -211,6 +211,7 @@ def evaluate(
     for path in (out, sheet):
         if path is not None:
             shared.writable_file(path)
+    shared.by_first_alone()
     translator = _loaded(model, device, quiet, texture, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)
     with shared.warnings_as_lines(quiet):

@@ -271,7 +271,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.check()
         run = Run(self, game, max_images, max_minutes, seed)
         others = run.world
-        if checkpoint is not None and resume and checkpoint.exists():
+        if checkpoint is not None and resume and others.of_first([checkpoint.exists()])[0]:
             run.restore(load_newest_state(checkpoint), checkpoint)
         next_save = run.seconds + checkpoint_seconds
         started = time.monotonic() - run.seconds

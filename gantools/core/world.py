@@ -8,7 +8,6 @@ does the talking: gloo between CPUs, nccl between GPUs.
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from gantools import processes
 from gantools.errors import GantoolsError
 
 _PATIENCE = timedelta(minutes=30)
@@ -102,23 +102,13 @@ class World:
 
 def world() -> World:
     """The processes that torchrun started, or this one alone. They are introduced to each other the first time."""
-    if not launched():
+    if processes.count() == 1:
         return World()
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=_PATIENCE)
         atexit.register(dist.destroy_process_group)
     return World(dist.get_rank(), dist.get_world_size())
-
-
-def launched() -> bool:
-    """Whether torchrun started this process, with others."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def local_rank() -> int:
-    """This process's number on its machine: which GPU is its own."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def _told(say: Any) -> None:

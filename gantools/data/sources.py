@@ -84,6 +84,30 @@ class FileSource(PictureSource):
         return read_picture(self.paths[index], self.max_megapixels)
 
 
+class Selected(PictureSource):
+    """Some of a source's pictures, in an order of their own.
+
+    Parameters
+    ----------
+    source : PictureSource
+    chosen : sequence of int
+        Their numbers there.
+    """
+
+    def __init__(self, source: PictureSource, chosen: Sequence[int]) -> None:
+        self.source = source
+        self.chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def name(self, index: int) -> str:
+        return self.source.name(self.chosen[index])
+
+    def read(self, index: int) -> NDArray[np.float32]:
+        return self.source.read(self.chosen[index])
+
+
 def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:
     if picture.dtype == np.bool_:
         return picture.astype(np.float32)

@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from gantools.core import Training
+from gantools.core.world import world
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.sources import PictureSource, is_table, open_pictures, read_table
+from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
 from gantools.data.tables import TableEncoder, infinite_rows
 from gantools.errors import ConfigError, DataError
@@ -524,7 +525,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             names: Any = np.arange(len(frame))
         else:
             source = self._pictures(X)
-            scores, errors = self.part_scores(source)
+            scores, errors = self._shared_out(source)
             names = [source.name(i) for i in range(len(source))]
         fused = self._fused(scores)
         valid = ~np.isnan(fused)
@@ -541,6 +542,18 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         }
         parts = {f"part_{q}": self.scales_[q](scores[:, i]) for i, q in enumerate(self.parts_)}
         return pd.DataFrame({**table, **parts})
+
+    def _shared_out(self, source: PictureSource) -> tuple[Floats, dict[int, str]]:
+        """`part_scores` of a source; under torchrun each process takes its part of the pictures, and all know all."""
+        others = world()
+        parts = [range(rank, len(source), others.size) for rank in range(others.size)]
+        found = others.gather(self.part_scores(Selected(source, parts[others.rank])))
+        scores = np.empty((len(source), len(self.parts_)))
+        errors: dict[int, str] = {}
+        for part, (theirs, wrong) in zip(parts, found, strict=True):
+            scores[part.start :: others.size] = theirs
+            errors |= {part[i]: reason for i, reason in wrong.items()}
+        return scores, dict(sorted(errors.items()))
 
     def anomaly_map(self, X: Any) -> list[Floats]:
         """Where pictures are abnormal.

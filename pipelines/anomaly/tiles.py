@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.core import Batch, Training
-from gantools.core.batches import Order
+from gantools.core.batches import Order, mine
 from gantools.core.initialise import initialised
 from gantools.data.standard import StandardPictures
 from gantools.errors import ConfigError, DataError
@@ -85,8 +85,10 @@ class TileModel:
         order = Order(len(fitted), settings.batch_size, settings.seed)
 
         def batches(step: int) -> Batch:
-            places = np.random.default_rng((settings.seed, 3, step))
-            tiles = [_crop(pictures[int(i)], tile, places) for i in fitted[order.indices(step)]]
+            tiles = [
+                _crop(pictures[int(i)], tile, np.random.default_rng((settings.seed, 3, step, int(place))))
+                for i, place in zip(fitted[order.indices(step)], mine(np.arange(settings.batch_size)), strict=True)
+            ]
             return {"reals": torch.stack(tiles).to(settings.device, memory_format=torch.channels_last)}
 
         model = cls(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.core import Batch
+from gantools.core.batches import mine
 from gantools.data.degrade import Degradation
 from gantools.data.pairing import listed
 from gantools.data.planes import mirrored, with_channels
@@ -191,11 +192,11 @@ class Patches:
 
     def __call__(self, step: int) -> Batch:
         """Step `step`'s `reals` (N, C, s side, s side) and `source` (N, C, side, side), float32 in [-1, 1]."""
-        rng = np.random.default_rng((self.seed, step, 3))
         highs: list[Tensor] = []
         lows: list[Tensor] = []
         s, side = self.scale, self.side
-        for _ in range(self.batch_size):
+        for place in mine(np.arange(self.batch_size)):
+            rng = np.random.default_rng((self.seed, step, 3, int(place)))
             index = _drawn(self._pictures, rng)
             pair = self.pairs[index]
             top = _drawn(self._rows[index], rng)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.core import Batch
-from gantools.core.batches import Order
+from gantools.core.batches import Order, mine
 from gantools.data.pairing import listed
 from gantools.data.planes import contrast, mirrored, with_channels
 from gantools.data.resize import luma, to_size
@@ -243,11 +243,12 @@ class Windows:
 
     def __call__(self, step: int) -> Batch:
         """Step `step`'s `reals` and `source`: (N, C, side, side), float32 in [-1, 1]."""
-        rng = np.random.default_rng((self.seed, step, 4))
         ours: list[Tensor] = []
         theirs: list[Tensor] = []
         wanted = self._orders[0].indices(step)
-        for i, j in zip(wanted, wanted if self.paired else self._orders[1].indices(step), strict=True):
+        partners = wanted if self.paired else self._orders[1].indices(step)
+        for place, i, j in zip(mine(np.arange(self._orders[0].batch_size)), wanted, partners, strict=True):
+            rng = np.random.default_rng((self.seed, step, 4, int(place)))
             source, target = self.sources[i], self.targets[j]
             if self.paired:
                 rows, columns = self._drawn(source, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -297,6 +298,25 @@ def test_the_best_players_outlast_an_interruption(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         play(57, checkpoint=file)
     assert torch.equal(whole, play(None, checkpoint=file, resume=True))
+
+
+def test_a_disk_that_fills_up_is_told_and_the_last_whole_checkpoint_goes_on(tmp_path: Path) -> None:
+    trainer, file = AdversarialTrainer(r1=0.1), tmp_path / "c.safetensors"
+    whole = trainer.train(game(), batches, max_images=800, seed=3)
+    with pytest.raises(Interrupted):
+        trainer.train(game(), interrupting_at(20), max_images=800, seed=3, checkpoint=file)
+    good = file.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 2, hard))  # a file cannot grow larger, as on a full disk
+    try:
+        with pytest.raises(ModelError, match="cannot be written"):
+            trainer.train(game(), batches, max_images=800, seed=3, checkpoint=file, checkpoint_seconds=0.0, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == good
+    assert {p.name for p in tmp_path.iterdir()} <= {"c.safetensors", "c.previous.safetensors"}
+    resumed = trainer.train(game(), batches, max_images=800, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
 class GivenLatents(LineGame):

@@ -1,0 +1,117 @@
+"""What the trainer costs over a loop by hand: the same players, the same mathematics, in turns in one process.
+
+    python -m benchmarks.overhead --rounds 12
+
+Rows are appended to results/overhead.jsonl: images a second of both, and the ratio of the medians; above 1 the
+trainer is the faster. It keeps its history, its health and its moving average; the loop by hand keeps nothing but
+a moving average.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.records import record
+from gantools.core import AdversarialTrainer, LatentGame
+from gantools.core.initialise import initialised
+from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gantools.networks.residual import ResidualDiscriminator, ResidualGenerator
+
+_LATENT, _BATCH = 64, 64
+Players = tuple[nn.Module, nn.Module]
+
+
+def _players(kind: type[nn.Module], judge: type[nn.Module], shape: tuple[int, int, int], width: int) -> Players:
+    rng = torch.Generator().manual_seed(0)
+    return (
+        initialised(lambda: kind(shape, _LATENT, width), rng),
+        initialised(lambda: judge(shape, width), rng),
+    )
+
+
+def _by_hand(players: Players, reals: Tensor, steps: int, relativistic: bool) -> None:
+    """The game as one would write it: cross-entropy, or the relativistic loss with R1 and R2 at .5."""
+    generator, discriminator = players
+    of_g = torch.optim.AdamW(generator.parameters(), 2e-4, (0.5, 0.99), weight_decay=0.0)
+    of_d = torch.optim.AdamW(discriminator.parameters(), 2e-4, (0.5, 0.99), weight_decay=0.0)
+    average = [p.detach().clone() for p in generator.parameters()]
+    for _ in range(steps):
+        with torch.no_grad():
+            fakes = generator(torch.randn(len(reals), _LATENT))
+        if relativistic:
+            x, y = reals.detach().requires_grad_(True), fakes.detach().requires_grad_(True)
+            real, fake = discriminator(reals), discriminator(fakes)
+            loss = F.softplus(fake - real).mean()
+            for samples in (x, y):
+                (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+                loss = loss + 0.25 * slope.square().flatten(1).sum(1).mean()
+        else:
+            loss = F.softplus(-discriminator(reals)).mean() + F.softplus(discriminator(fakes)).mean()
+        of_d.zero_grad(set_to_none=True)
+        loss.backward()
+        of_d.step()
+        discriminator.requires_grad_(False)
+        logits = discriminator(generator(torch.randn(len(reals), _LATENT)))
+        if relativistic:
+            with torch.no_grad():
+                real = discriminator(reals)
+            loss = F.softplus(real - logits).mean()
+        else:
+            loss = F.softplus(-logits).mean()
+        of_g.zero_grad(set_to_none=True)
+        loss.backward()
+        of_g.step()
+        discriminator.requires_grad_(True)
+        with torch.no_grad():
+            for a, p in zip(average, generator.parameters(), strict=True):
+                a.lerp_(p, 0.01)
+
+
+def _by_trainer(players: Players, reals: Tensor, steps: int, relativistic: bool) -> None:
+    penalties = {"r1": 0.5, "r2": 0.5} if relativistic else {}
+    trainer = AdversarialTrainer("relativistic" if relativistic else "non_saturating", **penalties)
+    trainer.train(LatentGame(*players), lambda step: {"reals": reals}, max_images=steps * len(reals), seed=0)
+
+
+CASES: dict[str, tuple[Callable[[], Players], tuple[int, int, int], bool, int]] = {
+    "DCGAN, 8 px": (lambda: _players(DcganGenerator, DcganDiscriminator, (1, 8, 8), 32), (1, 8, 8), False, 300),
+    "DCGAN, 28 px": (lambda: _players(DcganGenerator, DcganDiscriminator, (1, 28, 28), 32), (1, 28, 28), False, 60),
+    "DCGAN, 64 px": (lambda: _players(DcganGenerator, DcganDiscriminator, (3, 64, 64), 32), (3, 64, 64), False, 12),
+    "residual, relativistic, 28 px": (
+        lambda: _players(ResidualGenerator, ResidualDiscriminator, (1, 28, 28), 16), (1, 28, 28), True, 6
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """See the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=12)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for name, (build, shape, relativistic, steps) in CASES.items():
+        reals = torch.randn(_BATCH, *shape, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+        speeds: dict[str, list[float]] = {"by hand": [], "trainer": []}
+        for number in range(arguments.rounds + 1):
+            for way, run in (("by hand", _by_hand), ("trainer", _by_trainer)):
+                players = build()
+                began = time.perf_counter()
+                run(players, reals, steps, relativistic)
+                if number > 0:  # the first round warms up
+                    speeds[way].append(steps * _BATCH / (time.perf_counter() - began))
+        medians: dict[str, Any] = {way: statistics.median(found) for way, found in speeds.items()}
+        ratios = [t / h for t, h in zip(speeds["trainer"], speeds["by hand"], strict=True)]
+        record("overhead", {"data": name, **medians, "ratio": statistics.median(ratios)})
+
+
+if __name__ == "__main__":
+    main()
