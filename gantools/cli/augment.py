@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools.cli import shared
-from gantools.errors import ConfigError, QualityError
+from gantools.errors import ConfigError, DataError, QualityError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +154,7 @@ def _write(
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
         if include_real and pictures:
             for path, label in zip(*labelled, strict=True):
-                if label != UNLABELLED:
+                if label != UNLABELLED and _readable(path):
                     writer.real(path, label)
         total, done = max(1, sum(wanted.values())), 0
         for made in augmenter.makes(wanted, seed):
@@ -167,6 +167,17 @@ def _write(
     if pictures and shown:
         write_kept(out / "sheet.png", Kept(contact_sheet(augmenter.maker_, shown, augmenter.classes_)))
     return {"n": done, "per_class": {str(label): n for label, n in wanted.items()}}
+
+
+def _readable(path: str) -> bool:
+    """Whether a picture can be copied as a real one; what cannot be read was skipped, and told, when fitting."""
+    from gantools.data.decode import read_picture
+
+    try:
+        read_picture(Path(path))
+    except DataError:
+        return False
+    return True
 
 
 def _words(augmenter: Any, result: dict[str, Any]) -> str:

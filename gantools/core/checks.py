@@ -22,6 +22,7 @@ CHOICES = {
     "condition": ("auto", "projection", "concatenation"),
     "balance": ("off", "watch", "auto"),
     "keep": ("last", "best"),
+    "precision": ("float32", "bfloat16", "auto"),
 }
 _PENALTIES = ("r1", "r2", "wgan_gp")
 _AT_LEAST_0 = (
@@ -35,6 +36,7 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (_AT_LEAST_0, lambda v: _number(v) and v >= 0, "a number of at least 0"),
     (("real_target", "fake_target", "noise_share"), lambda v: _number(v) and 0 <= v <= 1, "in [0, 1]"),
     (("max_norm", "patience"), lambda v: v is None or (_number(v) and v > 0), "a number above 0, or None"),
+    (("spectral_norm", "projected", "compile"), lambda v: isinstance(v, bool), "True or False"),
     (("augment",), lambda v: v == "auto" or (_number(v) and 0 <= v <= 1), "in [0, 1], or 'auto'"),
 )
 

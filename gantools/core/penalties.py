@@ -7,7 +7,9 @@ part of what is differentiated.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -34,11 +36,21 @@ def squared_gradient_norms(logits_of: LogitsOf, samples: Tensor) -> Tensor:
         Differentiable with respect to the discriminator's parameters.
     """
     samples = samples.detach().float().requires_grad_(True)
-    with torch.autocast(samples.device.type, enabled=False):
+    with torch.autocast(samples.device.type, enabled=False), not_compiled():
         logits = logits_of(samples).float()
         total = logits.flatten(1).mean(1).sum() if logits.ndim > 1 else logits.sum()
         (gradient,) = torch.autograd.grad(total, samples, create_graph=True)
     return gradient.square().flatten(1).sum(1)
+
+
+@contextmanager
+def not_compiled() -> Iterator[None]:
+    """Inside, compiled players compute as they are written: compiled code has no gradients of gradients."""
+    if "torch._dynamo" in sys.modules:  # nothing is compiled before it is imported, which takes seconds
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:
+        yield
 
 
 def zero_centred_penalty(logits_of: LogitsOf, samples: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,11 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8)
 
 
+def made_for_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes faster in bfloat16: GPUs that have units for it."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
 def parts_of(batch: Batch, n: int) -> list[Batch]:
     """A batch dealt out to `n` parts of equal length.
 
@@ -92,6 +98,11 @@ def parts_of(batch: Batch, n: int) -> list[Batch]:
     if size % n:
         raise ConfigError(f"a batch of {size} cannot be dealt out to {n} parts; choose a batch_size that is a multiple")
     return [{name: values[part::n] for name, values in batch.items()} for part in range(n)]
+
+
+def gist(batch: Batch) -> list[float]:
+    """A few figures by which a batch is known again: the mean of each of its tensors."""
+    return [float(batch[name].double().mean()) for name in sorted(batch)]
 
 
 @dataclass
@@ -115,6 +126,7 @@ class Run:
     best_at: int = 0
     rows: list[dict[str, float]] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    began_with: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         trainer, game = self.trainer, self.game
@@ -131,6 +143,10 @@ class Run:
         for player in (game.generator, game.discriminator):
             self.world.copy_first([*player.parameters(), *player.buffers()])
         self.device = next(game.discriminator.parameters()).device
+        self.half = trainer.precision == "bfloat16" or (trainer.precision == "auto" and made_for_bfloat16(self.device))
+        if trainer.compile:
+            for player in (game.generator, game.discriminator):
+                player.compile()
         self._parts = range(self.world.rank, self.n_parts, self.world.size)
         self.rngs = [self._rng_of(part) for part in self._parts]
         self.generator_plays = game.fake_weight > 0 or trainer.adversarial_weight == 0
@@ -160,6 +176,8 @@ class Run:
         if self.trainer.balance == "auto" and self.good is None:
             self.start = self.good = self._snapshot()
         batch = self.last_batch = batches(self.step_number)
+        if self.step_number == 0:
+            self.began_with = gist(batch)
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
         figures = self.trainer.players_move(self, batch)
@@ -215,7 +233,8 @@ class Run:
         optimiser.zero_grad(set_to_none=True)
         moves: list[Move] = []
         for part, rng in zip(parts_of(batch, len(self.rngs)), self.rngs, strict=True):
-            move = play(part, rng)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                move = play(part, rng)
             (move.loss / len(self.rngs)).backward()  # type: ignore[no-untyped-call]
             moves.append(Move(move.loss.detach(), move.figures))
         loss = torch.stack([m.loss for m in moves]).mean()
@@ -343,6 +362,8 @@ class Run:
         if self.kept is not None:
             for name, player in players.items():
                 player.load_state_dict(self.kept[name])
+        for player in (*players.values(), self.game.generator, self.game.discriminator):
+            player._compiled_call_impl = None  # as it was before training
         if self.trainer.spectral_norm:
             make_plain(self.game.discriminator)
             make_plain(players["discriminator"])
@@ -365,7 +386,8 @@ class Run:
         """What must agree between a checkpoint and the training that goes on from it."""
         shapes = [list(p.shape) for p in (*self.game.generator.parameters(), *self.game.discriminator.parameters())]
         settings = self.trainer.get_params()
-        del settings["accumulate"]  # parts are dealt out to the processes there are
+        for free in ("accumulate", "compile"):  # parts are dealt out to the processes there are
+            del settings[free]
         return {
             "trainer": settings,
             "max_images": self.max_images,
@@ -401,14 +423,23 @@ class Run:
             "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
             "identity": self._identity(),
             "stopped": self.stopped,
+            "began_with": [*self.began_with, self.world.size],
             "history": {"columns": columns, "table": table},
             "watch": self.watch.saved(),
             "start": self.start,
             "good": self.good,
         }
 
-    def restore(self, state: dict[str, Any], path: Path) -> None:
+    def restore(self, state: dict[str, Any], path: Path, first: Batch) -> None:
         """Go back to `state`.
+
+        Parameters
+        ----------
+        state : dict
+        path : Path
+            Where it comes from, for messages.
+        first : Batch
+            The first batch of the training that shall go on: the one that this state's began with.
 
         Raises
         ------
@@ -421,6 +452,12 @@ class Run:
             raise ModelError(
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
+            )
+        *self.began_with, processes = state["began_with"]
+        if processes == self.world.size and not np.allclose(self.began_with, gist(first), rtol=1e-3, atol=1e-5):
+            raise ModelError(
+                f"{path} is of a training on other data, or on the same in another order; resume with the data it "
+                "began with, or start anew without --resume"
             )
         self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
         best, self.best_at = state["monitor"]

@@ -57,8 +57,7 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
     loss, reals = rules.loss, batch["reals"]
 
     def logits_of(samples: Tensor) -> Tensor:
-        logits: Tensor = game.discriminator(*seen(game, rules, samples, batch, rng))
-        return logits
+        return judged(game, rules, samples, batch, rng)
 
     real = logits_of(reals)
     figures = {"d_real": real.detach().sigmoid().mean()}
@@ -99,11 +98,11 @@ def generator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator)
     total = fakes.new_zeros(())
     with frozen(game.discriminator):
         if rules.adversarial_weight > 0:
-            fake = game.discriminator(*seen(game, rules, fakes, batch, rng))
+            fake = judged(game, rules, fakes, batch, rng)
             real = None
             if rules.loss.relativistic:
                 with torch.no_grad():
-                    real = game.discriminator(*seen(game, rules, batch["reals"], batch, rng))
+                    real = judged(game, rules, batch["reals"], batch, rng)
             adversarial = generator_loss(rules.loss, real, fake)
             total = total + rules.adversarial_weight * adversarial
             figures["loss_generator"] = adversarial.detach()
@@ -129,9 +128,11 @@ def feature_matching(game: Game, batch: Batch, fakes: Tensor, rng: torch.Generat
     return (real - fake).square().mean()
 
 
-def seen(game: Game, rules: Rules, samples: Tensor, batch: Batch, rng: torch.Generator) -> tuple[Tensor, ...]:
-    """The discriminator's arguments for `samples`, changed and noisy as the rules have it."""
-    return game.shown(noisy(augmented(samples, rules.augment, rng), rules.noise, rng), batch, rng)
+def judged(game: Game, rules: Rules, samples: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
+    """The discriminator's logits of `samples`, changed and noisy as the rules have it; in float32 at least."""
+    samples = noisy(augmented(samples, rules.augment, rng), rules.noise, rng)
+    logits: Tensor = game.discriminator(*game.shown(samples, batch, rng))
+    return logits.float() if logits.dtype == torch.bfloat16 else logits
 
 
 def noisy(samples: Tensor, deviation: float, rng: torch.Generator) -> Tensor:

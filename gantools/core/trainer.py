@@ -111,6 +111,13 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
     accumulate : int
         A batch is played in so many parts, one after the other, whose gradients are added before a player moves: for
         batches that do not fit into memory. Under torchrun each process has as many parts.
+    precision : str
+        "float32"; "bfloat16": the players compute in it, while losses, penalties and weights stay as they are; "auto":
+        bfloat16 where the device is made for it (GPUs that have it), else float32. CPUs without such units are many times
+        slower in it.
+    compile : bool
+        Compile the players (torch.compile) but for penalties, which need gradients of gradients. Takes a minute or more
+        before the first step, and a C++ compiler: for long trainings on GPUs.
     """
 
     def __init__(
@@ -147,6 +154,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         keep: str = "last",
         patience: int | None = None,
         accumulate: int = 1,
+        precision: str = "float32",
+        compile: bool = False,
     ) -> None:
         self.loss = loss
         self.lr_generator = lr_generator
@@ -179,6 +188,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.keep = keep
         self.patience = patience
         self.accumulate = accumulate
+        self.precision = precision
+        self.compile = compile
 
     def check(self) -> None:
         """Refuse settings that cannot work, all of them at once.
@@ -266,13 +277,13 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             On Ctrl-C, after the step was finished and the checkpoint written; without a checkpoint,
             KeyboardInterrupt passes through.
         ModelError
-            When the checkpoint belongs to other settings, or cannot be read or written.
+            When the checkpoint belongs to other settings or other data, or cannot be read or written.
         """
         self.check()
         run = Run(self, game, max_images, max_minutes, seed)
         others = run.world
         if checkpoint is not None and resume and others.of_first([checkpoint.exists()])[0]:
-            run.restore(load_newest_state(checkpoint), checkpoint)
+            run.restore(load_newest_state(checkpoint), checkpoint, batches(0))
         next_save = run.seconds + checkpoint_seconds
         started = time.monotonic() - run.seconds
         with interruptions_noted(checkpoint is not None) as interrupted:

@@ -33,7 +33,7 @@ from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.synthesize import GanSynthesizer
-from gantools.pipelines.synthesize.forms import Form, PictureForm, form_from, form_state, joined
+from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held, joined
 from gantools.pipelines.synthesize.labels import as_labels
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
@@ -390,7 +390,7 @@ verbose
             labels += [made.label] * len(made.critic)
         if not parts:
             raise ConfigError("no samples were asked for")
-        return _together(parts), self.classes_[labels]
+        return held(self.maker_.form, _together(parts)), self.classes_[labels]
 
     def settled(self, per_class: Any) -> dict[Any, int]:
         """New samples of each class, by its label, that `per_class` comes to; None is what `fit` settled."""
@@ -494,6 +494,8 @@ verbose
         augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, policy)
         augmenter.maker_.novelties = {int(c): float(h) for c, h in state["novelties"]}
         augmenter.n_features_in_ = _n_features(form)
+        if isinstance(form, TableForm) and form.names:
+            augmenter.feature_names_in_ = np.asarray(form.names, dtype=object)
         return augmenter
 
     def __sklearn_is_fitted__(self) -> bool:

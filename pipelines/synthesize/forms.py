@@ -39,6 +39,8 @@ class PictureForm:
         Of what comes out.
     flat : bool
         Whether a picture came as (H, W), without an axis of channels.
+    given : str
+        What held the samples: "array", "list", "tensor", or "planes" for a tensor (N, C, H, W).
     """
 
     channels: int
@@ -48,6 +50,7 @@ class PictureForm:
     out_width: int
     dtype: str
     flat: bool
+    given: str = "array"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,12 +139,15 @@ class TableForm:
         Of an array.
     names : tuple
         The columns' names, of a frame.
+    given : str
+        "tensor", or else "array".
     """
 
     codec: TableCodec
     container: str
     dtype: str
     names: tuple[Any, ...] = ()
+    given: str = "array"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -180,7 +186,7 @@ def form_state(form: Form) -> dict[str, Any]:
     """What JSON can hold of a form; `form_from` is the way back."""
     if isinstance(form, PictureForm):
         return asdict(form)
-    rest = {"container": form.container, "dtype": form.dtype, "names": list(form.names)}
+    rest = {"container": form.container, "dtype": form.dtype, "names": list(form.names), "given": form.given}
     return {"codec": form.codec.to_dict(), **rest}
 
 
@@ -188,7 +194,8 @@ def form_from(state: dict[str, Any]) -> Form:
     """The form that `form_state` was asked of."""
     if "codec" in state:
         codec = TableCodec.from_dict(state["codec"])
-        return TableForm(codec, state["container"], state["dtype"], tuple(state["names"]))
+        names, given = tuple(state["names"]), state.get("given", "array")
+        return TableForm(codec, state["container"], state["dtype"], names, given)
     return PictureForm(**state)
 
 
@@ -203,6 +210,23 @@ def as_frame(X: Any) -> pd.DataFrame:
     array = X.toarray() if sparse.issparse(X) else np.asarray(X.numpy(force=True) if isinstance(X, Tensor) else X)
     frame = pd.DataFrame(array, columns=[str(i) for i in range(array.shape[1])])
     return frame.infer_objects() if array.dtype == object else frame
+
+
+def holder_of(X: Any) -> str:
+    """What holds samples: "array", "list" (of arrays), "tensor", or "planes" for a tensor (N, C, H, W)."""
+    if isinstance(X, Tensor):
+        return "planes" if X.ndim == 4 and X.shape[-1] not in (1, 3, 4) and X.shape[1] in (1, 3, 4) else "tensor"
+    return "list" if isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) >= 2 else "array"
+
+
+def held(form: Form, samples: Any) -> Any:
+    """What `form.samples` gave in the holder that the reals came in; tensors are on the CPU."""
+    if form.given == "list":
+        return list(samples)
+    if form.given == "array":
+        return samples
+    tensor = torch.from_numpy(samples)
+    return tensor.permute(0, 3, 1, 2) if form.given == "planes" else tensor
 
 
 def joined(X: Any, new: Any) -> Any:

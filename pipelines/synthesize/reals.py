@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gantools.data.sources import PictureSource, is_table, open_pictures
 from gantools.errors import DataError
-from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, as_frame
+from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, as_frame, holder_of
 from gantools.pipelines.synthesize.labels import numbered
 
 
@@ -53,6 +53,7 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
         When there is nothing that can be used, or labels do not fit.
     """
     form: Form
+    given = holder_of(X)
     if is_table(X):
         source, X = None, _checked(X)
         form = TableForm.of(X)
@@ -64,6 +65,7 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
         form = PictureForm.of(source, size)
         samples, rows, skipped = form.tensors(source, max_bad)
         n = len(source)
+    form = replace(form, given=given)
     if y is None:
         return Reals(form, source, samples, np.zeros(len(samples), np.int64), None, rows, skipped)
     classes, numbers = numbered(y, n)

@@ -28,7 +28,7 @@ from gantools.pipelines.base import (
     restored_params,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
-from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state
+from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held
 from gantools.pipelines.synthesize.labels import place_of
 from gantools.pipelines.synthesize.model import Settings, Synthesis
 from gantools.pipelines.synthesize.reals import Reals, read_reals
@@ -278,7 +278,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         else:
             numbers = self.numbers_of(labels)
         parts = [part for part, _ in self.drawn(numbers, int(rng.integers(2**62)), truncation)]
-        samples = self.form_.samples(torch.cat(parts))
+        samples = held(self.form_, self.form_.samples(torch.cat(parts)))
         return samples if self.classes_ is None else (samples, self.classes_[numbers])
 
     def numbers_of(self, labels: Any) -> NDArray[np.int64]:
@@ -329,7 +329,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         ends = synthesis.latents.draw(torch.tensor([k, k], device=device), self.novelty, generator)
         way = torch.linspace(0, 1, n, device=device)[:, None]
         with torch.no_grad():
-            return self.form_.samples(synthesis.decoder(ends[:1].lerp(ends[1:], way)))
+            return held(self.form_, self.form_.samples(synthesis.decoder(ends[:1].lerp(ends[1:], way))))
 
     # ------------------------------------------------------------------ storage
 

@@ -319,6 +319,45 @@ def test_a_disk_that_fills_up_is_told_and_the_last_whole_checkpoint_goes_on(tmp_
     assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
+def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted):
+        AdversarialTrainer().train(game(), interrupting_at(17), max_images=400, seed=3, checkpoint=file)
+    with pytest.raises(ModelError, match="other data"):
+        AdversarialTrainer().train(
+            game(),
+            lambda step: {"reals": batches(step)["reals"] + 0.2},
+            max_images=400,
+            seed=3,
+            checkpoint=file,
+            resume=True,
+        )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_players_play_the_same_game_penalties_and_all() -> None:
+    def play(compiled: bool) -> torch.Tensor:
+        trainer = AdversarialTrainer("relativistic", r1=0.1, r2=0.1, compile=compiled)
+        training = trainer.train(game(), batches, max_images=80, seed=0)
+        assert training.generator._compiled_call_impl is None
+        return weights_of(training)
+
+    torch.testing.assert_close(play(True), play(False), rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_is_near_and_leaves_weights_and_penalties_in_float32() -> None:
+    def play(precision: str) -> object:
+        trainer = AdversarialTrainer("relativistic", r1=0.1, precision=precision)
+        return trainer.train(game(), batches, max_images=400, seed=0)
+
+    whole, half = play("float32"), play("bfloat16")
+    assert weights_of(half).dtype == torch.float32
+    assert not torch.equal(weights_of(half), weights_of(whole))
+    torch.testing.assert_close(weights_of(half), weights_of(whole), rtol=0.1, atol=0.05)
+    if not torch.cuda.is_available():
+        assert torch.equal(weights_of(play("auto")), weights_of(whole))
+
+
 class GivenLatents(LineGame):
     """Latents come with the batch, so that nothing is drawn while playing."""
 

@@ -93,6 +93,23 @@ def test_containers_and_dtypes(digits: tuple[np.ndarray, np.ndarray]) -> None:
     assert quick.interpolate(n=6, random_state=0).shape == (6, 96, 80)
 
 
+def test_samples_come_in_what_held_the_reals(digits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    quick = GanSynthesizer(max_images=128, random_state=0)
+    colour = torch.from_numpy(np.repeat(digits[0][:80, None], 3, 1))
+    made = quick.fit(colour).sample(2, random_state=0)
+    assert isinstance(made, torch.Tensor)
+    assert made.shape == (2, 3, 8, 8)
+    assert made.dtype == torch.uint8
+    quick.save(tmp_path / "m")
+    assert torch.equal(load(tmp_path / "m").sample(2, random_state=0), made)
+    one_by_one = quick.fit(list(digits[0][:80])).sample(2)
+    assert isinstance(one_by_one, list)
+    assert one_by_one[0].shape == (8, 8)
+    rows = quick.fit(torch.rand(80, 5)).sample(3)
+    assert isinstance(rows, torch.Tensor)
+    assert rows.shape == (3, 5)
+
+
 def test_tables_keep_their_columns() -> None:
     frame = load_wine(as_frame=True).data.assign(
         kind=np.where(np.arange(178) % 3, "red", "white"), bottles=np.arange(178)
