@@ -2,8 +2,8 @@
 
 - "dcgan example": the players and settings of PyTorch's DCGAN example, written again here: 64 features, batch norm,
   binary cross-entropy, Adam 2e-4 with beta1 .5, batches of 64; pictures at 32 or 64 pixels.
-- "torchgan": its `DCGANGenerator` and `DCGANDiscriminator` from the package, least squares, Adam 1e-4 and 3e-4 with
-  betas (.5, .999), as in its tutorial.
+- "torchgan": its `DCGANGenerator` and `DCGANDiscriminator` from the package, 32 wide, least squares, Adam 1e-4 and
+  3e-4 with betas (.5, .999), as in its tutorial.
 - "mimicry": SNGAN for 32 pixels as torch-mimicry publishes it, written again here (the package wants TensorFlow):
   residual, 256 and 128 wide, spectral norm, hinge, five moves of the discriminator for one, Adam 2e-4, betas (0, .9).
 - "lightweight-gan": its players from the package and its own settings: hinge, the discriminator's small decoders,
@@ -43,8 +43,7 @@ def _batches(pictures: Tensor, size: int, minutes: float, seed: int) -> Iterator
 
 
 def _sampler(generator: nn.Module, latent: int, like: Tensor, seed: int) -> Sampler:
-    """The generator's pictures at the size learnt from. Batch norm as when training ended, in evaluation mode."""
-    generator.eval()
+    """The generator's pictures at the size learnt from; batch norm goes by the batch, as in recipes' own sampling."""
     rng = torch.Generator().manual_seed(seed + 1)
 
     def sample(n: int) -> Tensor:
@@ -133,9 +132,9 @@ def torchgan(kind: Any, minutes: float, seed: int) -> Sampler:
 
     torch.manual_seed(seed)
     side, channels = _at_power(kind.train[:1]).shape[-1], kind.train.shape[1]
-    generator = DCGANGenerator(100, side, channels, 64, nonlinearity=nn.LeakyReLU(0.2), last_nonlinearity=nn.Tanh())
+    generator = DCGANGenerator(100, side, channels, 32, nonlinearity=nn.LeakyReLU(0.2), last_nonlinearity=nn.Tanh())
     discriminator = DCGANDiscriminator(
-        side, channels, 64, nonlinearity=nn.LeakyReLU(0.2), last_nonlinearity=nn.LeakyReLU(0.2)
+        side, channels, 32, nonlinearity=nn.LeakyReLU(0.2), last_nonlinearity=nn.LeakyReLU(0.2)
     )
     losses = (
         lambda r, f: 0.5 * ((r - 1).square().mean() + f.square().mean()),

@@ -242,6 +242,61 @@ def _translation() -> str:
     return "\n".join(text)
 
 
+_SYNTHESIS_TEXT = (
+    "## Pictures from nothing, beside other people's recipes",
+    "",
+    "Equal minutes on two cores, one method after the other, with hardly anything beside. Fréchet distance,",
+    "coverage and precision in EfficientNet-Lite1's features, which none of the methods was trained with, against",
+    "pictures never trained on (Fashion-MNIST 2,000, digits 897, OpenMoji 451); copies are fakes nearer to a",
+    "picture trained on than chance allows. The interval is a bootstrap's, which takes off most of the bias of",
+    "few samples and so may lie below the figure. `gantools` is GanSynthesizer as it comes, with the classes;",
+    "`relativistic from noise` is that recipe on DCGAN's players of 32 channels, without. What the peers are is",
+    "said at the top of `benchmarks/gan_peers.py`; two of them are run from their own packages. `python -m",
+    "benchmarks.synthesis`.",
+    "",
+)
+_SYNTHESIS = {
+    "frechet": "Fréchet distance (low is good)",
+    "frechet_low": "from",
+    "frechet_high": "to",
+    "coverage": "coverage (high)",
+    "precision": "precision (high)",
+    "copies": "copies",
+}
+
+
+def _synthesis() -> str:
+    frame = pd.DataFrame(rows_of("synthesis"))
+    if frame.empty:
+        return ""
+    text = list(_SYNTHESIS_TEXT)
+    for (data, minutes), group in frame.groupby(["data", "minutes"], sort=False):
+        table = group.groupby("method", sort=False)[list(_SYNTHESIS)].mean().rename(columns=_SYNTHESIS)
+        seeds = ", ".join(map(str, sorted(group["seed"].unique())))
+        text += [f"### {data}, {minutes:g} minutes", "", f"Seeds: {seeds}.", "", _figures(table), ""]
+        if (HERE / f"results/synthesis-{data}.png").exists():
+            rows = ", ".join(map(str, group["method"].unique()))
+            text += [f"![{rows}](results/synthesis-{data}.png)", "", f"Rows: {rows}.", ""]
+    return "\n".join(text)
+
+
+def _overhead() -> str:
+    frame = pd.DataFrame(rows_of("overhead"))
+    if frame.empty:
+        return ""
+    table = frame.groupby("data", sort=False)[["by hand", "trainer", "ratio"]].last()
+    return "\n".join([*_OVERHEAD_TEXT, _figures(table), ""])
+
+
+_OVERHEAD_TEXT = (
+    "## What the trainer costs over a loop by hand",
+    "",
+    "Images a second of the same players and the same mathematics, in turns in one process on two cores: the",
+    "trainer with its history and its health, the loop with neither (`python -m benchmarks.overhead`).",
+    "",
+)
+
+
 TRANSLATIONS = {
     "lines": "OpenMoji, lines to colour",
     "colours": "Photographs, gray to colour",
@@ -259,7 +314,9 @@ def write_report() -> Path:
         _section("Fashion-MNIST, one class normal", "fashion", ["ap"]),
         _section("Textures with defects of kinds never trained on", "textures", ["ap", "pixel_auroc", "aupro"]),
         _section("Outlier tables", "tables", ["ap"]),
+        _synthesis(),
         _health(),
+        _overhead(),
         _augment(),
         _superres(),
         _translation(),

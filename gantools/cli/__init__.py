@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from gantools import processes
-from gantools.cli import anomaly, augment, demo, models, superres, synth, translate
+from gantools.cli import anomaly, augment, demo, export, models, superres, synth, translate
 from gantools.errors import ConfigError, DataError, GantoolsError, ModelError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(synth.app, name="synth")
 app.command("augment")(augment.augment)
 app.add_typer(models.config_app, name="config")
 app.command("info")(models.info)
+app.command("export")(export.export)
 app.command("demo")(demo.demo)
 
 _INTERRUPTED = 130

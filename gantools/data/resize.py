@@ -30,8 +30,33 @@ def reduced(pictures: Tensor, scale: int) -> Tensor:
 
 def enlarged(pictures: Tensor, scale: int) -> Tensor:
     """Pictures (N, C, H, W) `scale` times larger, by the same bicubic kernel; unclamped."""
+    if torch.compiler.is_exporting():
+        return enlarged_by_convolution(pictures, scale)
     size = (pictures.shape[2] * scale, pictures.shape[3] * scale)
     return F.interpolate(pictures, size=size, mode="bicubic", antialias=True, align_corners=False)
+
+
+def enlarged_by_convolution(pictures: Tensor, scale: int) -> Tensor:
+    """As `enlarged`, written as a convolution, which any runtime has, for pictures of any size.
+
+    Each of the `scale` x `scale` pixels that a pixel becomes is a sum of 5 x 5 pixels around it. Beyond the borders
+    there is nothing: the kernel is cut off there and its weights sum to 1 again.
+    """
+    offsets = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    taps = _keys((offsets[:, None] - torch.arange(-2, 3, dtype=torch.float64)).abs())
+    kernel = torch.einsum("ay,bx->abyx", taps, taps).reshape(scale**2, 1, 5, 5).to(pictures)
+    n, channels, height, width = pictures.shape
+    planes = pictures.reshape(n * channels, 1, height, width)
+    inside = F.conv2d(torch.ones_like(planes[:1]), kernel, padding=2)
+    found = F.pixel_shuffle(F.conv2d(planes, kernel, padding=2) / inside, scale)
+    return found.reshape(n, channels, height * scale, width * scale)
+
+
+def _keys(distances: Tensor) -> Tensor:
+    """Keys' cubic kernel with a = -0.5, of distances in pixels."""
+    near = 1.5 * distances**3 - 2.5 * distances**2 + 1
+    far = -0.5 * distances**3 + 2.5 * distances**2 - 4 * distances + 2
+    return torch.where(distances <= 1, near, torch.where(distances < 2, far, torch.zeros_like(far)))
 
 
 def enlarged_lanczos(pictures: Tensor, scale: int, lobes: int = 3) -> Tensor:
@@ -71,9 +96,9 @@ def guided(change: Tensor, small: Tensor, large: Tensor, radius: int = 1, smooth
 
     Parameters
     ----------
-    change : Tensor, (C, h, w)
-    small, large : Tensor, (D, h, w) and (D, H, W)
-        The same picture at both sizes, in [-1, 1].
+    change : Tensor, (N, C, h, w)
+    small, large : Tensor, (N, D, h, w) and (N, D, H, W)
+        The same pictures at both sizes, in [-1, 1].
     radius : int
         Of the neighbourhood, in small pixels.
     smoothing : float
@@ -81,22 +106,22 @@ def guided(change: Tensor, small: Tensor, large: Tensor, radius: int = 1, smooth
 
     Returns
     -------
-    Tensor, (C, H, W)
+    Tensor, (N, C, H, W)
     """
     size = 2 * radius + 1
 
     def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(F.pad(x[None], (radius,) * 4, mode="replicate"), size, 1)[0]
+        return F.avg_pool2d(F.pad(x, (radius,) * 4, mode="replicate"), size, 1)
 
-    brightness = small.mean(0, keepdim=True)
+    brightness = small.mean(1, keepdim=True)
     centre, level = mean(brightness), mean(change)
     variance = mean(brightness * brightness) - centre * centre
     slope = (mean(brightness * change) - centre * level) / (variance + smoothing)
     slope, offset = mean(slope), mean(level - slope * centre)
     slope, offset = (
-        F.interpolate(x[None], size=large.shape[1:], mode="bilinear", align_corners=False)[0] for x in (slope, offset)
+        F.interpolate(x, size=large.shape[2:], mode="bilinear", align_corners=False) for x in (slope, offset)
     )
-    return slope * large.mean(0, keepdim=True) + offset
+    return slope * large.mean(1, keepdim=True) + offset
 
 
 def luma(picture: Tensor) -> Tensor:

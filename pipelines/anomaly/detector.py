@@ -43,6 +43,7 @@ from gantools.pipelines.base import (
     restored_params,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.pipelines.export import Deployable
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -589,6 +590,13 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
                 weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
                 maps += [self.model_.map(pictures[i], weights) for i in range(len(indices))]
         return maps
+
+    def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
+        """For `gantools.pipelines.export.export`."""
+        from gantools.pipelines.anomaly.deploy import deployable
+
+        check_is_fitted(self)
+        return deployable(self, size)
 
     # ------------------------------------------------------------------ storage
 

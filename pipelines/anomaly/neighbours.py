@@ -33,6 +33,8 @@ def neighbour_distances(queries: Tensor, bank: Tensor, k: int, itself: Tensor | 
     centre = bank.mean(0)
     centred, squares = bank - centre, (bank - centre).square().sum(1)
     chunk = max(1, _CHUNK_ELEMENTS // max(len(bank), k * bank.shape[1]))
+    if torch.compiler.is_exporting():  # a batch of unknown length, at once
+        return _of_nearest(queries, bank, squares - 2.0 * (queries - centre) @ centred.T, k)
     found: list[Tensor] = []
     for start in range(0, len(queries), chunk):
         query = queries[start : start + chunk]
@@ -40,6 +42,11 @@ def neighbour_distances(queries: Tensor, bank: Tensor, k: int, itself: Tensor | 
         if itself is not None:
             rows = torch.arange(len(query), device=query.device)
             nearness[rows, itself[start : start + chunk].to(query.device)] = torch.inf
-        nearest = nearness.topk(k, largest=False).indices
-        found.append((query[:, None] - bank[nearest]).square().sum(2).sqrt().mean(1))
+        found.append(_of_nearest(query, bank, nearness, k))
     return torch.cat(found) if found else queries.new_zeros(0)
+
+
+def _of_nearest(queries: Tensor, bank: Tensor, nearness: Tensor, k: int) -> Tensor:
+    """Mean distance of each query to the `k` rows of `bank` for which `nearness` is lowest."""
+    nearest = nearness.topk(k, largest=False).indices
+    return (queries[:, None] - bank[nearest]).square().sum(2).sqrt().mean(1)

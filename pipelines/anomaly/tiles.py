@@ -106,8 +106,9 @@ class TileModel:
         with settings.stages.stage("calibrating") as advance:
             calibration, maps = [], []
             for done, index in enumerate(held):
-                part_maps = model.part_maps(pictures[int(index)])
-                calibration.append(_top(part_maps))
+                part_maps = model.part_maps(pictures[int(index)][None])
+                calibration.append(top(part_maps)[0].numpy())
+                part_maps = part_maps[0]
                 maps.append(part_maps.flatten(1)[:, :: max(1, part_maps[0].numel() // 4096)])
                 advance((done + 1) / len(held))
         pixels = torch.cat(maps, 1).double().cpu().numpy()
@@ -165,20 +166,20 @@ class TileModel:
         return F.avg_pool2d(pooled, 3, 1, 1, count_include_pad=False)
 
     @torch.no_grad()
-    def part_maps(self, picture: Tensor) -> Tensor:
-        """One map for each part of a picture (C, H, W), high for abnormal: (n_parts, H, W).
+    def part_maps(self, pictures: Tensor) -> Tensor:
+        """One map for each part of pictures (N, C, H, W), high for abnormal: (N, n_parts, H, W), on the CPU.
 
         Large pictures are looked at through overlapping windows, so that memory does not grow with them.
         """
         device = next(self.discriminator.parameters()).device
-        height, width = picture.shape[1:]
-        total = torch.zeros(len(self.parts), height, width)
+        height, width = pictures.shape[2:]
+        total = torch.zeros(len(pictures), len(self.parts), height, width)
         weight = torch.zeros(height, width)
         for rows, columns in windows(height, width):
-            window = picture[None, :, rows, columns].to(device)
+            window = pictures[:, :, rows, columns].to(device)
             maps = [self._part_map(part, window) for part in self.parts]
             ramp = _ramp(rows, height)[:, None] * _ramp(columns, width)[None]
-            total[:, rows, columns] += torch.cat(maps, 1)[0].cpu() * ramp
+            total[:, :, rows, columns] += torch.cat(maps, 1).cpu() * ramp
             weight[rows, columns] += ramp
         return total / weight
 
@@ -187,8 +188,9 @@ class TileModel:
         x = _padded(x)
         if part == "pretrained":
             patches = self._patches(x)
-            far = neighbour_distances(patches[0].flatten(1).T, self.bank, self.n_neighbors)
-            coarse = far.view(1, 1, *patches.shape[2:])
+            queries = patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
+            far = neighbour_distances(queries, self.bank, self.n_neighbors)
+            coarse = far.view(len(x), 1, *patches.shape[2:])
         else:
             shown = self.features(x) if part == "pretrained_discriminator" else x
             coarse = -self.discriminator(shown.contiguous(memory_format=torch.channels_last))
@@ -197,14 +199,16 @@ class TileModel:
 
     def scores(self, picture: Tensor) -> NDArray[np.float64]:
         """The parts' scores of one picture: the mean of each map's highest hundredth: (n_parts,)."""
-        return _top(self.part_maps(picture))
+        return top(self.part_maps(picture[None]))[0].numpy()
 
     def map(self, picture: Tensor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The parts' maps on a common scale, summed with `weights`: (H, W)."""
-        maps = self.part_maps(picture).double().numpy()
-        centre, spread = self.pixel_scales.T[:, :, None, None]
-        fused: NDArray[np.float64] = (weights[:, None, None] * (maps - centre) / spread).sum(0) / weights.sum()
-        return fused
+        return self.fused(self.part_maps(picture[None]), torch.from_numpy(weights))[0].numpy()
+
+    def fused(self, maps: Tensor, weights: Tensor) -> Tensor:
+        """The parts' maps (N, n_parts, H, W) on a common scale, summed with `weights`: (N, H, W) float64."""
+        centre, spread = torch.from_numpy(self.pixel_scales.T[:, :, None, None])
+        return (weights[:, None, None] * (maps.double() - centre) / spread).sum(1) / weights.sum()
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""
@@ -307,9 +311,8 @@ def _crop(picture: Tensor, tile: int, places: np.random.Generator) -> Tensor:
     return picture[:, top : top + tile, left : left + tile]
 
 
-def _top(maps: Tensor) -> NDArray[np.float64]:
-    """Mean of the highest hundredth of each map: (n_parts,)."""
-    flat = maps.flatten(1)
-    highest = flat.topk(max(1, int(_TOP * flat.shape[1])), dim=1).values
-    top: NDArray[np.float64] = highest.double().mean(1).cpu().numpy()
-    return top
+def top(maps: Tensor) -> Tensor:
+    """Mean of the highest hundredth of each map (N, n_parts, H, W): (N, n_parts) float64."""
+    flat = maps.flatten(2)
+    highest = flat.topk(max(1, int(_TOP * flat.shape[2])), dim=2).values
+    return highest.double().mean(2)

@@ -77,8 +77,12 @@ class VectorModel:
         """The parts' scores, high for abnormal: (N, n_parts)."""
         return self._scores(torch.from_numpy(vectors).to(self.bank.device))
 
-    @torch.no_grad()
     def _scores(self, x: Tensor, itself: Tensor | None = None) -> NDArray[np.float64]:
+        return self.columns(x, itself).cpu().numpy()
+
+    @torch.no_grad()
+    def columns(self, x: Tensor, itself: Tensor | None = None) -> Tensor:
+        """The parts' scores of vectors (N, D), float64: (N, n_parts); `itself` as of `neighbour_distances`."""
         columns: list[Tensor] = []
         for part in self.parts:
             if part == "discriminator":
@@ -88,7 +92,7 @@ class VectorModel:
                 columns.append(neighbour_distances(features, bank, self.n_neighbors, itself))
             else:
                 columns.append(neighbour_distances(x, self.bank, self.n_neighbors, itself))
-        return torch.stack(columns, 1).cpu().numpy()
+        return torch.stack(columns, 1)
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""

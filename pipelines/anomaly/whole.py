@@ -143,7 +143,7 @@ class WholeModel:
             place = maps[2]
         if self.backbone is not None:
             size = [max(_BACKBONE_SIZE, s) for s in x.shape[2:]]
-            larger = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+            larger = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
             place, middle, last = self.backbone(larger.add(1).div(2))
             quarters = F.adaptive_avg_pool2d(middle, 2).flatten(1) / 2
             vectors["pretrained"] = torch.cat([middle.mean((2, 3)), quarters, last.mean((2, 3))], 1)
@@ -164,6 +164,14 @@ class WholeModel:
         n = len(pictures)
         x = _padded(_to(pictures, self._device))
         itself = None if first is None else torch.arange(first, first + n)
+        return self.columns(x, n, itself).cpu().numpy()
+
+    @torch.no_grad()
+    def columns(self, x: Tensor, n: int, itself: Tensor | None = None) -> Tensor:
+        """The parts' scores of the first `n` of the pictures `x`: (n, n_parts) float64.
+
+        `itself` as of `neighbour_distances`.
+        """
         needs_vectors = "features" in self.parts or "pretrained" in self.parts
         vectors = self._vectors(x)[0] if needs_vectors else {}
         columns: list[Tensor] = []
@@ -174,7 +182,7 @@ class WholeModel:
                 columns.append(_transformation_scores(self.discriminator, x)[:n])
             else:
                 columns.append(neighbour_distances(vectors[part][:n], self.banks[part], self.n_neighbors, itself))
-        return torch.stack([c.double() for c in columns], 1).cpu().numpy()
+        return torch.stack([c.double() for c in columns], 1)
 
     @torch.no_grad()
     def maps(self, pictures: Tensor) -> NDArray[np.float64]:
@@ -182,13 +190,17 @@ class WholeModel:
 
         0 is the median of held-out normals, 1 their 99 % quantile.
         """
-        x = _padded(_to(pictures, self._device))
+        return self.map_tensor(_padded(_to(pictures, self._device)))[: len(pictures)].cpu().numpy()
+
+    @torch.no_grad()
+    def map_tensor(self, x: Tensor) -> Tensor:
+        """`maps` of pictures on the device of the model: (N, H, W) float64."""
         mean, deviation = self.places
         floor = 0.1 * deviation.mean()
         far = ((self._vectors(x)[1] - mean) / (deviation + floor)).square().mean(1, keepdim=True).sqrt()
-        large = F.interpolate(far, size=x.shape[2:], mode="bicubic", align_corners=False)[: len(pictures), 0]
+        large = F.interpolate(far, size=x.shape[2:], mode="bicubic", align_corners=False)[:, 0]
         centre, spread = self.pixel_scale
-        return (large.double().cpu().numpy() - centre) / spread
+        return (large.double() - centre) / spread
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""

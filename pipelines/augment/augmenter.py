@@ -32,6 +32,7 @@ from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.pipelines.export import Deployable
 from gantools.pipelines.synthesize import GanSynthesizer
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held, joined
 from gantools.pipelines.synthesize.labels import as_labels
@@ -442,6 +443,13 @@ verbose
 
     def __str__(self) -> str:
         return f"{self!r} [{_WAYS}]"
+
+    def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
+        """For `gantools.pipelines.export.export`: its synthesizer, without the gates."""
+        check_is_fitted(self)
+        if self.synthesizer_ is None:
+            raise ConfigError("no class was large enough for a generator, so there is none to export")
+        return self.synthesizer_.deployable()
 
     # ------------------------------------------------------------------ storage
 

@@ -44,6 +44,7 @@ from gantools.pipelines.base import (
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.containers import are_pictures, gathered, is_flat, pictures, raw_picture
+from gantools.pipelines.export import Deployable
 from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
 from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured
@@ -496,6 +497,13 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         if not figures:
             raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))
+
+    def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
+        """For `gantools.pipelines.export.export`; takes pictures of any size."""
+        from gantools.pipelines.superres.deploy import deployable
+
+        check_is_fitted(self)
+        return deployable(self)
 
     # ------------------------------------------------------------------ storage
 

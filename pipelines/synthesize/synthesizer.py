@@ -28,6 +28,7 @@ from gantools.pipelines.base import (
     restored_params,
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
+from gantools.pipelines.export import Deployable
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held
 from gantools.pipelines.synthesize.labels import place_of
 from gantools.pipelines.synthesize.model import Settings, Synthesis
@@ -330,6 +331,13 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         way = torch.linspace(0, 1, n, device=device)[:, None]
         with torch.no_grad():
             return held(self.form_, self.form_.samples(synthesis.decoder(ends[:1].lerp(ends[1:], way))))
+
+    def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
+        """For `gantools.pipelines.export.export`; `size` is not read."""
+        from gantools.pipelines.synthesize.deploy import deployable
+
+        check_is_fitted(self)
+        return deployable(self)
 
     # ------------------------------------------------------------------ storage
 

@@ -76,7 +76,7 @@ class Translation:
         else:
             small = to_size(planes, height, width, low=-1.0)
             added = self._translated(small, advance) - self._plain(small)
-            made = self._plain(planes) + guided(added, small, planes)
+            made = self._plain(planes) + guided(added[None], small[None], planes[None])[0]
         out = from_signed(made, dtype)
         return out if alpha is None else np.concatenate([out, alpha.astype(dtype, copy=False)], 2)
 

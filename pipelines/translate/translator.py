@@ -45,6 +45,7 @@ from gantools.pipelines.base import (
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.containers import gathered, is_flat, pictures, raw_picture
+from gantools.pipelines.export import Deployable
 from gantools.pipelines.paired import PairedGame
 from gantools.pipelines.stages import TEXTURE, Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.translate.apply import Translation
@@ -593,6 +594,13 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         if not figures:
             raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))
+
+    def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
+        """For `gantools.pipelines.export.export`."""
+        from gantools.pipelines.translate.deploy import deployable
+
+        check_is_fitted(self)
+        return deployable(self, size)
 
     # ------------------------------------------------------------------ storage
 

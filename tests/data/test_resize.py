@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from gantools.data.resize import cropped, enlarged, enlarged_lanczos, guided, reduced
+from gantools.data.resize import cropped, enlarged, enlarged_by_convolution, enlarged_lanczos, guided, reduced
 
 
 def keys(x: np.ndarray) -> np.ndarray:
@@ -68,10 +68,16 @@ def test_a_change_that_follows_brightness_is_enlarged_along_the_edges() -> None:
     large[:, :, 31:34] = -1
     small = F.interpolate(large[None], size=(32, 32), mode="bicubic", antialias=True, align_corners=False)[0]
     change = torch.cat([torch.zeros_like(small), -(small + 1), -(small + 1)])
-    made = large.expand(3, -1, -1) + guided(change, small, large)
+    made = large.expand(3, -1, -1) + guided(change[None], small[None], large[None])[0]
     expected = torch.cat([large, large - (large + 1), large - (large + 1)])
     assert (made - expected).abs().max() < 0.15
     plain = F.interpolate(change[None], size=(64, 64), mode="bicubic", align_corners=False)[0]
     assert (large.expand(3, -1, -1) + plain - expected).abs().max() > 0.3
-    flat = guided(torch.full((3, 5, 7), 0.3), torch.zeros(1, 5, 7), torch.zeros(1, 11, 20))
+    flat = guided(torch.full((1, 3, 5, 7), 0.3), torch.zeros(1, 1, 5, 7), torch.zeros(1, 1, 11, 20))[0]
     torch.testing.assert_close(flat, torch.full((3, 11, 20), 0.3))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_enlarging_by_convolution_is_the_same(scale: int) -> None:
+    pictures = torch.rand(2, 3, 7, 10, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(enlarged_by_convolution(pictures, scale), enlarged(pictures, scale), rtol=0, atol=2e-6)

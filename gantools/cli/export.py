@@ -1,0 +1,41 @@
+"""``gantools export``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gantools.cli import shared
+from gantools.errors import ConfigError
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="The model's folder.", metavar="MODELDIR")],
+    out: Annotated[Path, typer.Option("--out", help="ONNX file to write.", metavar="FILE.onnx")],
+    size: Annotated[
+        str | None, typer.Option("--size", help="Of pictures, for models that take any.", metavar="HEIGHTxWIDTH")
+    ] = None,
+    json: shared.AsJson = False,
+    quiet: shared.Quiet = False,
+) -> None:
+    """A model as one ONNX file that needs neither torch nor gantools, checked against the model."""
+    from gantools import load
+    from gantools.pipelines.export import export as write
+
+    shared.by_first_alone()
+    sides = None if size is None else re.fullmatch(r"(\d+)x(\d+)", size)
+    if size is not None and sides is None:
+        raise ConfigError(f"--size {size!r}: write it as HEIGHTxWIDTH, such as 480x640")
+    result = write(load(model, "cpu"), shared.writable_file(out), sides and (int(sides[1]), int(sides[2])))
+
+    def words() -> str:
+        lines = [f"{out}, {result['megabytes']} MB"]
+        for kind in ("inputs", "outputs"):
+            lines += [f"  {kind[:-1]} {name}: {' x '.join(shape)}" for name, shape in result[kind].items()]
+        apart = ", ".join(f"{name} {value:.1g}" for name, value in result["parity"].items())
+        return "\n".join([*lines, f"Beside the model itself (largest difference, or share that differs): {apart}"])
+
+    shared.report(result, json, quiet, words)

@@ -1,0 +1,154 @@
+"""Fitted estimators as ONNX files: preprocessing and decisions inside, for any runtime without torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gantools import __version__
+from gantools.core.checkpoint import write_atomically
+from gantools.errors import ConfigError, GantoolsError
+
+_OPSET = 20
+_SOME = 3
+_MOST_FLIPPED = 1e-4
+_MOST_APART = 1e-4
+
+
+class Deployable(NamedTuple):
+    """What can be exported of an estimator.
+
+    Attributes
+    ----------
+    module : nn.Module
+        From inputs to outputs, nothing but tensors, in evaluation mode.
+    inputs : dict of Tensor
+        Examples by name, in the order that the module takes them; the first axis is a batch of any length.
+    outputs : tuple of str
+        Names, in the order that the module gives them.
+    any_size : tuple of int
+        Further axes of the first input that may have any length.
+    notes : dict
+        What a user of the file should know, for its metadata.
+    """
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    any_size: tuple[int, ...] = ()
+    notes: Mapping[str, Any] = {}
+
+
+def export(estimator: Any, path: Path, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """Write an estimator as an ONNX file, run it, and say how far its results are from the estimator's.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    path : Path
+    size : (int, int) or None
+        Height and width of pictures, for models that take any but are exported for one.
+
+    Returns
+    -------
+    dict
+        `inputs` and `outputs` with their types and shapes, `megabytes`, and `parity`: by output, the largest difference
+        beside torch's, or of whole numbers the share that differs.
+
+    Raises
+    ------
+    ConfigError
+        When the estimator cannot be exported, or packages are missing (``pip install gantools[onnx]``).
+    GantoolsError
+        When the file does not give what the estimator does; nothing is written then.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed; exporting needs: pip install 'gantools[onnx]'") from None
+    if not hasattr(estimator, "deployable"):
+        raise ConfigError(f"a {type(estimator).__name__} cannot be exported")
+    what: Deployable = estimator.deployable(size)
+    model = _traced(what)
+    notes = {"gantools": __version__, "class": type(estimator).__name__, **what.notes}
+    onnx.helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in notes.items()})
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    parity = _parity(what, session)
+    write_atomically(path, content)
+    return {
+        "out": str(path),
+        "inputs": {i.name: [i.type, *map(str, i.shape)] for i in session.get_inputs()},
+        "outputs": {o.name: [o.type, *map(str, o.shape)] for o in session.get_outputs()},
+        "parity": parity,
+        "megabytes": round(len(content) / 1e6, 2),
+    }
+
+
+def _traced(what: Deployable) -> Any:
+    """The ONNX model of a module."""
+    any_batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    shapes: list[dict[int, Any]] = [{0: any_batch} for _ in what.inputs]
+    for axis in what.any_size:
+        shapes[0][axis] = torch.export.Dim(f"side_{axis}", min=8, max=1 << 15)
+    told = io.StringIO()
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                what.module.eval(),
+                tuple(what.inputs.values()),
+                input_names=list(what.inputs),
+                output_names=list(what.outputs),
+                dynamic_shapes=tuple(shapes),
+                dynamo=True,
+                opset_version=_OPSET,
+                verbose=False,
+            )
+    finally:
+        quiet.setLevel(level)
+        told.close()
+    assert program is not None
+    return program.model_proto
+
+
+def _parity(what: Deployable, session: Any) -> dict[str, float]:
+    """How far the file's outputs are from the module's, by name, on batches of another length than was traced."""
+    found: dict[str, float] = {}
+    inputs = {name: _repeated(example) for name, example in what.inputs.items()}
+    with torch.no_grad():
+        expected = what.module(*inputs.values())
+    given = session.run(list(what.outputs), {name: value.numpy() for name, value in inputs.items()})
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    for name, ours, theirs in zip(what.outputs, expected, given, strict=True):
+        found[name] = _apart(ours.numpy(), theirs)
+        most = _MOST_APART if ours.dtype.is_floating_point else _MOST_FLIPPED
+        if not found[name] <= most:
+            raise GantoolsError(f"the exported {name} differ from the model's by {found[name]:g}; nothing was written")
+    return found
+
+
+def _repeated(example: Tensor) -> Tensor:
+    """A batch of another length, of the same samples in another order and once more."""
+    return torch.cat([example.flip(0), example])[: len(example) + _SOME]
+
+
+def _apart(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    if ours.dtype.kind == "f":
+        return float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(ours).max())))
+    return float((ours != theirs).mean())

@@ -1,0 +1,67 @@
+"""The synthesizer as a module of nothing but tensors, to be exported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gantools.errors import ConfigError
+from gantools.pipelines.export import Deployable
+from gantools.pipelines.synthesize.forms import PictureForm
+from gantools.pipelines.synthesize.latents import ClassLatents
+
+if TYPE_CHECKING:
+    from gantools.pipelines.synthesize.synthesizer import GanSynthesizer
+
+_EXAMPLES = 4
+
+
+class Making(nn.Module):
+    """Classes' numbers (N,), places in [0, 1) (N,) and normal noise (N, latent) to pictures (N, H, W, C), uint8."""
+
+    def __init__(self, decoder: nn.Module, latents: ClassLatents, novelty: float, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.decoder, self.novelty, self.size = decoder, novelty, size
+        order = torch.argsort(latents.labels, stable=True)
+        counts = torch.bincount(latents.labels, minlength=len(latents.means))
+        self.register_buffer("latents", latents.latents[order])
+        self.register_buffer("counts", counts)
+        self.register_buffer("first", counts.cumsum(0) - counts)
+        self.register_buffer("means", latents.means)
+        self.register_buffer("factors", latents.factors)
+
+    def forward(self, labels: Tensor, places: Tensor, noise: Tensor) -> Tensor:
+        counts = self.counts[labels]
+        picked = self.latents[self.first[labels] + torch.minimum((places * counts).long(), counts - 1)]
+        means = self.means[labels]
+        spread = (self.factors[labels] @ noise[:, :, None])[:, :, 0]
+        away = (1 - self.novelty**2) ** 0.5 * (picked - means) + self.novelty * spread
+        made = self.decoder(means + away)
+        if tuple(made.shape[2:]) != self.size:
+            made = F.interpolate(made, size=self.size, mode="bicubic", align_corners=False)
+        return made.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def deployable(synthesizer: GanSynthesizer) -> Deployable:
+    """What can be exported of a fitted synthesizer of pictures, at its parameter `novelty`.
+
+    Raises
+    ------
+    ConfigError
+        For tables: their columns cannot be told apart in one array.
+    """
+    form, synthesis = synthesizer.form_, synthesizer.synthesis_
+    if not isinstance(form, PictureForm):
+        raise ConfigError("a synthesizer of tables cannot be exported: numbers and categories do not fit one array")
+    rng = torch.Generator().manual_seed(0)
+    inputs = {
+        "labels": torch.arange(_EXAMPLES) % len(synthesis.latents.means),
+        "places": torch.rand(_EXAMPLES, generator=rng),
+        "noise": torch.randn((_EXAMPLES, synthesis.latents.latents.shape[1]), generator=rng),
+    }
+    classes = [] if synthesizer.classes_ is None else [str(c) for c in synthesizer.classes_]
+    module = Making(synthesis.decoder.cpu(), synthesis.latents, synthesizer.novelty, (form.out_height, form.out_width))
+    return Deployable(module, inputs, ("samples",), notes={"classes": classes, "holds_training_latents": True})

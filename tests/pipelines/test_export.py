@@ -1,0 +1,156 @@
+"""ONNX files give what their models give, in a process without torch, for batches of any length."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from skimage import data
+from sklearn.datasets import load_digits, load_wine
+from typer.testing import CliRunner
+
+from gantools import (
+    GanAnomalyDetector,
+    GanAugmenter,
+    GanSuperResolver,
+    GanSynthesizer,
+    GanTranslator,
+    load,
+)
+from gantools.cli import app
+from gantools.errors import ConfigError
+from gantools.pipelines.export import export
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+DIGITS = np.round(load_digits().images * 15.9).astype(np.uint8)
+BRICK = data.brick()
+
+
+def session_of(path: Path) -> Any:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def test_a_detector_of_tables(tmp_path: Path) -> None:
+    rows = load_wine().data
+    detector = GanAnomalyDetector(max_images=1280, random_state=0).fit(rows[:100])
+    made = export(detector, tmp_path / "m.onnx")
+    assert set(made["parity"]) == {"anomaly_score", "is_anomaly", "p_value"}
+    given = rows[90:].astype(np.float32)
+    given[0, 3] = np.nan
+    score, flagged, p = session_of(tmp_path / "m.onnx").run(None, {"features": given})
+    np.testing.assert_allclose(score, detector.anomaly_score(given), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(flagged, detector.predict(given) == -1)
+    np.testing.assert_allclose(p, detector.p_value(given), atol=1e-6)
+    notes = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
+    assert notes["class"] == "GanAnomalyDetector"
+    assert float(notes["threshold"]) == pytest.approx(-detector.offset_)
+
+
+def test_a_table_with_categories_is_refused(tmp_path: Path) -> None:
+    frame = load_wine(as_frame=True).data.assign(kind=lambda f: np.where(f["hue"] > 1, "a", "b"))
+    detector = GanAnomalyDetector(max_images=640, random_state=0).fit(frame)
+    with pytest.raises(ConfigError, match="column 'kind' holds texts"):
+        export(detector, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_detector_of_small_pictures(tmp_path: Path) -> None:
+    detector = GanAnomalyDetector(max_images=1280, random_state=0).fit(DIGITS[:150])
+    export(detector, tmp_path / "m.onnx")
+    score, flagged, _, maps = session_of(tmp_path / "m.onnx").run(None, {"images": DIGITS[:70, ..., None]})
+    np.testing.assert_allclose(score, detector.anomaly_score(DIGITS[:70]), rtol=1e-4, atol=1e-4)
+    assert (flagged == (detector.predict(DIGITS[:70]) == -1)).mean() > 0.98
+    np.testing.assert_allclose(maps[:5], detector.anomaly_map(DIGITS[:5]), rtol=1e-3, atol=1e-3)
+
+
+def test_a_detector_of_large_pictures_at_one_size(tmp_path: Path) -> None:
+    pictures = [BRICK[i : i + 100, j : j + 120] for i in range(0, 400, 100) for j in range(0, 360, 120)]
+    detector = GanAnomalyDetector(view="tiles", max_images=64, random_state=0).fit(pictures)
+    with pytest.raises(ConfigError, match="--size HEIGHTxWIDTH"):
+        export(detector, tmp_path / "m.onnx")
+    export(detector, tmp_path / "m.onnx", (100, 120))
+    score, _, _, maps = session_of(tmp_path / "m.onnx").run(None, {"images": np.stack(pictures[:2])[..., None]})
+    np.testing.assert_allclose(score, detector.anomaly_score(pictures[:2]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(maps[0], detector.anomaly_map(pictures[:1])[0], rtol=1e-3, atol=1e-3)
+
+
+def test_a_super_resolver_for_pictures_of_any_size(tmp_path: Path) -> None:
+    pictures = [data.astronaut()[i : i + 96, i : i + 96] for i in range(0, 384, 64)]
+    resolver = GanSuperResolver(scale=2, size="tiny", max_images=64, random_state=0).fit(pictures)
+    resolver.set_params(perception=0.5)
+    export(resolver, tmp_path / "m.onnx")
+    for low in (pictures[0][:40, :61], pictures[1][:17, :20]):
+        (large,) = session_of(tmp_path / "m.onnx").run(None, {"images": np.ascontiguousarray(low)[None]})
+        expected = resolver.transform([low])[0]
+        assert large.shape[1:] == expected.shape
+        assert (large[0] != expected).mean() < 1e-3
+        assert np.abs(large[0].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(32, 32), (50, 61)])
+def test_a_translator_at_one_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    pictures = [data.astronaut()[i : i + 64, i : i + 64] for i in range(0, 384, 48)]
+    gray = [np.round(p.mean(2)).astype(np.uint8) for p in pictures]
+    translator = GanTranslator(size=32, max_images=64, random_state=0).fit(gray, pictures)
+    export(translator, tmp_path / "m.onnx", size)
+    source = gray[0][: size[0], : size[1]]
+    (made,) = session_of(tmp_path / "m.onnx").run(None, {"images": np.ascontiguousarray(source)[None, ..., None]})
+    expected = translator.transform([source])[0]
+    assert (made[0] != expected).mean() < 2e-3
+    assert np.abs(made[0].astype(int) - expected).max() <= 1
+
+
+def test_a_synthesizer_and_an_augmenter(tmp_path: Path) -> None:
+    labels = load_digits().target[:300]
+    synthesizer = GanSynthesizer(max_images=1280, random_state=0).fit(DIGITS[:300], labels)
+    export(synthesizer, tmp_path / "m.onnx")
+    rng = np.random.default_rng(0)
+    inputs = {
+        "labels": np.repeat(np.arange(10), 2),
+        "places": rng.random(20, dtype=np.float32),
+        "noise": rng.standard_normal((20, 128), dtype=np.float32),
+    }
+    (made,) = session_of(tmp_path / "m.onnx").run(None, inputs)
+    assert made.shape == (20, 8, 8, 1)
+    assert made.dtype == np.uint8
+    assert made.std() > 20
+    augmenter = GanAugmenter(per_class=2, max_images=1280, random_state=0).fit(DIGITS[:300], labels)
+    assert export(augmenter, tmp_path / "a.onnx")["outputs"]["samples"][0] == "tensor(uint8)"
+    with pytest.raises(ConfigError, match="tables"):
+        export(GanSynthesizer(max_images=640, random_state=0).fit(load_wine().data), tmp_path / "t.onnx")
+
+
+CONSUMER = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def test_the_command_and_a_consumer_without_torch(tmp_path: Path) -> None:
+    detector = GanAnomalyDetector(max_images=640, random_state=0).fit(DIGITS[:100])
+    detector.save(tmp_path / "model")
+    out = tmp_path / "model.onnx"
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "model"), "--out", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["inputs"]["images"][2:] == ["8", "8", "1"]
+    np.save(tmp_path / "pictures.npy", DIGITS[:9, ..., None])
+    script = CONSUMER.split("```python\n# consumer.py\n")[1].split("```")[0]
+    code = script + "\nimport sys\nassert 'torch' not in sys.modules and 'gantools' not in sys.modules\n"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    scores = [float(line.split()[1]) for line in ran.stdout.strip().splitlines()]
+    np.testing.assert_allclose(scores, load(tmp_path / "model").anomaly_score(DIGITS[:9]), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("given", "said"), [(["--size", "big"], "HEIGHTxWIDTH"), (["--size", "9x9"], "8x8")])
+def test_mistakes_are_told(tmp_path: Path, given: list[str], said: str) -> None:
+    GanAnomalyDetector(max_images=640, random_state=0).fit(DIGITS[:100]).save(tmp_path / "model")
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "model"), "--out", str(tmp_path / "m.onnx"), *given])
+    assert isinstance(done.exception, ConfigError)
+    assert said in str(done.exception)
+    assert not (tmp_path / "m.onnx").exists()
