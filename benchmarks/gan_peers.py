@@ -7,8 +7,9 @@
 - "mimicry": SNGAN for 32 pixels as torch-mimicry publishes it, written again here (the package wants TensorFlow):
   residual, 256 and 128 wide, spectral norm, hinge, five moves of the discriminator for one, Adam 2e-4, betas (0, .9).
 - "lightweight-gan": its players from the package and its own settings: hinge, the discriminator's small decoders,
-  a penalty at every fourth step, Adam 2e-4 with betas (.5, .9), batches of 10, gradients of four added. Its
-  pictures are powers of two, so 32 or 64. Its moving average begins after 20,000 steps, and is not reached.
+  augmentation by the number of pictures, a penalty at every fourth step, Adam 2e-4 with betas (.5, .9), batches of
+  10, gradients of four added. Its pictures are powers of two, so 32 or 64. Its moving average begins after 20,000
+  steps, and is not reached.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ class _SnBlock(nn.Module):
     def _resized(self, x: Tensor) -> Tensor:
         if self.resize == 0.5:
             return F.avg_pool2d(x, 2)
-        return x if self.resize == 1 else F.interpolate(x, scale_factor=2.0)
+        return x if self.resize == 1 else F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h = x if self.first else F.relu(self.norms[0](x))
@@ -171,7 +172,7 @@ class _SnBlock(nn.Module):
 
 
 def mimicry(kind: Any, minutes: float, seed: int) -> Sampler:
-    """torch-mimicry's SNGAN; for 64 pixels with one block more in each player, as its own has."""
+    """torch-mimicry's SNGAN of 32 pixels. Its own of 64 is 1,024 wide; here that of 32 has one block more."""
     torch.manual_seed(seed)
     side, channels = _at_power(kind.train[:1]).shape[-1], kind.train.shape[1]
     more = [(256, 128)] if side == 64 else []
@@ -184,8 +185,13 @@ def mimicry(kind: Any, minutes: float, seed: int) -> Sampler:
     looks = [_SnBlock(128, 128, r, norm=False) for r in ([0.5, 0.5] if more else [0.5]) + [1, 1]]
     discriminator = nn.Sequential(
         _SnBlock(channels, 128, 0.5, norm=False, first=True), *looks,
-        nn.ReLU(), _Sum(), spectral_norm(nn.Linear(128, 1, bias=False)), nn.Flatten(0),
+        nn.ReLU(), _Sum(), spectral_norm(nn.Linear(128, 1)), nn.Flatten(0),
     )  # fmt: skip
+    for player in (generator, discriminator):
+        for name, layer in player.named_modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight
+                nn.init.xavier_uniform_(weight, 2**0.5 if "convs" in name else 1.0)
     losses = (lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f: -f.mean())
     return _plain_gan(
         (generator, discriminator), kind.train, minutes, seed, latent=128, losses=losses, betas=(0.0, 0.9), n_critic=5
@@ -205,7 +211,7 @@ def lightweight(kind: Any, minutes: float, seed: int) -> Sampler:
     there = torch.cuda.is_available
     torch.cuda.is_available = lambda: True  # it refuses to be imported without a GPU, though its players run anywhere
     try:
-        from lightweight_gan.lightweight_gan import Discriminator, Generator
+        from lightweight_gan.lightweight_gan import AugWrapper, Discriminator, Generator
     finally:
         torch.cuda.is_available = there
     torch.manual_seed(seed)
@@ -215,6 +221,11 @@ def lightweight(kind: Any, minutes: float, seed: int) -> Sampler:
     discriminator = Discriminator(
         image_size=side, fmap_max=512, attn_res_layers=[32], disc_output_size=1, greyscale=gray
     )
+    for layer in (*generator.modules(), *discriminator.modules()):
+        if type(layer) in (nn.Conv2d, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="leaky_relu")
+    shown = AugWrapper(discriminator, side)
+    often = {"prob": min(0.5, (1e5 - len(kind.train)) * 3e-6), "types": ["cutout", "translation"]}
     of_g = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.9))
     of_d = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.5, 0.9))
     rng = torch.Generator().manual_seed(seed)
@@ -224,9 +235,9 @@ def lightweight(kind: Any, minutes: float, seed: int) -> Sampler:
             reals = reals.requires_grad_(step % 4 == 0)
             with torch.no_grad():
                 fakes = generator(torch.randn((10, 256), generator=rng))
-            fakes = fakes.requires_grad_(step % 4 == 0)
-            f, f32, _ = discriminator(fakes)
-            r, r32, decoded = discriminator(reals, calc_aux_loss=True)
+            wanted = {"detach": True, "input_requires_grad": step % 4 == 0, "return_discr_input": True}
+            fakes, (f, f32, _) = shown(fakes, **wanted, **often)
+            r, r32, decoded = shown(reals, calc_aux_loss=True, **often)
             loss = (
                 sum((F.relu(1 + b) + F.relu(1 - a)).mean() for a, b in ((f, r), (f32, r32))) + decoded
             )  # reals are low
@@ -240,7 +251,7 @@ def lightweight(kind: Any, minutes: float, seed: int) -> Sampler:
         of_d.step()
         of_g.zero_grad()
         for _ in range(4):
-            f, f32, _ = discriminator(generator(torch.randn((10, 256), generator=rng)))
+            f, f32, _ = shown(generator(torch.randn((10, 256), generator=rng)), **often)
             ((f.mean() + f32.mean()) / 4).backward()
         of_g.step()
     sample = _sampler(generator, 256, kind.train, seed)

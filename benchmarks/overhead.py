@@ -2,7 +2,7 @@
 
     python -m benchmarks.overhead --rounds 12
 
-Rows are appended to results/overhead.jsonl: images a second of both, and the ratio of the medians; above 1 the
+Rows are appended to results/overhead.jsonl: images a second of both, and the median of the rounds' ratios; above 1 the
 trainer is the faster. It keeps its history, its health and its moving average; the loop by hand keeps nothing but
 a moving average.
 """

@@ -5,7 +5,8 @@
 
 Every method has the same minutes, the same pictures and the same cores, one after the other. Its pictures are compared
 with as many never trained on, in the features of EfficientNet-Lite1, which none of the methods was trained with:
-Fréchet distance, coverage and precision, and how many fakes are nearer to a picture trained on than held-out ones are.
+Fréchet distance, coverage and precision, and how many fakes are nearer to one of 2,000 pictures trained on than
+held-out ones are.
 Rows are appended to results/synthesis.jsonl; what is there is not measured again. Peers are read from the
 folder that GANTOOLS_PEERS names (`pip install --target` of torchgan, lightweight-gan and their needs).
 """

@@ -51,19 +51,23 @@ def resolve_device(device: str) -> torch.device:
     kind, _, number = str(device).partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()) or (kind == "cpu" and number):
         raise ConfigError(f"device={device!r} is not known; choose auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and processes.count() > 1:
+        if number:
+            raise ConfigError(f"device={device!r}: under torchrun each process has a GPU of its own; use auto or cuda")
+        number = str(processes.local_rank())
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device={device!r}: this machine has {torch.cuda.device_count()} CUDA devices; use auto")
-    if kind == "cuda" and not number and processes.count() > 1:
-        return torch.device(f"cuda:{processes.local_rank()}")
-    return torch.device(device)
+    return torch.device(f"cuda:{number}" if number else device)
 
 
 def resolve_seed(random_state: Any) -> int:
-    """One integer to derive everything random from, without touching a global generator but when told to.
+    """One integer to derive everything random from, without touching a global generator but when told to."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
-    Under torchrun it is the first process's.
-    """
-    return int(world().of_first([check_random_state(random_state).randint(2**31 - 1)])[0])
+
+def agreed_seed(random_state: Any) -> int:
+    """`resolve_seed`, for fitting: under torchrun the first process's, so all of them must call it."""
+    return int(world().of_first([resolve_seed(random_state)])[0])
 
 
 def resolve_trainer(trainer: AdversarialTrainer | str | None, default: AdversarialTrainer | str) -> AdversarialTrainer:

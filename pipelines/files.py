@@ -96,7 +96,7 @@ def convert_files(
     others = world()
     n_left, n_skipped = len(left), len(work) - len(left)
     others.most([0.0])  # no process writes before all have seen what is there
-    left = left[others.rank :: others.size]
+    left = list(others.share(left))
     notes: list[str] = []
     errors: list[str] = []
     with Stages(shown) as stages, stages.stage(doing) as advance:

@@ -23,8 +23,10 @@ _FEWEST_TO_SPLIT = 5
 FIDELITY, TEXTURE = "fidelity", "texture"
 
 
-def fidelity_trainer(lr: float, *, beta2: float = 0.999, max_norm: float = 0.1) -> AdversarialTrainer:
-    """The trainer of the first stage, in which the discriminator does not play."""
+def fidelity_trainer(
+    second: AdversarialTrainer, lr: float, *, beta2: float = 0.999, max_norm: float = 0.1
+) -> AdversarialTrainer:
+    """The first stage's trainer, for which the discriminator does not play; it computes as the `second` one does."""
     return AdversarialTrainer(
         adversarial_weight=0.0,
         lr_generator=lr,
@@ -34,6 +36,9 @@ def fidelity_trainer(lr: float, *, beta2: float = 0.999, max_norm: float = 0.1) 
         max_norm=max_norm,
         ema=0.02,
         balance="off",
+        accumulate=second.accumulate,
+        precision=second.precision,
+        compile=second.compile,
     )
 
 
@@ -92,6 +97,8 @@ def train_two_stages(
         By the stage's name.
     """
     trainings: list[tuple[str, Training]] = []
+    for game, trainer in zip(games, trainers, strict=True):
+        trainer.check_suits(game)
     for name, game, trainer in zip((FIDELITY, TEXTURE), games, trainers, strict=True):
         if name == TEXTURE and plan.share == 0:
             continue

@@ -10,6 +10,8 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from gantools import configs
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -22,6 +24,7 @@ def snippets(of: str, documents: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 AUGMENTER = snippets("GanAugmenter(", ("README.md", "docs/augmentation.md"))
+SYNTHESIZER = snippets("GanSynthesizer(", ("docs/training.md",))
 TRANSLATOR = snippets("GanTranslator(", ("README.md", "docs/translation.md"))
 
 
@@ -45,6 +48,23 @@ def test_snippets_of_the_augmenter_run(document: str, code: str) -> None:
     assert names["X_more"].shape == (250, 8, 8)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("document", "code"), SYNTHESIZER, ids=lambda v: v if v.endswith(".md") else "")
+@pytest.mark.filterwarnings("ignore")
+def test_snippets_of_the_trainer_run(document: str, code: str) -> None:
+    pictures, labels = load_digits(return_X_y=True)
+    names = {"X": np.round(pictures[:200].reshape(-1, 8, 8) * 15.9).astype(np.uint8), "y": labels[:200]}
+    exec(code.replace("random_state=0", "random_state=0, max_images=256"), names)
+    assert names["synthesizer"].sample(3)[0].shape == (3, 8, 8)  # type: ignore[attr-defined]
+
+
+def test_every_recipe_is_in_the_documents_and_the_other_way_round() -> None:
+    named = set(re.findall(r"`([a-z-]+)`", (ROOT / "docs" / "training.md").read_text().split("## Few pictures")[0]))
+    tasks = {"detector", "spread", "texture", "unpaired"}
+    recipes = {name.split("/")[1] for name in configs.available() if name.startswith("training/")}
+    assert recipes - tasks <= named
+
+
 def test_there_are_snippets() -> None:
+    assert SYNTHESIZER
     assert {document for document, _ in AUGMENTER} == {"README.md", "docs/augmentation.md"}
     assert {document for document, _ in TRANSLATOR} == {"README.md", "docs/translation.md"}

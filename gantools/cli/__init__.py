@@ -9,7 +9,7 @@ import typer
 
 from gantools import processes
 from gantools.cli import anomaly, augment, demo, export, models, superres, synth, translate
-from gantools.errors import ConfigError, DataError, GantoolsError, ModelError
+from gantools.errors import ConfigError, GantoolsError
 
 app = typer.Typer(
     name="gantools",
@@ -47,8 +47,10 @@ def main(arguments: list[str] | None = None) -> None:
         code, message = _explained(error)
         if debug:
             traceback.print_exc()
-        if message and (processes.first() or not isinstance(error, (ConfigError, DataError, ModelError))):
+        if message and processes.first():
             print(f"gantools: {message}", file=sys.stderr)
+        elif message and not isinstance(error, ConfigError):  # these are the same in all processes
+            print(f"gantools, process {processes.rank()}: {message}", file=sys.stderr)
     except KeyboardInterrupt:
         code = _INTERRUPTED
         print(f"gantools: {_NO_MODEL}", file=sys.stderr)

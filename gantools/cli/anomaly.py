@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gantools import processes
 from gantools.cli import shared
 from gantools.errors import ConfigError, DataError
 
@@ -161,13 +160,14 @@ def _write_csv(table: pd.DataFrame, out: Path) -> None:
 
 
 def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, quiet: bool) -> None:
+    from gantools.core.world import world
     from gantools.data.sources import open_pictures
     from gantools.progress import Stages
     from gantools.report.heatmaps import mapped, overlay, save_png
 
     source = open_pictures(data, detector.max_megapixels)
     with Stages(not quiet) as stages, stages.stage("heatmaps") as advance:
-        mine = _readable(table)[processes.rank() :: processes.count()]
+        mine = list(world().share(_readable(table)))
         for index, picture, anomaly_map in mapped(detector, source, mine):
             name = Path(source.name(index))
             inside = name.name if name.is_absolute() or ".." in name.parts else str(name)

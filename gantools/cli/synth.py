@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,6 +98,7 @@ def sample(
     synthesizer = load(model, device)
     if not isinstance(synthesizer, GanSynthesizer):
         raise ConfigError(f"{model} is no synthesizer")
+    synthesizer.form_ = replace(synthesizer.form_, given="array")
     pictures = isinstance(synthesizer.form_, PictureForm)
     if (grid or interpolate) and not pictures:
         raise ConfigError(f"{model} makes rows of a table; --grid and --interpolate are for pictures")

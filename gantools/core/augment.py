@@ -7,6 +7,7 @@ for Data-Efficient GAN Training"; Karras et al. 2020, "Training Generative Adver
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -115,23 +116,28 @@ class Augmentation:
         Of `most`, by the rule "adaptive".
     wins : float
         How often a real was ranked above a fake of late.
+    at : float
+        The share of training that was over when it was last seen to.
     """
 
     most: float
     rule: str
     share: float = 0.0
     wins: float = 0.5
+    at: float = 0.0
 
     def probability(self, done: float) -> float:
         """Now, when the share `done` of training is over."""
         return self.most * {"fixed": 1.0, "ramp": min(done, 1.0), "adaptive": self.share}[self.rule]
 
     def see(self, wins: float, done: float) -> None:
-        """Take note of a step's share of wins; the step was the share `done` of training."""
-        if self.rule == "adaptive" and self.most > 0:
-            self.wins = _WINS_MEMORY * self.wins + (1 - _WINS_MEMORY) * wins
-            towards = 1 if self.wins > _WINS_WANTED else -1
-            self.share = min(1.0, max(0.0, self.share + towards * done / _FULL_AFTER))
+        """Take note of a step's share of wins, when the share `done` of training is over."""
+        if self.rule != "adaptive" or self.most == 0 or not math.isfinite(wins):
+            return
+        self.wins = _WINS_MEMORY * self.wins + (1 - _WINS_MEMORY) * wins
+        towards = 1 if self.wins > _WINS_WANTED else -1
+        step, self.at = max(0.0, done - self.at), done
+        self.share = min(1.0, max(0.0, self.share + towards * step / _FULL_AFTER))
 
 
 def leak(reals: Tensor, changed: Tensor, fakes: Tensor) -> float:

@@ -118,6 +118,11 @@ def unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
             "task that takes them (synthesis, augmentation), or set condition='auto'",
         ),
         (
+            trainer.keep == "best" and not game.monitored,
+            "keep='best' goes by a held-out figure, which only synthesis takes, where a tenth of each class comes to "
+            "32 samples or more; set keep='last'",
+        ),
+        (
             trainer.projected and not game.projected and trainer.adversarial_weight > 0,
             "projected discriminators are for synthesis and augmentation with pictures; set projected=False",
         ),

@@ -53,6 +53,8 @@ class Game:
         Whether both players are told a class.
     projected : bool
         Whether the discriminator judges a frozen network's features.
+    monitored : bool
+        Whether `monitor` gives a figure.
     n_reals : int or None
         How many different reals there are, where the game knows.
     """
@@ -62,6 +64,7 @@ class Game:
     augmentable: bool = False
     conditional: bool = False
     projected: bool = False
+    monitored: bool = False
     n_reals: int | None = None
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:

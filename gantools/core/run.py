@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from gantools.core.augment import Augmentation, suited
-from gantools.core.checks import unsuited
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, vitals
@@ -100,11 +99,6 @@ def parts_of(batch: Batch, n: int) -> list[Batch]:
     return [{name: values[part::n] for name, values in batch.items()} for part in range(n)]
 
 
-def gist(batch: Batch) -> list[float]:
-    """A few figures by which a batch is known again: the mean of each of its tensors."""
-    return [float(batch[name].double().mean()) for name in sorted(batch)]
-
-
 @dataclass
 class Run:
     """The state of one training: everything that a checkpoint holds."""
@@ -130,9 +124,7 @@ class Run:
 
     def __post_init__(self) -> None:
         trainer, game = self.trainer, self.game
-        wrong = unsuited(trainer, game)
-        if wrong:
-            raise ConfigError("\n".join(wrong))
+        trainer.check_suits(game)
         self.world = world()
         self.seed = int(self.world.of_first([self.seed])[0])
         self.n_parts = self.world.size * trainer.accumulate
@@ -177,7 +169,7 @@ class Run:
             self.start = self.good = self._snapshot()
         batch = self.last_batch = batches(self.step_number)
         if self.step_number == 0:
-            self.began_with = gist(batch)
+            self.began_with = self._gist(batch)
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
         figures = self.trainer.players_move(self, batch)
@@ -189,7 +181,7 @@ class Run:
         names = list(figures)
         values: list[float] = torch.stack([figures[k].float() for k in names]).tolist() if names else []
         self.figures = dict(zip(names, values, strict=True))
-        self._adapt(n)
+        self._adapt()
         elapsed = time.monotonic() - before
         self.rows.append(
             {
@@ -202,10 +194,10 @@ class Run:
             }
         )
 
-    def _adapt(self, n: int) -> None:
-        """Let what goes by the discriminator's figures go by those of this step, on `n` images."""
+    def _adapt(self) -> None:
+        """Let what goes by the discriminator's figures go by those of this step."""
         if "d_wins" in self.figures:
-            self.augmentation.see(self.figures["d_wins"], n / self.max_images)
+            self.augmentation.see(self.figures["d_wins"], self.fraction())
         if "penalty" in self.figures:
             self.penalties.see(self.figures["penalty"], self.figures["loss_discriminator"])
         if self.augmentation.most > 0:
@@ -233,8 +225,7 @@ class Run:
         optimiser.zero_grad(set_to_none=True)
         moves: list[Move] = []
         for part, rng in zip(parts_of(batch, len(self.rngs)), self.rngs, strict=True):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                move = play(part, rng)
+            move = play(part, rng)
             (move.loss / len(self.rngs)).backward()  # type: ignore[no-untyped-call]
             moves.append(Move(move.loss.detach(), move.figures))
         loss = torch.stack([m.loss for m in moves]).mean()
@@ -293,10 +284,6 @@ class Run:
         for name in self.optimisers:
             getattr(self.game, name).train()
         if figure is None:
-            if self.trainer.keep == "best":
-                raise ConfigError(
-                    "keep='best' goes by a held-out figure, which synthesis takes from 320 samples up; set keep='last'"
-                )
             return
         (figure,) = self.world.of_first([figure])
         self.rows[-1]["monitor"] = figure
@@ -338,7 +325,8 @@ class Run:
         """Whether it is watched, both players play, and the last reals, which no player is to blame for, are finite."""
         if self.trainer.balance == "off" or not (self.generator_plays and self.trainer.adversarial_weight > 0):
             return False
-        return bool(torch.isfinite(self.last_batch["reals"]).all())
+        spoilt = not bool(torch.isfinite(self.last_batch["reals"]).all())
+        return not any(self.world.most([spoilt]))
 
     def _snapshot(self) -> dict[str, Any]:
         """Players, averages, optimisers and randomness as they are now."""
@@ -357,11 +345,11 @@ class Run:
             name: self.averages[name].average if name in self.averages else getattr(self.game, name).eval()
             for name in ("generator", "discriminator")
         }
-        for player in players.values():
-            self.world.copy_first(list(player.buffers()))
         if self.kept is not None:
             for name, player in players.items():
                 player.load_state_dict(self.kept[name])
+        for player in players.values():
+            self.world.copy_first(list(player.buffers()))
         for player in (*players.values(), self.game.generator, self.game.discriminator):
             player._compiled_call_impl = None  # as it was before training
         if self.trainer.spectral_norm:
@@ -417,13 +405,16 @@ class Run:
             **self._players(),
             "rngs": rngs,
             "kept": self.kept,
-            "augmentation": [self.augmentation.share, self.augmentation.wins],
+            "augmentation": [self.augmentation.share, self.augmentation.wins, self.augmentation.at],
             "penalties": self.penalties.state(),
-            "counters": [self.step_number, self.images, self.seconds, self.dropped, self.next_tick],
+            "counters": [
+                *(self.step_number, self.images, self.seconds, self.dropped, self.next_tick),
+                self.communicated,
+            ],
             "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
             "identity": self._identity(),
             "stopped": self.stopped,
-            "began_with": [*self.began_with, self.world.size],
+            "began_with": self.began_with,
             "history": {"columns": columns, "table": table},
             "watch": self.watch.saved(),
             "start": self.start,
@@ -453,13 +444,13 @@ class Run:
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
             )
-        *self.began_with, processes = state["began_with"]
-        if processes == self.world.size and not np.allclose(self.began_with, gist(first), rtol=1e-3, atol=1e-5):
+        self.began_with = state["began_with"]
+        if not np.allclose(self.began_with, self._gist(first), rtol=1e-3, atol=1e-5, equal_nan=True):
             raise ModelError(
                 f"{path} is of a training on other data, or on the same in another order; resume with the data it "
                 "began with, or start anew without --resume"
             )
-        self.step_number, self.images, self.seconds, self.dropped, self.next_tick = state["counters"]
+        self.step_number, self.images, self.seconds, self.dropped, self.next_tick, self.communicated = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
         self.stopped = state["stopped"]
@@ -470,12 +461,19 @@ class Run:
         ]
         self.watch = Watch.restored(state["watch"])
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
-        self.augmentation.share, self.augmentation.wins = state["augmentation"]
+        self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])
-        if self.world.size > 1:  # the first process wrote its own randomness into these
-            for there in filter(None, (self.start, self.good)):
+        for there in filter(None, (self.start, self.good)):
+            if self.world.size > 1 or len(there["rngs"]) != len(self.rngs):  # these hold the first process's
                 there["rngs"] = [self._rng_of(part, self.step_number).get_state() for part in self._parts]
         self._take_players({**state, "rngs": self._rngs_from(state["rngs"])})
+
+    def _gist(self, batch: Batch) -> list[float]:
+        """A few figures by which a batch is known again, however it is dealt out: the mean of each of its tensors."""
+        means = torch.stack([batch[name].double().mean().cpu() for name in sorted(batch)])
+        self.world.mean([means])
+        found: list[float] = means.tolist()
+        return found
 
     def _rng_of(self, part: int, step: int = 0) -> torch.Generator:
         """The generator of randomness of a part of every batch, from `step` on."""

@@ -33,6 +33,8 @@ class Rules(NamedTuple):
         Deviation of the Gaussian noise on all that the discriminator sees.
     augment : float
         Probability of each change of the pictures that it sees.
+    half : bool
+        Whether the players compute in bfloat16; what they are shown, losses and penalties are in float32.
     """
 
     loss: Loss
@@ -43,6 +45,7 @@ class Rules(NamedTuple):
     feature_matching: float = 0.0
     noise: float = 0.0
     augment: float = 0.0
+    half: bool = False
 
 
 class Move(NamedTuple):
@@ -62,8 +65,9 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
     real = logits_of(reals)
     figures = {"d_real": real.detach().sigmoid().mean()}
     if game.fake_weight > 0:
-        with torch.no_grad():
+        with torch.no_grad(), rules_precision(rules, reals):
             fakes = game.fakes(batch, rng)
+        fakes = fakes.to(reals.dtype)
         fake = logits_of(fakes)
         total = discriminator_loss(loss, real, fake, game.fake_weight)
         figures["d_fake"] = fake.detach().sigmoid().mean()
@@ -93,7 +97,9 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
 
 def generator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator) -> Move:
     """The generator's cost: its fakes called real, and whatever else its game asks of it."""
-    fakes = game.fakes(batch, rng)
+    with rules_precision(rules, batch["reals"]):
+        fakes = game.fakes(batch, rng)
+    fakes = fakes.to(batch["reals"].dtype)
     figures: dict[str, Tensor] = {}
     total = fakes.new_zeros(())
     with frozen(game.discriminator):
@@ -110,7 +116,9 @@ def generator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator)
             matching = feature_matching(game, batch, fakes, rng)
             total = total + rules.feature_matching * matching
             figures["feature_matching"] = matching.detach()
-    for name, term in game.generator_terms(batch, fakes).items():
+    with rules_precision(rules, fakes):
+        terms = game.generator_terms(batch, fakes)
+    for name, term in terms.items():
         total = total + term
         figures[f"term_{name}"] = term.detach()
     return Move(total, figures)
@@ -131,8 +139,15 @@ def feature_matching(game: Game, batch: Batch, fakes: Tensor, rng: torch.Generat
 def judged(game: Game, rules: Rules, samples: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
     """The discriminator's logits of `samples`, changed and noisy as the rules have it; in float32 at least."""
     samples = noisy(augmented(samples, rules.augment, rng), rules.noise, rng)
-    logits: Tensor = game.discriminator(*game.shown(samples, batch, rng))
+    shown = game.shown(samples, batch, rng)
+    with rules_precision(rules, samples):
+        logits: Tensor = game.discriminator(*shown)
     return logits.float() if logits.dtype == torch.bfloat16 else logits
+
+
+def rules_precision(rules: Rules, like: Tensor) -> torch.autocast:
+    """Inside, networks compute in bfloat16 where the rules have it, on the device of `like`."""
+    return torch.autocast(like.device.type, torch.bfloat16, enabled=rules.half, cache_enabled=False)
 
 
 def noisy(samples: Tensor, deviation: float, rng: torch.Generator) -> Tensor:

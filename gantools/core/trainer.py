@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from gantools.core.checkpoint import load_newest_state, save_state
-from gantools.core.checks import contradictions, wrong_settings
+from gantools.core.checks import contradictions, unsuited, wrong_settings
 from gantools.core.game import Batch, Game
 from gantools.core.losses import get_loss, smoothed
 from gantools.core.run import Run, Training
@@ -203,15 +203,28 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         if wrong:
             raise ConfigError("\n".join(wrong))
 
+    def check_suits(self, game: Game) -> None:
+        """Refuse settings that do not suit what is played, all of them at once.
+
+        Raises
+        ------
+        ConfigError
+            One line for each setting, naming it and what to choose instead.
+        """
+        wrong = unsuited(self, game)
+        if wrong:
+            raise ConfigError("\n".join(wrong))
+
     @property
     def needs_monitor(self) -> bool:
         """Whether a game's held-out figure is asked for."""
         return self.patience is not None or self.keep == "best"
 
-    def rules(self, step: int, done: float, augment: float = 0.0, penalties: float = 1.0) -> Rules:
+    def rules(self, step: int, done: float, augment: float = 0.0, penalties: float = 1.0, half: bool = False) -> Rules:
         """What the players pay at `step`, when the share `done` of training is over.
 
-        `augment` is the probability of changes, `penalties` a factor on the penalties' weights, both of this step.
+        `augment` is the probability of changes, `penalties` a factor on the penalties' weights, both of this step;
+        `half` says whether players compute in bfloat16.
         """
         every = penalties * self.penalty_every if step % self.penalty_every == 0 else 0.0
         left = max(0.0, 1 - done / self.noise_share) if self.noise_share > 0 else 0.0
@@ -224,6 +237,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             self.feature_matching,
             left * self.instance_noise,
             augment,
+            half,
         )
 
     def train(
@@ -315,7 +329,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
     def players_move(self, run: Run, batch: Batch) -> dict[str, Tensor]:
         """Both players' moves on one batch; the figures of the step."""
         done = run.fraction()
-        rules = self.rules(run.step_number, done, run.augmentation.probability(done), run.penalties.factor)
+        rules = self.rules(run.step_number, done, run.augmentation.probability(done), run.penalties.factor, run.half)
         figures: dict[str, Tensor] = {}
         if self.adversarial_weight > 0:
             figures |= run.move(

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gantools import processes
-from gantools.errors import GantoolsError
+from gantools.errors import ConfigError, GantoolsError
 
 _PATIENCE = timedelta(minutes=30)
 
@@ -67,6 +67,10 @@ class World:
             at += t.numel()
         return flat.numel() * flat.element_size()
 
+    def share(self, things: Sequence[Any]) -> Sequence[Any]:
+        """This process's of some things: every so manieth."""
+        return things[self.rank :: self.size]
+
     def of_first(self, values: Sequence[float]) -> list[float]:
         """The first process's `values`."""
         if self.size == 1:
@@ -108,6 +112,11 @@ def world() -> World:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=_PATIENCE)
         atexit.register(dist.destroy_process_group)
+    elif "gloo" not in dist.get_backend_config(dist.group.WORLD):  # set up by the caller, for GPUs only
+        raise ConfigError(
+            "torch.distributed was set up without gloo, which processes talk by; leave it to gantools, or call "
+            "init_process_group('cpu:gloo,cuda:nccl')"
+        )
     return World(dist.get_rank(), dist.get_world_size())
 
 

@@ -35,10 +35,10 @@ from gantools.pipelines.anomaly.vectors import VectorModel
 from gantools.pipelines.anomaly.whole import WholeModel
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
+    agreed_seed,
     like,
     plain_params,
     resolve_device,
-    resolve_seed,
     resolve_trainer,
     restored_params,
 )
@@ -331,7 +331,7 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
             n_neighbors=self.n_neighbors,
             max_bank=self.max_bank,
             device=resolve_device(self.device),
-            seed=resolve_seed(self.random_state),
+            seed=agreed_seed(self.random_state),
             checkpoint=checkpoint,
             resume=self.resume,
             stages=stages,
@@ -547,12 +547,12 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
     def _shared_out(self, source: PictureSource) -> tuple[Floats, dict[int, str]]:
         """`part_scores` of a source; under torchrun each process takes its part of the pictures, and all know all."""
         others = world()
-        parts = [range(rank, len(source), others.size) for rank in range(others.size)]
-        found = others.gather(self.part_scores(Selected(source, parts[others.rank])))
+        mine = others.share(range(len(source)))
+        found = others.gather((mine, self.part_scores(Selected(source, mine))))
         scores = np.empty((len(source), len(self.parts_)))
         errors: dict[int, str] = {}
-        for part, (theirs, wrong) in zip(parts, found, strict=True):
-            scores[part.start :: others.size] = theirs
+        for part, (theirs, wrong) in found:
+            scores[list(part)] = theirs
             errors |= {part[i]: reason for i, reason in wrong.items()}
         return scores, dict(sorted(errors.items()))
 

@@ -43,6 +43,7 @@ class PictureGame(_DetectorGame):
         super().__init__(generator, discriminator, fake_weight)
         self.synthetic = tuple(synthetic)
         self.dense = not isinstance(discriminator, WholeDiscriminator)
+        self.augmentable = not self.dense  # masks would stay where they are
 
     def negatives(self, batch: Batch, rng: torch.Generator) -> list[Negatives]:
         if not self.synthetic:
@@ -99,6 +100,8 @@ class ProjectedGame(PictureGame):
 
 class VectorGame(_DetectorGame):
     """Standardised feature vectors against fakes and noisy vectors."""
+
+    augmentable = False
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, fake_weight: float, synthetic: bool) -> None:
         super().__init__(generator, discriminator, fake_weight)

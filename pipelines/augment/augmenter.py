@@ -30,7 +30,7 @@ from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
 from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates
 from gantools.pipelines.augment.making import Made, Maker
-from gantools.pipelines.base import SHARED_CONSTRAINTS, plain_params, resolve_seed, restored_params
+from gantools.pipelines.base import SHARED_CONSTRAINTS, agreed_seed, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.synthesize import GanSynthesizer
@@ -217,7 +217,7 @@ verbose
         self.__dict__.pop("maker_", None)  # fitted again only when all of it is
         y, _ = check_target_type(as_labels(y), indicate_one_vs_all=True)
         template = self.synthesizer or GanSynthesizer()
-        seed = resolve_seed(self.random_state)
+        seed = agreed_seed(self.random_state)
         self.policy_ = configs.read(str(self.policy), "augment")
         policy = None if is_table(X) else built_policy(self.policy_, str(self.policy))
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:

@@ -35,6 +35,7 @@ from gantools.networks.patch import TextureDiscriminator
 from gantools.networks.upscaler import SIZES, build_upscaler
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
+    agreed_seed,
     plain_params,
     record_of,
     resolve_device,
@@ -272,7 +273,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             raise ConfigError("degradation='none' needs pairs: low pictures as X and sharp ones as y")
         high, low = self._sources(X, y)
         self.channels_ = {2: 1, 4: 3}.get(found := Glance.at(high).channels, found)
-        seed, device, suited = resolve_seed(self.random_state), resolve_device(self.device), _DEFAULTS[self.size]
+        seed, device, suited = agreed_seed(self.random_state), resolve_device(self.device), _DEFAULTS[self.size]
         degradation = Degradation(self.scale) if self.degradation == "real" else None
         self.scale_, self.size_ = int(self.scale), self.size
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
@@ -346,7 +347,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             self.checkpoint,
             self.resume,
         )
-        trainers = fidelity_trainer(suited.lr_fidelity), resolve_trainer(self.trainer, _RECIPE)
+        second = resolve_trainer(self.trainer, _RECIPE)
+        trainers = fidelity_trainer(second, suited.lr_fidelity), second
         return train_two_stages(
             (EnlargingGame(generator, discriminator), second), trainers, patches, plan, stages, on_tick
         )

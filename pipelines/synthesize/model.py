@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gantools.core import AdversarialTrainer, Batch, Tick, Training
+from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.core.batches import Order, mine
 from gantools.core.initialise import initialised
 from gantools.networks.autoencoder import Autoencoder, ChoosingGenerator, PictureEncoder, VectorEncoder
@@ -86,6 +86,11 @@ class Settings:
             return DcganDiscriminator((channels + more, height, width), self.width)
         return MlpDiscriminator(self.form.codec.width + more, self.width)
 
+    def describe(self, game: Game, n_reals: int, monitored: bool) -> None:
+        """Say of the adversarial game what trainers' settings may want to know."""
+        game.augmentable, game.projected = isinstance(self.form, PictureForm), self.projected
+        game.conditional, game.n_reals, game.monitored = self.n_classes > 1, n_reals, monitored
+
     @property
     def projected(self) -> bool:
         """Whether the discriminator judges a frozen network's features."""
@@ -158,9 +163,12 @@ class Synthesis:
         def any_reals(step: int) -> Batch:
             return {"reals": samples[torch.from_numpy(natural.indices(step))].to(device)}
 
+        what_follows = Game(autoencoder.decoder, discriminator)
+        settings.describe(what_follows, len(samples), len(held) > 0)
+        settings.trainer.check_suits(what_follows)
         first = play(
             AutoencodingGame(autoencoder, settings.divergence, perceptual, moves, backbone),
-            fidelity_trainer(2e-3, beta2=0.99, max_norm=1.0),
+            fidelity_trainer(settings.trainer, 2e-3, beta2=0.99, max_norm=1.0),
             any_reals,
             settings.fidelity_share,
             "fidelity",
@@ -191,8 +199,7 @@ class Synthesis:
             backbone,
             judged_by if len(held) else None,
         )
-        game.augmentable, game.projected = pictures, settings.projected
-        game.conditional, game.n_reals = settings.n_classes > 1, len(samples)
+        settings.describe(game, len(samples), len(held) > 0)
         second = play(game, settings.trainer, labelled_reals, 1 - settings.fidelity_share, "adversarial")
         synthesis = cls(trained.encoder.eval(), second.generator.eval(), second.discriminator.eval(), latents)
         return synthesis, [("fidelity", first), ("adversarial", second)]
@@ -206,7 +213,8 @@ class Synthesis:
         for some in torch.from_numpy(labels).split(_ROWS):
             classes = some.to(device)
             samples = self.decoder(self.latents.draw(classes, novelty, rng, truncation))
-            yield samples, self.discriminator(samples, classes)
+            logits = self.discriminator(samples, classes)
+            yield samples, logits.flatten(1).mean(1) if logits.ndim > 1 else logits
 
     @torch.no_grad()
     def encoded(self, samples: Tensor) -> Tensor:

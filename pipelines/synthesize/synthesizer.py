@@ -20,6 +20,7 @@ from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.errors import ConfigError
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
+    agreed_seed,
     plain_params,
     record_of,
     resolve_device,
@@ -218,7 +219,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.form_: Form = reals.form
         self.classes_ = reals.classes
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
-        settings = self._settings(resolve_seed(self.random_state))
+        settings = self._settings(agreed_seed(self.random_state))
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
         self.history_, self.training_ = record_of(trainings)
         self.training_ |= {"samples": len(reals.samples), "skipped": len(reals.skipped)}

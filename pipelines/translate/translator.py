@@ -35,6 +35,7 @@ from gantools.networks.patch import TextureDiscriminator
 from gantools.networks.translator import Translator
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
+    agreed_seed,
     plain_params,
     record_of,
     resolve_device,
@@ -287,7 +288,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         policy = _read_policy(self.policy)
         self.__dict__.pop("generators_", None)  # fitted again only when all of it is
         sources, targets = self._both(X, y, self.paired)
-        seed, device = resolve_seed(self.random_state), resolve_device(self.device)
+        seed, device = agreed_seed(self.random_state), resolve_device(self.device)
         self.size_ = self.size
         out = _plain_channels(targets)
         self.channels_ = (1 if sources is None or self.colour_only else _plain_channels(sources), out)
@@ -409,7 +410,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             played(generator, discriminator, matching=self.matching_weight, **weights),
         )
         plan = self._plan(self.adversarial_share, _COST_OF_TEXTURE, seed)
-        trainers = fidelity_trainer(_LR_FIDELITY), self._trainer()
+        trainers = fidelity_trainer(self._trainer(), _LR_FIDELITY), self._trainer()
         return train_two_stages(games, trainers, windows, plan, stages, on_tick)
 
     def _play_piles(

@@ -16,8 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
+from gantools import GanSynthesizer
 from gantools.cli import main
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -253,3 +255,12 @@ def test_killed_fit_leaves_no_model_and_resumes(work: Path) -> None:
     whole = work / "whole" / "weights.safetensors"
     if whole.exists():
         assert (model / "weights.safetensors").read_bytes() == whole.read_bytes()
+
+
+def test_samples_of_a_synthesizer_that_was_fitted_on_tensors(digits: Digits, tmp_path: Path) -> None:
+    colour = torch.from_numpy(digits[0][:60])[:, None].expand(-1, 3, -1, -1)
+    GanSynthesizer(max_images=128, random_state=0).fit(colour).save(tmp_path / "m")
+    gantools(
+        "synth", "sample", "--model", tmp_path / "m", "--out", tmp_path / "out", "-n", 3, "--grid", "--interpolate"
+    )
+    assert len(list((tmp_path / "out").glob("*.png"))) >= 4

@@ -66,11 +66,11 @@ def test_vectors_are_refused() -> None:
 
 def test_the_adaptive_rule_follows_the_discriminator() -> None:
     rule = Augmentation(0.8, "adaptive")
-    for _ in range(100):
-        rule.see(1.0, 0.01)
-    assert rule.probability(1.0) == 0.8
-    for _ in range(100):
-        rule.see(0.5, 0.01)
+    for percent in range(60):
+        rule.see(1.0, percent / 100)
+    assert rule.probability(0.6) == 0.8
+    for percent in range(60, 100):
+        rule.see(float("nan") if percent == 70 else 0.5, percent / 100)
     assert rule.probability(1.0) == 0.0
 
 

@@ -271,6 +271,8 @@ def test_the_best_players_are_kept(tmp_path: Path) -> None:
     seen: list[torch.Tensor] = []
 
     class Judged(LineGame):
+        monitored = True
+
         def monitor(self, generator: torch.nn.Module, discriminator: torch.nn.Module) -> float:
             seen.append(torch.cat([p.detach().flatten() for p in generator.parameters()]))
             return abs(len(seen) - 4)
@@ -284,6 +286,8 @@ def test_the_best_players_are_kept(tmp_path: Path) -> None:
 
 def test_the_best_players_outlast_an_interruption(tmp_path: Path) -> None:
     class Judged(LineGame):
+        monitored = True
+
         def monitor(self, generator: torch.nn.Module, discriminator: torch.nn.Module) -> float:
             return float(generator.weight.detach().abs().sum())
 
@@ -394,3 +398,25 @@ def test_a_checkpoint_can_be_gone_on_from_in_other_parts(tmp_path: Path) -> None
         game(), batches, max_images=400, seed=3, checkpoint=file, resume=True
     )
     assert resumed.images == 400
+
+
+def test_augmentation_by_need_resumes_exactly(tmp_path: Path) -> None:
+    from tests.core.test_augment import PictureGame
+
+    pictures = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    trainer = AdversarialTrainer(augment=0.9, augment_rule="adaptive", lr_discriminator=5e-3)
+
+    def some(stop: int | None) -> object:
+        def of_step(step: int) -> dict[str, torch.Tensor]:
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+            return {"reals": pictures[torch.from_numpy(Order(64, 8, 0).indices(step))]}
+
+        return of_step
+
+    whole, file = trainer.train(PictureGame(), some(None), max_images=400, seed=3), tmp_path / "c.safetensors"
+    assert whole.history["augment"].max() > 0.2
+    with pytest.raises(Interrupted):
+        trainer.train(PictureGame(), some(23), max_images=400, seed=3, checkpoint=file)
+    resumed = trainer.train(PictureGame(), some(None), max_images=400, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))

@@ -15,6 +15,7 @@ import pytest
 import torch
 from imblearn.pipeline import Pipeline as ResamplingPipeline
 from PIL import Image
+from skimage import data
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.linear_model import LogisticRegression
@@ -344,3 +345,17 @@ def _imblearn_checks() -> list[Any]:
 @pytest.mark.filterwarnings("ignore")
 def test_imbalanced_learns_estimator_checks(check: functools.partial[None]) -> None:
     check("GanAugmenter", GanAugmenter(max_images=128, random_state=0))
+
+
+def test_projected_features_judge_the_augmenter_too() -> None:
+    camera = data.camera()
+    pictures = np.stack([camera[i : i + 96 : 4, i : i + 96 : 4] for i in range(0, 400, 5)])
+    synthesizer = GanSynthesizer(perceptual=0, width=8, batch_size=16)
+    augmenter = GanAugmenter(
+        per_class=3, synthesizer=synthesizer, trainer="projected", max_images=128, batch_size=16, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made, labels = augmenter.fit(pictures, np.arange(80) % 2).sample()
+    assert made.shape == (6, 24, 24)
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
