@@ -32,7 +32,7 @@ def transformed(pictures: Tensor, number: int) -> Tensor:
         return F.interpolate(turned, size=pictures.shape[2:], mode="bilinear", align_corners=False)
     across, down, right, below = _SQUEEZES[number - 4]
     matrix = torch.tensor([[across, 0.0, right], [0.0, down, below]], device=pictures.device)
-    grid = F.affine_grid(matrix.expand(len(pictures), 2, 3), list(pictures.shape), align_corners=False)
+    grid = F.affine_grid(matrix.expand(pictures.shape[0], 2, 3), list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 
 

@@ -57,7 +57,7 @@ class DcganGenerator(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents (N, latent), standard normal, to pictures (N, C, H, W) in [-1, 1]."""
-        x = self.first(latents).view(len(latents), -1, *self.sizes[0])
+        x = self.first(latents).view(latents.shape[0], -1, *self.sizes[0])
         x = F.relu(self.first_norm(x))
         for doubling, (height, width) in zip(self.doublings, self.sizes[1:], strict=True):
             x = doubling(x)[..., :height, :width]

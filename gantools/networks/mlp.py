@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -54,8 +55,8 @@ class MlpDiscriminator(nn.Module):
 
     def features(self, vectors: Tensor) -> list[Tensor]:
         """Both hidden layers of `vectors`."""
-        first = F.leaky_relu(self.hidden1(vectors), _SLOPE)
-        return [first, F.leaky_relu(self.hidden2(first), _SLOPE)]
+        first = _leaky(self.hidden1(vectors))
+        return [first, _leaky(self.hidden2(first))]
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Vectors (..., n_features) to logits (...)."""
@@ -65,3 +66,8 @@ class MlpDiscriminator(nn.Module):
         """Logits of what `features` gave."""
         logits: Tensor = self.logit(features[-1])
         return logits.squeeze(-1)
+
+
+def _leaky(x: Tensor) -> Tensor:
+    """Leaky ReLU; in an export as a maximum, which runtimes have in float64 too."""
+    return torch.maximum(x, _SLOPE * x) if torch.compiler.is_exporting() else F.leaky_relu(x, _SLOPE)

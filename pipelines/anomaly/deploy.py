@@ -71,7 +71,7 @@ class WholeScores(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         x = planes(images)
-        return *self.decision(self.model.columns(x, len(x))), self.model.map_tensor(x).float()
+        return *self.decision(self.model.columns(x, x.shape[0])), self.model.map_tensor(x).float()
 
 
 class TileScores(nn.Module):
@@ -89,8 +89,8 @@ class TileScores(nn.Module):
 
 
 def planes(images: Tensor) -> Tensor:
-    """Pictures (N, H, W, C), uint8, as (N, C, H, W), float32 in [-1, 1]."""
-    return images.permute(0, 3, 1, 2).float().div(255).mul(2).sub(1)
+    """Pictures (N, H, W, C), uint8, as (N, C, H, W), float32 in [-1, 1], rounded to half precision as in fitting."""
+    return images.permute(0, 3, 1, 2).float().div(255).mul(2).sub(1).half().float()
 
 
 def deployable(detector: GanAnomalyDetector, size: tuple[int, int] | None) -> Deployable:

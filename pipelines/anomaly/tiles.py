@@ -173,7 +173,7 @@ class TileModel:
         """
         device = next(self.discriminator.parameters()).device
         height, width = pictures.shape[2:]
-        total = torch.zeros(len(pictures), len(self.parts), height, width)
+        total = torch.zeros(pictures.shape[0], len(self.parts), height, width)
         weight = torch.zeros(height, width)
         for rows, columns in windows(height, width):
             window = pictures[:, :, rows, columns].to(device)
@@ -190,7 +190,7 @@ class TileModel:
             patches = self._patches(x)
             queries = patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
             far = neighbour_distances(queries, self.bank, self.n_neighbors)
-            coarse = far.view(len(x), 1, *patches.shape[2:])
+            coarse = far.view(x.shape[0], 1, *patches.shape[2:])
         else:
             shown = self.features(x) if part == "pretrained_discriminator" else x
             coarse = -self.discriminator(shown.contiguous(memory_format=torch.channels_last))

@@ -230,7 +230,7 @@ class WholeModel:
 
 def _transformation_scores(discriminator: WholeDiscriminator, x: Tensor) -> Tensor:
     """Minus the log-probability of the right answer, summed over the ten ways to move each picture."""
-    n = len(x)
+    n = x.shape[0]
     logits = discriminator.transformation_logits(_channels_last(all_transformed(x)))
     right = F.log_softmax(logits, 1).view(N_TRANSFORMATIONS, n, N_TRANSFORMATIONS)
     return -torch.diagonal(right, dim1=0, dim2=2).sum(1)

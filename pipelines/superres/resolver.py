@@ -347,8 +347,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             self.checkpoint,
             self.resume,
         )
-        second = resolve_trainer(self.trainer, _RECIPE)
-        trainers = fidelity_trainer(second, suited.lr_fidelity), second
+        adversarial = resolve_trainer(self.trainer, _RECIPE)
+        trainers = fidelity_trainer(adversarial, suited.lr_fidelity), adversarial
         return train_two_stages(
             (EnlargingGame(generator, discriminator), second), trainers, patches, plan, stages, on_tick
         )

@@ -259,8 +259,7 @@ def test_killed_fit_leaves_no_model_and_resumes(work: Path) -> None:
 
 def test_samples_of_a_synthesizer_that_was_fitted_on_tensors(digits: Digits, tmp_path: Path) -> None:
     colour = torch.from_numpy(digits[0][:60])[:, None].expand(-1, 3, -1, -1)
-    GanSynthesizer(max_images=128, random_state=0).fit(colour).save(tmp_path / "m")
-    gantools(
-        "synth", "sample", "--model", tmp_path / "m", "--out", tmp_path / "out", "-n", 3, "--grid", "--interpolate"
-    )
-    assert len(list((tmp_path / "out").glob("*.png"))) >= 4
+    model, out = tmp_path / "m", tmp_path / "out"
+    GanSynthesizer(max_images=128, random_state=0).fit(colour).save(model)
+    gantools("synth", "sample", "--model", model, "--out", out, "-n", 3, "--grid", "--interpolate")
+    assert len(list(out.glob("*.png"))) >= 4
