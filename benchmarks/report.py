@@ -297,6 +297,26 @@ _OVERHEAD_TEXT = (
 )
 
 
+def _export() -> str:
+    rows = pd.DataFrame(rows_of("export"))
+    if rows.empty:
+        return ""
+    frame = rows.groupby("data", sort=False).last()
+    apart = frame[[c for c in frame if str(c).startswith("apart ")]].max(axis=1)
+    shown = frame[["torch", "onnx", "ratio", "megabytes"]].assign(**{"largest difference": apart})
+    return "\n".join([*_EXPORT_TEXT, _figures(shown), ""])
+
+
+_EXPORT_TEXT = (
+    "## Exported models beside torch",
+    "",
+    "Samples a second of the model and of its ONNX file, in turns on two cores, the median of the rounds' ratios, and",
+    "how far the file's outputs are from the model's: relative for scores and maps, the share of pixels or decisions",
+    "that differ otherwise (`python -m benchmarks.export`).",
+    "",
+)
+
+
 TRANSLATIONS = {
     "lines": "OpenMoji, lines to colour",
     "colours": "Photographs, gray to colour",
@@ -320,6 +340,7 @@ def write_report() -> Path:
         _augment(),
         _superres(),
         _translation(),
+        _export(),
     ]
     path = HERE / "RESULTS.md"
     path.write_text("\n".join(s for s in sections if s))
