@@ -3,7 +3,7 @@
     python -m benchmarks.export --rounds 10
 
 Models are fitted for seconds only: what is measured does not depend on how well they learnt. In each round the model
-(torch) and its file (onnxruntime) take the same batch in turns, on all cores. Rows are appended to results/export.jsonl.
+(torch) and its file (onnxruntime) take the same batch in turns. Rows are appended to results/export.jsonl.
 """
 
 from __future__ import annotations
