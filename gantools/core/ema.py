@@ -25,16 +25,17 @@ class MovingAverage:
     def __init__(self, player: nn.Module, half_life: float) -> None:
         self.half_life = half_life
         self.average = copy.deepcopy(player).eval().requires_grad_(False)
+        self._weights = list(self.average.parameters()), list(player.parameters())
+        self._buffers = list(zip(self.average.buffers(), player.buffers(), strict=True))
 
     @torch.no_grad()
-    def update(self, player: nn.Module, n_images: int, images_seen: int) -> None:
-        """Move towards `player` after a step on `n_images`.
+    def update(self, n_images: int, images_seen: int) -> None:
+        """Move towards the player after a step on `n_images`.
 
         The half-life is at most a fifth of `images_seen`, so that the first steps are soon forgotten.
         """
         half_life = min(self.half_life, 0.2 * images_seen)
         keep = 0.5 ** (n_images / half_life) if half_life > 0 else 0.0
-        for averaged, trained in zip(self.average.parameters(), player.parameters(), strict=True):
-            averaged.lerp_(trained, 1.0 - keep)
-        for copied, buffer in zip(self.average.buffers(), player.buffers(), strict=True):
+        torch._foreach_lerp_(*self._weights, 1.0 - keep)
+        for copied, buffer in self._buffers:
             copied.copy_(buffer)

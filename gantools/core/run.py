@@ -75,7 +75,7 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
     parameters = parameters or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
-    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8)
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True)
 
 
 def made_for_bfloat16(device: torch.device) -> bool:
@@ -176,8 +176,8 @@ class Run:
         n = len(batch["reals"]) * self.world.size
         self.step_number += 1
         self.images += n
-        for player, average in self.averages.items():
-            average.update(getattr(self.game, player), n, self.images)
+        for average in self.averages.values():
+            average.update(n, self.images)
         names = list(figures)
         values: list[float] = torch.stack([figures[k].float() for k in names]).tolist() if names else []
         self.figures = dict(zip(names, values, strict=True))
@@ -221,18 +221,22 @@ class Run:
         dict of Tensor
             The move's figures, the gradient's norm among them.
         """
-        optimiser, player = self.optimisers[name], getattr(self.game, name)
+        optimiser = self.optimisers[name]
+        weights = optimiser.param_groups[0]["params"]
         optimiser.zero_grad(set_to_none=True)
         moves: list[Move] = []
         for part, rng in zip(parts_of(batch, len(self.rngs)), self.rngs, strict=True):
             move = play(part, rng)
-            (move.loss / len(self.rngs)).backward()  # type: ignore[no-untyped-call]
+            (move.loss / len(self.rngs) if len(self.rngs) > 1 else move.loss).backward()  # type: ignore[no-untyped-call]
             moves.append(Move(move.loss.detach(), move.figures))
-        loss = torch.stack([m.loss for m in moves]).mean()
-        figures = {key: torch.stack([m.figures[key].float() for m in moves]).mean() for key in moves[0].figures}
-        gradients = [p.grad for p in player.parameters() if p.grad is not None]
-        self.communicated += self.world.mean([*gradients, loss, *figures.values()])
-        norm = nn.utils.clip_grad_norm_(player.parameters(), self.trainer.max_norm or math.inf)
+        loss, figures = moves[0]
+        if len(moves) > 1:
+            loss = torch.stack([m.loss for m in moves]).mean()
+            figures = {key: torch.stack([m.figures[key] for m in moves]).mean() for key in figures}
+        if self.world.size > 1:
+            gradients = [p.grad for p in weights if p.grad is not None]
+            self.communicated += self.world.mean([*gradients, loss, *figures.values()])
+        norm = nn.utils.clip_grad_norm_(weights, self.trainer.max_norm or math.inf)
         if bool(torch.isfinite(loss) & torch.isfinite(norm)):
             optimiser.step()
             self._dropped_in_a_row[name] = 0

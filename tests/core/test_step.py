@@ -92,7 +92,7 @@ def test_average_copies_buffers_and_follows_parameters() -> None:
     with torch.no_grad():
         player.weight.add_(1)
         player.running_mean.add_(3)
-    average.update(player, n_images=100, images_seen=10_000)
+    average.update(n_images=100, images_seen=10_000)
     torch.testing.assert_close(average.average.weight, torch.full((2,), 1.5))
     torch.testing.assert_close(average.average.running_mean, player.running_mean)
 
