@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage:
@@ -25,7 +25,8 @@ class MovingAverage:
     def __init__(self, player: nn.Module, half_life: float) -> None:
         self.half_life = half_life
         self.average = copy.deepcopy(player).eval().requires_grad_(False)
-        self._weights = list(self.average.parameters()), list(player.parameters())
+        self._averaged: list[Tensor] = list(self.average.parameters())
+        self._trained: list[Tensor] = list(player.parameters())
         self._buffers = list(zip(self.average.buffers(), player.buffers(), strict=True))
 
     @torch.no_grad()
@@ -36,6 +37,6 @@ class MovingAverage:
         """
         half_life = min(self.half_life, 0.2 * images_seen)
         keep = 0.5 ** (n_images / half_life) if half_life > 0 else 0.0
-        torch._foreach_lerp_(*self._weights, 1.0 - keep)
+        torch._foreach_lerp_(self._averaged, self._trained, 1.0 - keep)
         for copied, buffer in self._buffers:
             copied.copy_(buffer)
