@@ -110,7 +110,7 @@ def drawn(training: Training, fakes: Tensor, path: Path) -> None:
     bottom.set_ylim(0, 1.02)
     bottom.tick_params(labelsize=6)
     bottom.legend(fontsize=6, loc="center right")
-    figure.tight_layout(pad=0.3)
+    figure.tight_layout(pad=0.6)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=100)
     plt.close(figure)
@@ -125,13 +125,14 @@ def page(minutes: float) -> str:
     lines = [
         "# Every recipe on the same pictures",
         "",
-        f"Fashion-MNIST at 28 pixels, DCGAN's players at a width of 32, {minutes:g} minutes each on two cores of a",
-        'processor, one seed; made by `python -m benchmarks.gallery`. A recipe is a name: `trainer="wgan-gp"` in any',
+        f"Fashion-MNIST at 28 pixels, DCGAN's players at a width of 32, {60 * minutes:g} seconds each on two cores of",
+        'a processor, one seed; made by `python -m benchmarks.gallery`. A recipe is a name: `trainer="wgan-gp"` in any',
         "estimator, `--set trainer=wgan-gp` in any command. What the tasks use by default is not among these:",
         "it begins from an autoencoder or from frozen features (see ARCHITECTURE.md).",
         "",
         "Under the fakes: how often the discriminator ranks a real above a fake (wins; .5 is a tie), and what share of",
-        f"reals has a fake near it (coverage). The band says the state: {states}.",
+        "reals has a fake near it (coverage). The band says the state:",
+        f"{states}.",
         "Fréchet distance, coverage and precision are taken in EfficientNet-Lite1's features against 2,000 test",
         f"pictures; 2,000 pictures of the training set have {reals['frechet']:.0f}, {reals['coverage']:.2f} and "
         f"{reals['precision']:.2f}.",

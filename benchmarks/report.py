@@ -312,7 +312,7 @@ _EXPORT_TEXT = (
     "",
     "Samples a second of the model and of its ONNX file, in turns on two cores, the median of the rounds' ratios, and",
     "how far the file's outputs are from the model's: relative for scores and maps, the share of pixels or decisions",
-    "that differ otherwise (`python -m benchmarks.export`).",
+    "that differ otherwise, rounded to four digits (`python -m benchmarks.export`).",
     "",
 )
 

@@ -39,6 +39,7 @@ from gantools.storage import StoredModel, write_model
 
 _RECIPE = "spread"
 _SMALLEST_DETAILED = 24
+_LARGE = 32
 _DIVERGENCE = {True: 0.002, False: 0.02}
 _IMAGES = {"pictures": 300_000, "table": 200_000}
 _WIDTH = {"pictures": 48, "table": 128}
@@ -82,7 +83,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None
-        Samples of a step; None for 64.
+        Samples of a step; None for 64, or 16 of pictures with a side over 32 pixels.
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
     random_state : int, RandomState or None
@@ -242,7 +243,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             trainer=resolve_trainer(self.trainer, _RECIPE),
             max_images=self.max_images or _IMAGES[kind],
             max_minutes=self.max_minutes,
-            batch_size=self.batch_size or 64,
+            batch_size=self.batch_size or (16 if pictures and max(self.form_.shape[1:]) > _LARGE else 64),
             device=resolve_device(self.device),
             seed=seed,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
