@@ -75,7 +75,10 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
     parameters = parameters or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
-    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True)
+    # The fused kernel goes through memory as it lies: where weights are laid out channels-last it would misread a state
+    # that was restored.
+    fused = all(p.is_contiguous() for p in parameters)
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=fused)
 
 
 def made_for_bfloat16(device: torch.device) -> bool:
