@@ -75,8 +75,7 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
     parameters = parameters or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
-    # The fused kernel goes through memory as it lies: where weights are laid out channels-last it would misread a state
-    # that was restored.
+    # With weights laid out channels-last, a translator that was resumed with the fused kernel ended in other weights.
     fused = all(p.is_contiguous() for p in parameters)
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=fused)
 

@@ -400,6 +400,33 @@ def test_a_checkpoint_can_be_gone_on_from_in_other_parts(tmp_path: Path) -> None
     assert resumed.images == 400
 
 
+def test_weights_laid_out_channels_last_resume_exactly(tmp_path: Path) -> None:
+    from tests.core.test_augment import PictureGame
+
+    def laid_out() -> PictureGame:
+        made = PictureGame()
+        for player in (made.generator, made.discriminator):
+            player.to(memory_format=torch.channels_last)
+        return made
+
+    pictures = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def some(stop: int | None) -> object:
+        def of_step(step: int) -> dict[str, torch.Tensor]:
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+            return {"reals": pictures[torch.from_numpy(Order(64, 8, 0).indices(step))]}
+
+        return of_step
+
+    trainer, file = AdversarialTrainer(), tmp_path / "c.safetensors"
+    whole = trainer.train(laid_out(), some(None), max_images=400, seed=3)
+    with pytest.raises(Interrupted):
+        trainer.train(laid_out(), some(23), max_images=400, seed=3, checkpoint=file)
+    resumed = trainer.train(laid_out(), some(None), max_images=400, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
 def test_augmentation_by_need_resumes_exactly(tmp_path: Path) -> None:
     from tests.core.test_augment import PictureGame
 
