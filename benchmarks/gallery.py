@@ -21,15 +21,13 @@ from torch import Tensor, nn
 
 from benchmarks.judge import Pooled
 from benchmarks.records import known, record, rows_of
-from benchmarks.synthesis import Kind, fashion, judged, row_of
+from benchmarks.synthesis import Kind, fashion, judged, row_of, trained_by
 from gantools import configs
 from gantools.core import ConditionalGame, Game, LatentGame, Training
-from gantools.core.batches import Order
 from gantools.core.initialise import initialised
 from gantools.networks.conditional import ConcatenationDiscriminator, ConditionalGenerator
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.projected import ProjectedDiscriminator
-from gantools.pipelines.base import resolve_trainer
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECIPES = {
@@ -74,16 +72,7 @@ def game_of(recipe: str, seed: int) -> Game:
 
 def play(recipe: str, kind: Kind, minutes: float, seed: int = 0) -> tuple[Training, Tensor]:
     """One training, and 2,000 of its fakes."""
-    game, order = game_of(recipe, seed), Order(len(kind.train), 64, seed)
-    labels = torch.from_numpy(kind.labels).long()
-
-    def batches(step: int) -> dict[str, Tensor]:
-        rows = torch.from_numpy(order.indices(step))
-        return {"reals": kind.train[rows], "labels": labels[rows]}
-
-    training = resolve_trainer(recipe, recipe).train(
-        game, batches, max_images=10**6, max_minutes=minutes, seed=seed, name=recipe
-    )
+    training = trained_by(recipe, game_of(recipe, seed), kind, minutes, seed)
     rng = torch.Generator().manual_seed(seed + 1)
     latents, classes = torch.randn((2000, _LATENT), generator=rng), torch.arange(2000) % _CLASSES
     with torch.no_grad():
@@ -93,7 +82,7 @@ def play(recipe: str, kind: Kind, minutes: float, seed: int = 0) -> tuple[Traini
 
 
 def drawn(training: Training, fakes: Tensor, path: Path) -> None:
-    """Forty fakes, over the share of wins and the coverage, with the states as a band of colour."""
+    """Sixty fakes, over the share of wins and the coverage, with the states as a band of colour."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 

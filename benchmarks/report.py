@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -220,16 +221,24 @@ _TRANSLATION = {
 }
 
 
+def _at_equal_time(
+    frame: pd.DataFrame, figures: dict[str, str], names: dict[str, str]
+) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
+    """For each data set and time: its name, its rows, and a heading, the seeds and a table of mean `figures`."""
+    for (data, minutes), group in frame.groupby(["data", "minutes"], sort=False):
+        table = group.groupby("method", sort=False)[list(figures)].mean().rename(columns=figures)
+        seeds = ", ".join(map(str, sorted(group["seed"].unique())))
+        heading = f"### {names.get(str(data), str(data))}, {minutes:g} minutes of training"
+        yield str(data), group, [heading, "", f"Seeds: {seeds}.", "", _figures(table), ""]
+
+
 def _translation() -> str:
     frame = pd.DataFrame(rows_of("translate"))
     if frame.empty:
         return ""
     text = list(_TRANSLATION_TEXT)
-    for (data, minutes), group in frame.groupby(["data", "minutes"], sort=False):
-        table = group.groupby("method", sort=False)[list(_TRANSLATION)].mean().rename(columns=_TRANSLATION)
-        seeds = ", ".join(map(str, sorted(group["seed"].unique())))
-        heading = TRANSLATIONS.get(str(data), str(data))
-        text += [f"### {heading}, {minutes:g} minutes of training", "", f"Seeds: {seeds}.", "", _figures(table), ""]
+    for data, group, lines in _at_equal_time(frame, _TRANSLATION, TRANSLATIONS):
+        text += lines
         if (HERE / f"results/translate-{data}.jpg").exists():
             tops = [m for m in group["method"].unique() if m not in ("mean colour", "truth", "source as it is")]
             rows = f"rows: source, {', '.join(tops)}, truth"
@@ -247,11 +256,11 @@ _SYNTHESIS_TEXT = (
     "",
     "Equal minutes on two cores, one method after the other, with hardly anything beside. Fréchet distance,",
     "coverage and precision in EfficientNet-Lite1's features, which none of the methods was trained with, against",
-    "pictures never trained on (Fashion-MNIST 2,000, digits 897, OpenMoji 451); copies are fakes nearer to a",
-    "picture trained on than chance allows. The interval is a bootstrap's, which takes off most of the bias of",
-    "few samples and so may lie below the figure. `gantools` is GanSynthesizer as it comes, with the classes;",
-    "`relativistic from noise` is that recipe on DCGAN's players of 32 channels, without. What the peers are is",
-    "said at the top of `benchmarks/gan_peers.py`; two of them are run from their own packages. `python -m",
+    "pictures never trained on (Fashion-MNIST 2,000, digits 897, OpenMoji 451); copies are fakes nearer to one of",
+    "2,000 pictures trained on than chance allows. The interval is a bootstrap's, which takes off most of the",
+    "bias of few samples and so may lie below the figure. `gantools` is GanSynthesizer as it comes, with the",
+    "classes; `relativistic from noise` is that recipe on DCGAN's players of 32 channels, without. What the peers",
+    "are is said at the top of `benchmarks/gan_peers.py`; two of them are run from their own packages. `python -m",
     "benchmarks.synthesis`.",
     "",
 )
@@ -270,10 +279,8 @@ def _synthesis() -> str:
     if frame.empty:
         return ""
     text = list(_SYNTHESIS_TEXT)
-    for (data, minutes), group in frame.groupby(["data", "minutes"], sort=False):
-        table = group.groupby("method", sort=False)[list(_SYNTHESIS)].mean().rename(columns=_SYNTHESIS)
-        seeds = ", ".join(map(str, sorted(group["seed"].unique())))
-        text += [f"### {data}, {minutes:g} minutes", "", f"Seeds: {seeds}.", "", _figures(table), ""]
+    for data, group, lines in _at_equal_time(frame, _SYNTHESIS, {}):
+        text += lines
         if (HERE / f"results/synthesis-{data}.png").exists():
             rows = ", ".join(map(str, group["method"].unique()))
             text += [f"![{rows}](results/synthesis-{data}.png)", "", f"Rows: {rows}.", ""]

@@ -29,8 +29,8 @@ from benchmarks.datasets import emoji_groups, fashion_mnist
 from benchmarks.gan_peers import PEERS, Sampler
 from benchmarks.judge import Pooled
 from benchmarks.records import RESULTS, known, record
-from gantools import AdversarialTrainer, GanSynthesizer
-from gantools.core import LatentGame
+from gantools import GanSynthesizer
+from gantools.core import Game, LatentGame, Training
 from gantools.core.batches import Order
 from gantools.core.initialise import initialised
 from gantools.metrics.generated import bootstrap_interval, copies, frechet_distance, neighbourhoods
@@ -83,6 +83,18 @@ def ours(kind: Kind, minutes: float, seed: int) -> Sampler:
     return lambda n: _planes(fitted.sample(n, random_state=seed)[0])
 
 
+def trained_by(recipe: str, game: Game, kind: Kind, minutes: float, seed: int) -> Training:
+    """A game played by a recipe of configs/training for so many minutes."""
+    order, labels = Order(len(kind.train), 64, seed), torch.from_numpy(kind.labels).long()
+
+    def batches(step: int) -> dict[str, Tensor]:
+        rows = torch.from_numpy(order.indices(step))
+        return {"reals": kind.train[rows], "labels": labels[rows]}
+
+    trainer = resolve_trainer(recipe, recipe)
+    return trainer.train(game, batches, max_images=10**6, max_minutes=minutes, seed=seed, name=recipe)
+
+
 def recipe(name: str) -> Callable[[Kind, float, int], Sampler]:
     """A recipe of configs/training on DCGAN players 32 wide, from noise alone and without classes."""
 
@@ -92,15 +104,7 @@ def recipe(name: str) -> Callable[[Kind, float, int], Sampler]:
             initialised(lambda: DcganGenerator(shape, 64, 32), rng),
             initialised(lambda: DcganDiscriminator(shape, 32), rng),
         )
-        order = Order(len(kind.train), 64, seed)
-        trainer: AdversarialTrainer = resolve_trainer(name, name)
-        trained = trainer.train(
-            game,
-            lambda step: {"reals": kind.train[torch.from_numpy(order.indices(step))]},
-            max_images=10**6,
-            max_minutes=minutes,
-            seed=seed,
-        )
+        trained = trained_by(name, game, kind, minutes, seed)
         latents = torch.Generator().manual_seed(seed + 1)
         return lambda n: torch.cat(
             [trained.generator(torch.randn((len(some), 64), generator=latents)) for some in torch.empty(n).split(256)]

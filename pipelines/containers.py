@@ -14,7 +14,15 @@ from torch import Tensor
 from gantools.data.decode import is_picture
 from gantools.data.keep import read_kept
 from gantools.data.pairing import HalfSource
-from gantools.data.sources import PATH_COLUMN, ArraySource, FileSource, PictureSource, is_table, open_pictures
+from gantools.data.sources import (
+    PATH_COLUMN,
+    ArraySource,
+    FileSource,
+    PictureSource,
+    channels_first,
+    is_table,
+    open_pictures,
+)
 from gantools.errors import DataError
 
 
@@ -79,5 +87,4 @@ def gathered(X: Any, found: list[NDArray[Any]]) -> Any:
     if not isinstance(X, Tensor):
         return stacked
     tensor = torch.from_numpy(stacked).to(X.device)
-    channels_first = X.ndim == 4 and X.shape[-1] not in (1, 3, 4) and X.shape[1] in (1, 3, 4)
-    return tensor.permute(0, 3, 1, 2) if channels_first else tensor
+    return tensor.permute(0, 3, 1, 2) if channels_first(X) else tensor

@@ -2,7 +2,7 @@
 
 from gantools.core.game import Batch, Game, Negatives
 from gantools.core.games import ConditionalGame, LatentGame
-from gantools.core.run import Training
 from gantools.core.trainer import AdversarialTrainer, Tick
+from gantools.core.training import Training
 
 __all__ = ["AdversarialTrainer", "Batch", "ConditionalGame", "Game", "LatentGame", "Negatives", "Tick", "Training"]

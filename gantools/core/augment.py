@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from kornia.geometry.transform import get_affine_matrix2d, warp_affine
 from torch import Tensor
 
 from gantools.errors import ConfigError
@@ -45,6 +44,8 @@ def moved(pictures: Tensor, strength: float | Tensor, rng: torch.Generator) -> T
     """
     if not isinstance(strength, Tensor) and strength == 0:
         return pictures
+    from kornia.geometry.transform import get_affine_matrix2d, warp_affine  # a third of a second that others save
+
     n, height, width = len(pictures), pictures.shape[2], pictures.shape[3]
     draws = (torch.rand((n, 5), generator=rng, device=pictures.device) * 2 - 1) * strength
     sides = torch.tensor([width, height], device=pictures.device)

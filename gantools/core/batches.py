@@ -1,10 +1,11 @@
-"""The order in which samples are seen: a function of the seed and the step, and of nothing else."""
+"""The order in which samples are seen, a function of the seed and the step and of nothing else; and who plays which."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gantools.core.game import Batch
 from gantools.core.world import world
 from gantools.errors import ConfigError
 
@@ -24,6 +25,22 @@ def mine(indices: NDArray[np.int64]) -> NDArray[np.int64]:
             "choose a batch_size that is a multiple"
         )
     return indices[processes.rank :: processes.size]
+
+
+def parts_of(batch: Batch, n: int) -> list[Batch]:
+    """A batch dealt out to `n` parts of equal length.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be.
+    """
+    if n == 1:
+        return [batch]
+    size = len(batch["reals"])
+    if size % n:
+        raise ConfigError(f"a batch of {size} cannot be dealt out to {n} parts; choose a batch_size that is a multiple")
+    return [{name: values[part::n] for name, values in batch.items()} for part in range(n)]
 
 
 class Order:

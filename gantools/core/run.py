@@ -1,4 +1,4 @@
-"""The state of one training, and what comes of it: everything that a checkpoint holds."""
+"""The state of one training while it goes on: everything that a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -16,59 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from gantools.core.augment import Augmentation, suited
+from gantools.core.batches import parts_of
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, vitals
 from gantools.core.penalties import MeasuredPenalty
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
+from gantools.core.training import Training
 from gantools.core.world import world
-from gantools.errors import ConfigError, GantoolsError, ModelError
+from gantools.errors import GantoolsError, ModelError
 
 if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
-
-
-@dataclass
-class Training:
-    """What came of one training.
-
-    Attributes
-    ----------
-    generator, discriminator : nn.Module
-        The players to use: averaged where the trainer and the game average them, in evaluation mode.
-    history : DataFrame
-        One row a step: `step`, `images`, `seconds`, `images_per_second`, `loss_discriminator`,
-        `loss_generator`, `d_real`, `d_fake` (mean sigmoid of the logits), `d_wins` (share of pairs in which the
-        real's logit is above the fake's), `gradient_discriminator`, `gradient_generator` (norms), `penalty`,
-        `dropped`, and what the game adds. Where health is watched, also `health` (a state in words) and, at every
-        tick, `health_wins`, `health_gap`, `health_spread`, `health_coverage`, `slowed_generator` and
-        `slowed_discriminator` (factors on the learning rates).
-    images : int
-        Reals seen by the discriminator.
-    seconds : float
-        Time in the loop, summed over resumptions.
-    stopped : str
-        Why it ended: "images", "minutes", "patience" or "callback".
-    dropped : int
-        Moves not made because a loss or gradient was not finite.
-    rollbacks : int
-        How often training began anew, or went back to its last good state.
-    communicated : int
-        Bytes of gradients that each process of a distributed training gave into sums.
-    """
-
-    generator: nn.Module
-    discriminator: nn.Module
-    history: pd.DataFrame
-    images: int
-    seconds: float
-    stopped: str
-    dropped: int
-    rollbacks: int = 0
-    communicated: int = 0
 
 
 def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -83,22 +45,6 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
 def made_for_bfloat16(device: torch.device) -> bool:
     """Whether a device computes faster in bfloat16: GPUs that have units for it."""
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-
-
-def parts_of(batch: Batch, n: int) -> list[Batch]:
-    """A batch dealt out to `n` parts of equal length.
-
-    Raises
-    ------
-    ConfigError
-        When it cannot be.
-    """
-    if n == 1:
-        return [batch]
-    size = len(batch["reals"])
-    if size % n:
-        raise ConfigError(f"a batch of {size} cannot be dealt out to {n} parts; choose a batch_size that is a multiple")
-    return [{name: values[part::n] for name, values in batch.items()} for part in range(n)]
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -145,9 +145,9 @@ def judged(game: Game, rules: Rules, samples: Tensor, batch: Batch, rng: torch.G
     return logits.float() if logits.dtype == torch.bfloat16 else logits
 
 
-def rules_precision(rules: Rules, like: Tensor) -> torch.autocast:
+def rules_precision(rules: Rules, like: Tensor) -> AbstractContextManager[None]:
     """Inside, networks compute in bfloat16 where the rules have it, on the device of `like`."""
-    return torch.autocast(like.device.type, torch.bfloat16, enabled=rules.half, cache_enabled=False)
+    return torch.autocast(like.device.type, torch.bfloat16, cache_enabled=False) if rules.half else nullcontext()
 
 
 def noisy(samples: Tensor, deviation: float, rng: torch.Generator) -> Tensor:

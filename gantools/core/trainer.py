@@ -19,8 +19,9 @@ from gantools.core.checkpoint import load_newest_state, save_state
 from gantools.core.checks import contradictions, unsuited, wrong_settings
 from gantools.core.game import Batch, Game
 from gantools.core.losses import get_loss, smoothed
-from gantools.core.run import Run, Training
+from gantools.core.run import Run
 from gantools.core.step import Rules, discriminator_move, generator_move
+from gantools.core.training import Training
 from gantools.errors import ConfigError, Interrupted
 
 

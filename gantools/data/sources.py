@@ -216,7 +216,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     if isinstance(X, pd.Series):
         X = X.tolist()
     if isinstance(X, Tensor):
-        X = _channels_last(X).numpy(force=True)
+        X = (X.permute(0, 2, 3, 1) if channels_first(X) else X).numpy(force=True)
     if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
         X = X.tolist()
     if len(X) == 0:
@@ -231,11 +231,10 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     return ArraySource(array)
 
 
-def _channels_last(pictures: Tensor) -> Tensor:
+def channels_first(pictures: Tensor) -> bool:
+    """Whether a tensor holds pictures as (N, C, H, W): its second axis is 1, 3 or 4 long, and its last is not."""
     counts = (1, 3, 4)
-    if pictures.ndim == 4 and pictures.shape[1] in counts and pictures.shape[-1] not in counts:
-        return pictures.permute(0, 2, 3, 1)
-    return pictures
+    return pictures.ndim == 4 and pictures.shape[1] in counts and pictures.shape[-1] not in counts
 
 
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gantools.errors import DataError
 
 _MOST_CATEGORIES = 100
-_CLIP = 8.0
+CLIP = 8.0
 
 
 @dataclass
@@ -85,7 +85,7 @@ class TableEncoder:
                 median, mean, deviation = self.numbers[name]
                 values = column_numbers(frame[name], name)
                 values = np.where(np.isnan(values), median, values)
-                blocks.append(np.clip((values - mean) / deviation, -_CLIP, _CLIP)[:, None])
+                blocks.append(np.clip((values - mean) / deviation, -CLIP, CLIP)[:, None])
             else:
                 texts = np.asarray(column_texts(frame[name]), dtype=object)
                 blocks.append(np.stack([texts == c for c in self.categories[name]], 1).astype(np.float64))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gantools.data.tables import TableEncoder
+from gantools.data.tables import CLIP, TableEncoder
 from gantools.errors import ConfigError
 from gantools.pipelines.anomaly.kinds import KINDS
 from gantools.pipelines.anomaly.tiles import SMALLEST, TileModel, top
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from gantools.pipelines.anomaly.detector import GanAnomalyDetector
 
 _EXAMPLES = 4
-_CLIP = 8.0
 
 
 class Decision(nn.Module):
@@ -57,7 +58,7 @@ class TableScores(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         known = torch.where(features.isnan(), self.median, features.double())
-        x = ((known - self.mean) / self.deviation).clamp(-_CLIP, _CLIP)
+        x = ((known - self.mean) / self.deviation).clamp(-CLIP, CLIP)
         return self.decision(self.model.columns(x))
 
 
@@ -116,6 +117,7 @@ def deployable(detector: GanAnomalyDetector, size: tuple[int, int] | None) -> De
             {"features": torch.from_numpy(rows).float()},
             ("anomaly_score", "is_anomaly", "p_value"),
             notes={**notes, "columns": encoder.columns},
+            reference=lambda features: _said(detector, _named(detector, features)),
         )
     contract = detector.contract_
     wanted = (contract.height, contract.width) if contract.height is not None else size
@@ -135,5 +137,22 @@ def deployable(detector: GanAnomalyDetector, size: tuple[int, int] | None) -> De
             raise ConfigError(f"size: the shorter side must be from {SMALLEST}{most} pixels")
     images = torch.from_numpy(rng.integers(0, 256, (_EXAMPLES, height, width, contract.channels), dtype=np.uint8))
     kind = WholeScores if detector.kind_ == "whole" else TileScores
-    outputs = ("anomaly_score", "is_anomaly", "p_value", "anomaly_map")
-    return Deployable(kind(detector, detector.model_), {"images": images}, outputs, notes=notes)
+    return Deployable(
+        kind(detector, detector.model_),
+        {"images": images},
+        ("anomaly_score", "is_anomaly", "p_value", "anomaly_map"),
+        notes=notes,
+        reference=lambda images: (*_said(detector, images), np.stack(detector.anomaly_map(images))),
+    )
+
+
+def _said(detector: GanAnomalyDetector, X: Any) -> tuple[NDArray[Any], ...]:
+    """What the detector itself says: scores, decisions and p-values."""
+    table = detector.score_table(X)
+    return table["anomaly_score"].to_numpy(), table["is_anomaly"].to_numpy(bool), table["p_value"].to_numpy()
+
+
+def _named(detector: GanAnomalyDetector, features: NDArray[Any]) -> Any:
+    """A table as the detector was fitted on it: with the columns' names, if it had some."""
+    names = getattr(detector, "feature_names_in_", None)
+    return features if names is None else pd.DataFrame(features, columns=names)

@@ -38,4 +38,7 @@ def deployable(resolver: GanSuperResolver) -> Deployable:
         0, 256, (*_EXAMPLE, enlarger.channels), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
     )
     notes = {"scale": enlarger.scale, "radius": enlarger.radius, "perception": float(resolver.perception)}
-    return Deployable(Enlarging(enlarger.generator.cpu()), {"images": images}, ("transform",), (1, 2), notes)
+    module = Enlarging(enlarger.generator.cpu())
+    return Deployable(
+        module, {"images": images}, ("transform",), (1, 2), notes, lambda images: (resolver.transform(images),)
+    )

@@ -24,22 +24,10 @@ class Making(nn.Module):
 
     def __init__(self, decoder: nn.Module, latents: ClassLatents, novelty: float, size: tuple[int, int]) -> None:
         super().__init__()
-        self.decoder, self.novelty, self.size = decoder, novelty, size
-        order = torch.argsort(latents.labels, stable=True)
-        counts = torch.bincount(latents.labels, minlength=len(latents.means))
-        self.register_buffer("latents", latents.latents[order])
-        self.register_buffer("counts", counts)
-        self.register_buffer("first", counts.cumsum(0) - counts)
-        self.register_buffer("means", latents.means)
-        self.register_buffer("factors", latents.factors)
+        self.decoder, self.latents, self.novelty, self.size = decoder, latents, novelty, size
 
     def forward(self, labels: Tensor, places: Tensor, noise: Tensor) -> Tensor:
-        counts = self.counts[labels]
-        picked = self.latents[self.first[labels] + torch.minimum((places * counts).long(), counts - 1)]
-        means = self.means[labels]
-        spread = (self.factors[labels] @ noise[:, :, None])[:, :, 0]
-        away = (1 - self.novelty**2) ** 0.5 * (picked - means) + self.novelty * spread
-        made = self.decoder(means + away)
+        made = self.decoder(self.latents.placed(labels, self.novelty, places, noise))
         if tuple(made.shape[2:]) != self.size:
             made = F.interpolate(made, size=self.size, mode="bicubic", align_corners=False)
         return made.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.data.codec import TableCodec
-from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource
+from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource, channels_first
 from gantools.data.standard import InputContract, skip_or_refuse
 from gantools.data.tables import plain_value
 from gantools.errors import DataError
@@ -215,7 +215,7 @@ def as_frame(X: Any) -> pd.DataFrame:
 def holder_of(X: Any) -> str:
     """What holds samples: "array", "list" (of arrays), "tensor", or "planes" for a tensor (N, C, H, W)."""
     if isinstance(X, Tensor):
-        return "planes" if X.ndim == 4 and X.shape[-1] not in (1, 3, 4) and X.shape[1] in (1, 3, 4) else "tensor"
+        return "planes" if channels_first(X) else "tensor"
     return "list" if isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) >= 2 else "array"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,12 +27,24 @@ class ClassLatents:
     means : Tensor, (n_classes, d)
     factors : Tensor, (n_classes, d, d)
         Lower Cholesky factors of the covariances.
+    counts, first : Tensor of int64, (n_classes,)
+        How many latents each class has, and where they begin in `by_class`.
+    by_class : Tensor, (N, d)
+        The latents, class after class.
     """
 
     latents: Tensor
     labels: Tensor
     means: Tensor
     factors: Tensor
+    counts: Tensor = field(init=False)
+    first: Tensor = field(init=False)
+    by_class: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = torch.bincount(self.labels, minlength=len(self.means))
+        self.first = self.counts.cumsum(0) - self.counts
+        self.by_class = self.latents[torch.argsort(self.labels, stable=True)]
 
     @classmethod
     def of(cls, latents: Tensor, labels: Tensor, prior: float = 20.0) -> ClassLatents:
@@ -55,6 +67,14 @@ class ClassLatents:
         return cls(latents, labels, means, torch.stack(factors))
 
     def draw(self, labels: Tensor, novelty: float | Tensor, rng: torch.Generator, truncation: float = 1.0) -> Tensor:
+        """Latents (N, d) for `labels` (N,), drawn at random; see `placed`."""
+        places = torch.rand(len(labels), generator=rng, device=labels.device)
+        noise = torch.randn((len(labels), self.latents.shape[1]), generator=rng, device=labels.device)
+        return self.placed(labels, novelty, places, noise, truncation)
+
+    def placed(
+        self, labels: Tensor, novelty: float | Tensor, places: Tensor, noise: Tensor, truncation: float = 1.0
+    ) -> Tensor:
         """Latents (N, d) for `labels` (N,).
 
         A real of the class is drawn, moved towards the class's mean, and Gaussian noise with the class's covariance
@@ -66,22 +86,18 @@ class ClassLatents:
         labels : Tensor of int64
         novelty : float or Tensor, (N,)
             From 0, the reals themselves, to 1, a Gaussian.
-        rng : torch.Generator
+        places : Tensor, (N,)
+            Evenly from [0, 1): which of the class's reals.
+        noise : Tensor, (N, d)
+            Standard normal.
         truncation : float
             The distance to the class's mean is multiplied by it.
         """
-        device = labels.device
-        place = torch.rand(len(labels), generator=rng, device=device)
-        noise = torch.randn((len(labels), self.latents.shape[1]), generator=rng, device=device)
-        order = torch.argsort(self.labels, stable=True)
-        counts = torch.bincount(self.labels, minlength=len(self.means))
-        first = counts.cumsum(0) - counts
-        picked = self.latents[order[first[labels] + (place * counts[labels]).long().clamp_max(counts[labels] - 1)]]
-        means = self.means[labels]
-        for c in labels.unique().tolist():
-            noise[labels == c] = noise[labels == c] @ self.factors[c].T
-        share = torch.as_tensor(novelty, device=device).reshape(-1, 1)
-        away = (1 - share.square()).sqrt() * (picked - means) + share * noise
+        counts, means = self.counts[labels], self.means[labels]
+        picked = self.by_class[self.first[labels] + torch.minimum((places * counts).long(), counts - 1)]
+        spread = (self.factors[labels] @ noise[:, :, None])[:, :, 0]
+        share = torch.as_tensor(novelty, device=labels.device).reshape(-1, 1)
+        away = (1 - share.square()).sqrt() * (picked - means) + share * spread
         return means + truncation * away
 
     def state(self) -> dict[str, Any]:

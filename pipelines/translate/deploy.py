@@ -84,4 +84,11 @@ def deployable(translator: GanTranslator, size: tuple[int, int] | None) -> Deplo
     shape = (2, height, width, translation.generator.channels_in)
     images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     notes = {"texture": float(translator.texture)}
-    return Deployable(Translating(translation, (height, width)), {"images": images}, ("transform",), notes=notes)
+    module = Translating(translation, (height, width))
+    return Deployable(
+        module,
+        {"images": images},
+        ("transform",),
+        notes=notes,
+        reference=lambda images: (translator.transform(images),),
+    )

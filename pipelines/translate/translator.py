@@ -410,7 +410,8 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             played(generator, discriminator, matching=self.matching_weight, **weights),
         )
         plan = self._plan(self.adversarial_share, _COST_OF_TEXTURE, seed)
-        trainers = fidelity_trainer(self._trainer(), _LR_FIDELITY), self._trainer()
+        adversarial = self._trainer()
+        trainers = fidelity_trainer(adversarial, _LR_FIDELITY), adversarial
         return train_two_stages(games, trainers, windows, plan, stages, on_tick)
 
     def _play_piles(

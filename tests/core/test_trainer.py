@@ -400,6 +400,20 @@ def test_a_checkpoint_can_be_gone_on_from_in_other_parts(tmp_path: Path) -> None
     assert resumed.images == 400
 
 
+PICTURES = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def pictures_until(stop: int | None) -> object:
+    """Batches of pictures; Ctrl-C comes at step `stop`."""
+
+    def of_step(step: int) -> dict[str, torch.Tensor]:
+        if step == stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        return {"reals": PICTURES[torch.from_numpy(Order(64, 8, 0).indices(step))]}
+
+    return of_step
+
+
 def test_weights_laid_out_channels_last_resume_exactly(tmp_path: Path) -> None:
     from tests.core.test_augment import PictureGame
 
@@ -409,41 +423,22 @@ def test_weights_laid_out_channels_last_resume_exactly(tmp_path: Path) -> None:
             player.to(memory_format=torch.channels_last)
         return made
 
-    pictures = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-
-    def some(stop: int | None) -> object:
-        def of_step(step: int) -> dict[str, torch.Tensor]:
-            if step == stop:
-                os.kill(os.getpid(), signal.SIGINT)
-            return {"reals": pictures[torch.from_numpy(Order(64, 8, 0).indices(step))]}
-
-        return of_step
-
     trainer, file = AdversarialTrainer(), tmp_path / "c.safetensors"
-    whole = trainer.train(laid_out(), some(None), max_images=400, seed=3)
+    whole = trainer.train(laid_out(), pictures_until(None), max_images=400, seed=3)
     with pytest.raises(Interrupted):
-        trainer.train(laid_out(), some(23), max_images=400, seed=3, checkpoint=file)
-    resumed = trainer.train(laid_out(), some(None), max_images=400, seed=3, checkpoint=file, resume=True)
+        trainer.train(laid_out(), pictures_until(23), max_images=400, seed=3, checkpoint=file)
+    resumed = trainer.train(laid_out(), pictures_until(None), max_images=400, seed=3, checkpoint=file, resume=True)
     assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
 def test_augmentation_by_need_resumes_exactly(tmp_path: Path) -> None:
     from tests.core.test_augment import PictureGame
 
-    pictures = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     trainer = AdversarialTrainer(augment=0.9, augment_rule="adaptive", lr_discriminator=5e-3)
 
-    def some(stop: int | None) -> object:
-        def of_step(step: int) -> dict[str, torch.Tensor]:
-            if step == stop:
-                os.kill(os.getpid(), signal.SIGINT)
-            return {"reals": pictures[torch.from_numpy(Order(64, 8, 0).indices(step))]}
-
-        return of_step
-
-    whole, file = trainer.train(PictureGame(), some(None), max_images=400, seed=3), tmp_path / "c.safetensors"
+    whole, file = trainer.train(PictureGame(), pictures_until(None), max_images=400, seed=3), tmp_path / "c.safetensors"
     assert whole.history["augment"].max() > 0.2
     with pytest.raises(Interrupted):
-        trainer.train(PictureGame(), some(23), max_images=400, seed=3, checkpoint=file)
-    resumed = trainer.train(PictureGame(), some(None), max_images=400, seed=3, checkpoint=file, resume=True)
+        trainer.train(PictureGame(), pictures_until(23), max_images=400, seed=3, checkpoint=file)
+    resumed = trainer.train(PictureGame(), pictures_until(None), max_images=400, seed=3, checkpoint=file, resume=True)
     assert torch.equal(weights_of(whole), weights_of(resumed))
