@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gantools import configs, processes
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.core.snapshots import Snapshots
 from gantools.core.world import world
 from gantools.data.tables import plain_value
 from gantools.errors import ConfigError, ModelError
@@ -111,15 +112,38 @@ def train_shown(
         return trainer.train(game, batches, on_tick=tick, name=name, **limits)
 
 
-def record_of(parts: list[tuple[str, Training]]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The history, with its `stage`, and the summary of trainings that came one after the other, by name."""
-    history = pd.concat([t.history.assign(stage=name) for name, t in parts], ignore_index=True)
-    return history, {
-        "images": sum(t.images for _, t in parts),
-        "seconds": round(sum(t.seconds for _, t in parts), 2),
-        "stopped": parts[-1][1].stopped,
-        "dropped": sum(t.dropped for _, t in parts),
-    }
+class Record(NamedTuple):
+    """What came of the trainings of one fit, stage by stage.
+
+    Attributes
+    ----------
+    history : DataFrame
+        One row a training step, with its `stage`.
+    training : dict
+        Summary: images, seconds, why the last one stopped, moves dropped, how often one began anew or went back.
+    snapshots : dict
+        By stage, what the generator made as training went on; without stages in which it makes no pictures.
+    """
+
+    history: pd.DataFrame
+    training: dict[str, Any]
+    snapshots: dict[str, Snapshots]
+
+
+def record_of(parts: list[tuple[str, Training]]) -> Record:
+    """The record of trainings that came one after the other, by name."""
+    trainings = [t for _, t in parts]
+    return Record(
+        pd.concat([t.history.assign(stage=name) for name, t in parts], ignore_index=True),
+        {
+            "images": sum(t.images for t in trainings),
+            "seconds": round(sum(t.seconds for t in trainings), 2),
+            "stopped": trainings[-1].stopped,
+            "dropped": sum(t.dropped for t in trainings),
+            "rollbacks": sum(t.rollbacks for t in trainings),
+        },
+        {name: t.snapshots for name, t in parts if t.snapshots.images},
+    )
 
 
 def by_method(averages: pd.DataFrame) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantools import processes
 from gantools.cli import shared
 from gantools.errors import ConfigError, DataError
 
@@ -27,6 +28,7 @@ def fit(
     config: shared.Config = "default",
     settings: shared.Settings = None,
     max_bad: shared.MaxBad = None,
+    report: shared.Report = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -51,11 +53,16 @@ def fit(
     }
     known = GanAnomalyDetector().get_params(deep=False)
     parameters = shared.settings_of("anomaly", config, settings, flags, known)
+    shared.writable_files(report)
     shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         detector = GanAnomalyDetector(**parameters).fit(data)
         detector.set_params(checkpoint=None, resume=False).save(model)
     shared.remove_checkpoint(model)
+    if report is not None and processes.first():
+        from gantools.report import write_detector
+
+        write_detector(report, detector, str(model))
     summary = {
         "model": str(model),
         "kind": detector.kind_,
@@ -80,14 +87,14 @@ def score(
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="CSV file for the scores.", metavar="FILE.csv")],
     maps: Annotated[Path | None, typer.Option("--maps", help="Folder for heatmaps.", metavar="DIR")] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="HTML report.", metavar="FILE.html")] = None,
+    report: shared.Report = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """Score DATA: one line in the CSV for every input, in input order; a high score is abnormal."""
     detector = _loaded(model, device, quiet)
-    shared.writable_file(out)
+    shared.writable_files(out, report)
     table = detector.score_table(data)
     if detector.kind_ == "table" and maps is not None:
         raise ConfigError("--maps: a model of feature tables has no maps")
@@ -121,12 +128,15 @@ def evaluate(
     masks: Annotated[
         Path | None, typer.Option("--masks", help="Folder of masks, named as the pictures.", metavar="DIR")
     ] = None,
+    report: shared.Report = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
+    shared.writable_files(report)
     detector = _loaded(model, device, quiet)
+    features: Any = data
     if detector.kind_ == "table":
         from gantools.data.sources import read_table
 
@@ -140,6 +150,10 @@ def evaluate(
     result = _measured(table, abnormal)
     if masks is not None:
         result |= _measured_maps(detector, data, table, masks)
+    if report is not None:
+        from gantools.report import write_scores
+
+        write_scores(report, detector, features, table, abnormal, result)
     shared.report(result, json, quiet, lambda: _as_lines(result))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantools import processes
 from gantools.cli import shared
 from gantools.errors import ConfigError, DataError, QualityError
 
@@ -36,6 +37,7 @@ def augment(
     config: shared.Config = "default",
     settings: shared.Settings = None,
     max_bad: shared.MaxBad = None,
+    report: shared.Report = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -77,20 +79,25 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
+    shared.writable_files(report)
     if out is not None:
         check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
     result: dict[str, Any] = {}
+    usefulness: tuple[pd.DataFrame, pd.DataFrame] | None = None
     with shared.warnings_as_lines(quiet):
         if evaluate:
-            result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
+            usefulness, result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
             if out is None:
+                _write_report(report, None, {}, 0, usefulness)
                 shared.report(result, json, quiet, lambda: words)
                 return
             shared.report({}, False, quiet or json, lambda: words)
         assert out is not None
         augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
         shared.by_first_alone()
-        result |= _write(augmenter, labelled, out, format, include_real, seed, parameters.get("per_class"))
+        written, shown = _write(augmenter, labelled, out, format, include_real, seed, parameters.get("per_class"))
+        result |= written
+        _write_report(report, augmenter, shown, result["n"], usefulness)
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
     result |= {"out": str(out), "low_quality": [str(label) for label in low]}
     shared.report(result, json, quiet, lambda: _words(augmenter, result))
@@ -136,8 +143,8 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
 
 def _write(
     augmenter: Any, labelled: Any, out: Path, format: str, include_real: bool, seed: int, per_class: Any
-) -> dict[str, Any]:
-    """Write new samples, the manifest and the contact sheet; how many."""
+) -> tuple[dict[str, Any], dict[int, list[Any]]]:
+    """Write new samples, the manifest and the contact sheet; how many, and pictures of each class to show."""
     from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.augment.files import Writer
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
@@ -166,7 +173,29 @@ def _write(
             advance(done / total)
     if pictures and shown:
         write_kept(out / "sheet.png", Kept(contact_sheet(augmenter.maker_, shown, augmenter.classes_)))
-    return {"n": done, "per_class": {str(label): n for label, n in wanted.items()}}
+    return {"n": done, "per_class": {str(label): n for label, n in wanted.items()}}, shown if pictures else {}
+
+
+def _write_report(
+    path: Path | None,
+    augmenter: Any,
+    shown: dict[int, list[Any]],
+    made: int,
+    usefulness: tuple[pd.DataFrame, pd.DataFrame] | None,
+) -> None:
+    """The report, where one is asked for; without an augmenter, of the usefulness alone."""
+    from gantools.pipelines.augment.sheet import contact_sheet
+    from gantools.report import write_augmenter, write_usefulness
+
+    if path is None or not processes.first():
+        return
+    if augmenter is None:
+        assert usefulness is not None
+        write_usefulness(path, *usefulness)
+        return
+    classes = augmenter.classes_
+    sheets = {str(classes[c]): contact_sheet(augmenter.maker_, {c: m}, classes) for c, m in shown.items() if m}
+    write_augmenter(path, augmenter, sheets, made, usefulness)
 
 
 def _readable(path: str) -> bool:
@@ -191,14 +220,17 @@ def _words(augmenter: Any, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _evaluated(augmenter: Any, labelled: Any, folds: int) -> tuple[dict[str, Any], str]:
-    """Whether augmentation helps, as an object and in words."""
+def _evaluated(
+    augmenter: Any, labelled: Any, folds: int
+) -> tuple[tuple[pd.DataFrame, pd.DataFrame], dict[str, Any], str]:
+    """Whether augmentation helps: verdicts and summary, an object, and words."""
     from gantools.pipelines.augment.usefulness import summary, verdicts
 
     figures = augmenter.evaluate(*labelled, n_splits=folds)
     said = verdicts(figures)
     result = {"figures": figures.to_dict("records"), "verdicts": said.to_dict("records")}
-    return result, f"{_table(summary(figures))}\n\n{_verdict_words(said)}"
+    table = summary(figures)
+    return (said, table), result, f"{_table(table)}\n\n{_verdict_words(said)}"
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -31,6 +31,7 @@ MaxBad = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from where an interrupted run stopped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable object on stdout.")]
+Report = Annotated[Path | None, typer.Option("--report", help="HTML file that shows how it went.", metavar="FILE.html")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 
 
@@ -192,3 +193,10 @@ def writable_file(path: Path) -> Path:
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file")
     return path
+
+
+def writable_files(*paths: Path | None) -> None:
+    """`writable_file` of those that were asked for, before any work is done."""
+    for path in paths:
+        if path is not None:
+            writable_file(path)

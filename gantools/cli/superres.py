@@ -30,6 +30,8 @@ Perception = Annotated[
 ]
 Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turns: better, eight times slower.")]
 
+_CROP = 320
+
 
 @app.command()
 def fit(
@@ -44,6 +46,7 @@ def fit(
         Path | None,
         typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
     ] = None,
+    report: shared.Report = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -70,6 +73,7 @@ def fit(
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
     target = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
+    shared.writable_files(report)
     shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         resolver = GanSuperResolver(**parameters)
@@ -79,6 +83,10 @@ def fit(
     shared.by_first_alone()
     if not resolver.validation_.empty:
         _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
+    if report is not None:
+        examples = resolver.held_out_examples(*_pair(data, low)) if not resolver.validation_.empty else ()
+        go_on = f"gantools sr upscale DATA --model {model} --out DIR"
+        _write_report(report, resolver, examples, resolver.validation_, True, estimator=resolver, commands=[go_on])
     summary = {"model": str(model), **resolver.training_}
     shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
 
@@ -103,11 +111,27 @@ def _table(figures: pd.DataFrame) -> str:
     """Means of the figures, a line for each method."""
     averages = figures.groupby("method", sort=False)[["psnr", "ssim", "perceptual"]].mean()
     lines = [f"{'':28s} {'PSNR-Y':>8s} {'SSIM':>7s} {'perceptual distance':>20s}"]
-    names = {"ours": "ours, perception 0", "texture": "ours, perception 1"} if "texture" in averages.index else {}
+    names = _names(figures)
     for method, row in averages.iterrows():
         name = names.get(str(method), str(method))
         lines.append(f"{name:28s} {row['psnr']:8.2f} {row['ssim']:7.4f} {row['perceptual']:20.4f}")
     return "\n".join(lines)
+
+
+def _names(figures: pd.DataFrame) -> dict[str, str]:
+    """What to call methods."""
+    both = "texture" in figures["method"].to_numpy()
+    return {"ours": "ours, perception 0", "texture": "ours, perception 1"} if both else {}
+
+
+def _write_report(path: Path, resolver: Any, examples: Any, figures: pd.DataFrame, fitted: bool, **more: Any) -> None:
+    from gantools.pipelines.superres.figures import cropped
+    from gantools.report import write_pictures
+
+    methods = resolver.methods(both_ends=fitted)
+    items = ((e.name, cropped(e, methods, resolver.scale_, _CROP)) for e in examples)
+    title = f"{resolver.scale_} times larger"
+    write_pictures(path, title, items, figures, _names(figures), ("bicubic", "ours"), **more)
 
 
 def _write_sheet(path: Path, resolver: Any, examples: Any, both_ends: bool) -> None:
@@ -167,6 +191,7 @@ def evaluate(
     low: Low = None,
     out: pictures.Figures = None,
     sheet: pictures.Sheet = None,
+    report: shared.Report = None,
     perception: Perception = None,
     tta: Tta = False,
     max_megapixels: pictures.MaxMegapixels = None,
@@ -177,9 +202,7 @@ def evaluate(
     """How near enlarged pictures are to DATA, sharp ones, which are reduced first, beside interpolation."""
     from gantools.pipelines.superres.figures import means
 
-    for path in (out, sheet):
-        if path is not None:
-            shared.writable_file(path)
+    shared.writable_files(out, sheet, report)
     shared.by_first_alone()
     resolver = _loaded(model, device, quiet, perception, max_megapixels, {"tta": tta})
     with shared.warnings_as_lines(quiet):
@@ -190,6 +213,8 @@ def evaluate(
         pictures.write_figures(out, figures)
     if sheet is not None:
         _write_sheet(sheet, resolver, resolver.examples(*_pair(data, low)), both_ends=False)
+    if report is not None:
+        _write_report(report, resolver, resolver.examples(*_pair(data, low)), figures, False)
     result = {"n": int(figures["path"].nunique()), **means(figures)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(figures)}")
 

@@ -8,12 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
+from gantools import processes
 from gantools.cli import shared
 from gantools.errors import ConfigError
 
 app = typer.Typer(
     help="More samples of one kind, with or without classes.", no_args_is_help=True, rich_markup_mode=None
 )
+
+_ROWS, _COLUMNS = 12, 12
 
 Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
 
@@ -26,6 +29,7 @@ def fit(
     config: shared.Config = "default",
     settings: shared.Settings = None,
     max_bad: shared.MaxBad = None,
+    report: shared.Report = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -55,17 +59,30 @@ def fit(
         X, y = read_labelled(data)
     else:
         X, y = (read_table(data) if is_table(data) else data), None
+    shared.writable_files(report)
     shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False).save(model)
     shared.remove_checkpoint(model)
+    if report is not None and processes.first():
+        _write_report(report, synthesizer, model, seed)
     summary = {"model": str(model), **synthesizer.training_}
     words = (
         f"Learnt from {summary['samples']:,} samples in {summary['seconds']:.0f} s. Model: {model}\n"
         f"Next: gantools synth sample --model {model} -n 64 --out DIR"
     )
     shared.report(summary, json, quiet, lambda: words)
+
+
+def _write_report(path: Path, synthesizer: Any, model: Path, seed: int) -> None:
+    from gantools.pipelines.synthesize.forms import PictureForm
+    from gantools.report import write_synthesizer
+
+    rows: dict[str, Any] = {}
+    if isinstance(synthesizer.form_, PictureForm):
+        rows = synthesizer.rows(_ROWS, _COLUMNS, seed)
+    write_synthesizer(path, synthesizer, rows, str(model))
 
 
 @app.command()

@@ -14,6 +14,8 @@ from gantools.cli import pictures, shared
 from gantools.errors import GantoolsError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gantools.data.keep import Kept
 
 app = typer.Typer(help="Make pictures of one kind into another.", no_args_is_help=True, rich_markup_mode=None)
@@ -56,6 +58,7 @@ def fit(
         Path | None,
         typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
     ] = None,
+    report: shared.Report = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -84,6 +87,7 @@ def fit(
     preset = config or ("unpaired" if unpaired else "cpu-128")
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
     place = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
+    shared.writable_files(report)
     shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         translator = GanTranslator(**parameters)
@@ -93,6 +97,8 @@ def fit(
         shared.by_first_alone()
         if not translator.validation_.empty:
             _write_sheet(place, translator.held_out_examples(source, target), translator.methods(ends=True))
+        if report is not None:
+            _write_fitted(report, translator, source, target, model)
     summary = {"model": str(model), **translator.training_}
     table = _table(means(translator.validation_, {})) if not translator.validation_.empty else ""
     shared.report(summary, json, quiet, lambda: _fitted(summary, table, place, not translator.paired))
@@ -111,13 +117,25 @@ def _fitted(summary: dict[str, Any], table: str, sheet: Path, unpaired: bool) ->
     return f"{told}Model: {model}\nNext: gantools translate apply DATA --model {model} --out DIR"
 
 
+_SHOWN = 12
+_TRIVIAL = ("identity", "mean colour")
+_NAMES = {
+    "ours": "ours",
+    "fidelity": "ours, texture 0",
+    "texture": "ours, texture 1",
+    "identity": "source as it is",
+    "mean colour": "mean colour",
+    "truth": "truth",
+}
+
+
 def _table(figures: dict[str, float]) -> str:
     """Means of the figures, a line for each method."""
     columns = [*_FIGURES, *(["frechet"] if "frechet" in figures else [])]
     headings = {"psnr": "PSNR", "ssim": "SSIM", "perceptual": "perceptual distance", "frechet": "Fréchet distance"}
     widths = {c: max(len(headings.get(c, c)), 7) + 1 for c in columns}
-    names = {"": "ours", "_fidelity": "ours, texture 0", "_texture": "ours, texture 1", "_identity": "source as it is"}
-    names |= {"_mean_colour": "mean colour", "_truth": "truth"}
+    endings = {name: "" if name == "ours" else f"_{name.replace(' ', '_')}" for name in _NAMES}
+    names = {endings[name]: shown for name, shown in _NAMES.items()}
     lines = [f"{'':16s}" + "".join(f"{headings.get(c, c):>{widths[c]}s}" for c in columns)]
     for ending, name in names.items():
         cells = [_cell(c, figures.get(c + ending), widths[c]) for c in columns]
@@ -131,6 +149,31 @@ def _cell(column: str, value: float | None, width: int) -> str:
         return " " * width
     digits = {"psnr": 2, "chroma": 1, "frechet": 1}.get(column, 4)
     return f"{value:{width}.{digits}f}"
+
+
+def _write_fitted(path: Path, translator: Any, source: Path, target: Path | None, model: Path) -> None:
+    """The report of a fit; without pairs, of what it makes of the first sources."""
+    from gantools.data.planes import on_white
+    from gantools.data.sources import open_pictures
+    from gantools.pipelines.containers import raw_picture
+    from gantools.pipelines.translate.figures import pictured
+
+    if translator.paired:
+        methods = {name: m for name, m in translator.methods(ends=True).items() if name not in _TRIVIAL}
+        examples = translator.held_out_examples(source, target) if not translator.validation_.empty else ()
+        items = ((e.name, pictured(e, methods)) for e in examples)
+    else:
+        pile, translate = open_pictures(source, translator.max_megapixels), translator.translation()
+        pictures = ((pile.name(i), on_white(raw_picture(pile, i))) for i in range(min(len(pile), _SHOWN)))
+        items = ((name, {"source": picture, "ours": translate(picture)}) for name, picture in pictures)
+    go_on = f"gantools translate apply DATA --model {model} --out DIR"
+    _write_report(path, items, translator.validation_, estimator=translator, commands=[go_on])
+
+
+def _write_report(path: Path, items: Any, figures: pd.DataFrame, **more: Any) -> None:
+    from gantools.report import write_pictures
+
+    write_pictures(path, "Pictures translated", items, figures, _NAMES, ("source", "ours"), **more)
 
 
 def _write_sheet(path: Path, examples: Any, methods: Any) -> None:
@@ -199,6 +242,7 @@ def evaluate(
     side_by_side: SideBySide = False,
     out: pictures.Figures = None,
     sheet: pictures.Sheet = None,
+    report: shared.Report = None,
     texture: Texture = None,
     max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
@@ -206,11 +250,9 @@ def evaluate(
     quiet: shared.Quiet = False,
 ) -> None:
     """How near translations of SOURCE are to TARGET, beside the untouched source and the mean colour."""
-    from gantools.pipelines.translate.figures import means
+    from gantools.pipelines.translate.figures import means, pictured
 
-    for path in (out, sheet):
-        if path is not None:
-            shared.writable_file(path)
+    shared.writable_files(out, sheet, report)
     shared.by_first_alone()
     translator = _loaded(model, device, quiet, texture, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)
@@ -222,6 +264,10 @@ def evaluate(
             pictures.write_figures(out, table)
         if sheet is not None:
             _write_sheet(sheet, translator.examples(source, target), translator.methods())
+        if report is not None:
+            methods = {name: m for name, m in translator.methods().items() if name not in _TRIVIAL}
+            items = ((e.name, pictured(e, methods)) for e in translator.examples(source, target))
+            _write_report(report, items, table, extra=frechet)
     result = {"n": int(table["path"].nunique()), **means(table, frechet)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(result)}")
 

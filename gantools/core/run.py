@@ -21,6 +21,7 @@ from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, vitals
 from gantools.core.penalties import MeasuredPenalty
+from gantools.core.snapshots import Snapshots
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
 from gantools.core.training import Training
@@ -107,6 +108,8 @@ class Run:
         self.penalties = MeasuredPenalty(trainer.penalty_share)
         self.kept: dict[str, Any] | None = None
         self.watch = Watch()
+        self.snapshots = Snapshots()
+        self.first_batch: Batch = {}
         self.last_batch: Batch = {}
         self.start: dict[str, Any] | None = None
         self.good: dict[str, Any] | None = None
@@ -117,7 +120,7 @@ class Run:
             self.start = self.good = self._snapshot()
         batch = self.last_batch = batches(self.step_number)
         if self.step_number == 0:
-            self.began_with = self._gist(batch)
+            self.first_batch, self.began_with = batch, self._gist(batch)
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
         figures = self.trainer.players_move(self, batch)
@@ -226,6 +229,15 @@ class Run:
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
 
+    def take_snapshot(self) -> None:
+        """Keep what the generator makes now, where a moment for that has come."""
+        if not (self.generator_plays and self.snapshots.due(self.fraction())) or not self.world.first:
+            return
+        average = self.averages.get("generator")
+        generator = self.game.generator.eval() if average is None else average.average
+        self.snapshots.take(self.game, generator, self.first_batch, self.images, self.seed)
+        self.game.generator.train()
+
     def look_at_monitor(self) -> None:
         """Note the game's held-out figure: keep the players when it is the lowest, stop when it no longer improves."""
         if not self.trainer.needs_monitor:
@@ -320,6 +332,7 @@ class Run:
             dropped=self.dropped,
             rollbacks=self.watch.balance.rollbacks,
             communicated=self.communicated,
+            snapshots=self.snapshots,
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -369,6 +382,7 @@ class Run:
             "began_with": self.began_with,
             "history": {"columns": columns, "table": table},
             "watch": self.watch.saved(),
+            "snapshots": self.snapshots.state(),
             "start": self.start,
             "good": self.good,
         }
@@ -396,7 +410,7 @@ class Run:
                 f"{path} is of a training with other settings ({', '.join(differing)}); "
                 "resume with the settings it began with, or start anew without --resume"
             )
-        self.began_with = state["began_with"]
+        self.first_batch, self.began_with = first, state["began_with"]
         if not np.allclose(self.began_with, self._gist(first), rtol=1e-3, atol=1e-5, equal_nan=True):
             raise ModelError(
                 f"{path} is of a training on other data, or on the same in another order; resume with the data it "
@@ -412,6 +426,7 @@ class Run:
             for row in state["history"]["table"].tolist()
         ]
         self.watch = Watch.restored(state["watch"])
+        self.snapshots = Snapshots(**state["snapshots"])
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
         self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])

@@ -312,6 +312,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
                     if fraction >= 1.0:
                         run.stopped = "images" if run.images >= max_images else "minutes"
                     run.look_at_monitor()
+                    run.take_snapshot()
                     tick = Tick(name, run.images, max_images, run.seconds, min(fraction, 1.0), run.figures)
                     if any(others.most([on_tick is not None and bool(on_tick(tick))])):
                         run.stopped = run.stopped or "callback"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from torch import nn
+
+from gantools.core.snapshots import Snapshots
 
 
 @dataclass
@@ -35,6 +37,8 @@ class Training:
         How often training began anew, or went back to its last good state.
     communicated : int
         Bytes of gradients that each process of a distributed training gave into sums.
+    snapshots : Snapshots
+        What the generator made of the same latents as training went on; empty where it makes no pictures.
     """
 
     generator: nn.Module
@@ -46,3 +50,4 @@ class Training:
     dropped: int
     rollbacks: int = 0
     communicated: int = 0
+    snapshots: Snapshots = field(default_factory=Snapshots)

@@ -1,96 +1,182 @@
-"""Self-contained HTML reports."""
+"""Reports: one HTML file for each command, whole in itself. Plots of the same are in `gantools.report.plots`."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from gantools.report import classes, comparisons, scores, training
+from gantools.report.page import Section, facts, write_page
 
-from gantools.core.checkpoint import write_atomically
-from gantools.report.heatmaps import mapped, overlay, png_bytes
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
-_MOST_SHOWN = 60
-_BINS = 40
-
-
-def render(template: str, **values: Any) -> str:
-    """Fill in one of this folder's templates; everything is escaped."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(loader=PackageLoader("gantools", "report"), autoescape=True)
-    return environment.get_template(template).render(**values)
+_MOST_COMPARED = 12
 
 
-def write_scores(path: Path, detector: Any, data: Any, table: pd.DataFrame) -> None:
-    """Write a report of scores: how many are flagged, their histogram, the most abnormal with heatmaps.
+def write_detector(path: Path, detector: Any, model: str) -> None:
+    """A fitted detector: what it learnt from, how normals score, how training went.
 
     Parameters
     ----------
     path : Path
-        The HTML file. It holds everything it shows.
+        The HTML file.
+    detector : GanAnomalyDetector
+        Fitted.
+    model : str
+        The model's folder, for the commands to go on with.
+    """
+    n = detector.training_["samples"]
+    lead = f"Learnt from {n:,} normals, by {', '.join(p.replace('_', ' ') for p in detector.parts_)}."
+    go_on = facts(commands=[f"gantools anomaly score DATA --model {model} --out scores.csv --report scores.html"])
+    write_page(path, "What is normal", lead, [go_on, *scores.fitted_sections(detector), *training.sections(detector)])
+
+
+def write_scores(
+    path: Path,
+    detector: Any,
+    data: Any,
+    table: pd.DataFrame,
+    abnormal: NDArray[np.bool_] | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> None:
+    """What a detector found: a threshold to move, the most abnormal with heatmaps, curves where labels are known.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
     detector : GanAnomalyDetector
         Fitted.
     data : pictures or table
         What was scored.
     table : DataFrame
         From `GanAnomalyDetector.score_table`.
+    abnormal : ndarray of bool, (N,), or None
+        Which are known to be abnormal.
+    figures : mapping or None
+        What was measured against the labels, by name.
     """
-    write_atomically(path, render("scores.html.j2", **_scores(detector, data, table)).encode())
+    flagged = int(table["is_anomaly"].fillna(False).sum())
+    numbers = [(name.replace("_", " "), _number(value)) for name, value in (figures or {}).items()]
+    write_page(
+        path,
+        f"{flagged:,} of {len(table):,} flagged as abnormal",
+        "Pictures and rows that differ most from the normals come first.",
+        [*([facts(numbers=numbers)] if numbers else []), *scores.sections(detector, data, table, abnormal)],
+    )
 
 
-def _scores(detector: Any, data: Any, table: pd.DataFrame) -> dict[str, Any]:
-    valid = table[table["error"] == ""].sort_values("anomaly_score", ascending=False)
-    name = "row" if "row" in table else "path"
-    top = valid.head(_MOST_SHOWN)
-    pictures = {} if name == "row" else _embedded(detector, data, [int(i) for i in top.index])
-    cards = []
-    for index, row in top.iterrows():
-        cards.append(
-            {
-                "name": str(row[name]),
-                "score": f"{row['anomaly_score']:.2f}",
-                "p": f"{row['p_value']:.4f}",
-                "flagged": bool(row["is_anomaly"]),
-                "picture": pictures.get(index, ""),
-            }
-        )
-    return {
-        "n": len(table),
-        "flagged": int(table["is_anomaly"].fillna(False).sum()),
-        "errors": [(str(r[name]), r["error"]) for _, r in table[table["error"] != ""].iterrows()],
-        "cards": cards,
-        "bars": _histogram(valid["anomaly_score"], -detector.offset_),
-        "threshold": f"{-detector.offset_:.2f}",
-    }
+def write_pictures(
+    path: Path,
+    title: str,
+    items: Iterable[tuple[str, dict[str, NDArray[Any]]]],
+    measured: pd.DataFrame,
+    names: Mapping[str, str],
+    begin_with: tuple[str, str],
+    *,
+    extra: Mapping[str, float] | None = None,
+    estimator: Any = None,
+    commands: Iterable[str] = (),
+) -> None:
+    """Pictures made of pictures, beside what one has without a model and the truth.
 
-
-def _embedded(detector: Any, data: Any, indices: list[int]) -> dict[int, str]:
-    """Pictures under their heatmaps, as data URIs by number."""
-    from gantools.data.sources import open_pictures
-
-    source = open_pictures(data, detector.max_megapixels)
-    return {
-        i: "data:image/png;base64," + base64.b64encode(png_bytes(overlay(picture, heat))).decode()
-        for i, picture, heat in mapped(detector, source, indices)
-    }
-
-
-def _histogram(scores: pd.Series, threshold: float) -> list[dict[str, Any]]:
-    import numpy as np
-
-    if scores.empty:
-        return []
-    low, high = float(scores.min()), float(scores.quantile(0.99))
-    counts, edges = np.histogram(scores.clip(upper=high), bins=_BINS, range=(low, max(high, low + 1e-6)))
-    tallest = max(1, int(counts.max()))
-    return [
-        {
-            "height": 100 * int(c) / tallest,
-            "count": int(c),
-            "flagged": bool(edge > threshold),
-            "at": f"{edge:.2f}",
-        }
-        for c, edge in zip(counts, edges[:-1], strict=True)
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
+    title : str
+    items : iterable of (str, dict)
+        A picture's name, and what each method makes of it: (H, W, C), of any depth, all of one size.
+    measured : DataFrame
+        Figures: one row for each picture and method.
+    names : mapping
+        What to call methods.
+    begin_with : (str, str)
+        The methods to show on the left and on the right first.
+    extra : mapping or None
+        Fréchet distances, by method.
+    estimator : estimator or None
+        Just fitted: how its training went is told too.
+    commands : iterable of str
+        To go on with.
+    """
+    named = (
+        (name, {names.get(method, method): picture for method, picture in pictures.items()})
+        for name, pictures in islice(items, _MOST_COMPARED)
+    )
+    averages = measured.groupby("method", sort=False)["psnr"].mean().dropna()
+    lead = "; ".join(f"{names.get(str(method), str(method))} {value:.2f} dB" for method, value in averages.items())
+    lead = f"Nearness to the truth (PSNR): {lead}." if lead else "There was no truth to measure on."
+    first = [names.get(method, method) for method in begin_with]
+    sections: list[Section] = [
+        *([facts(commands=list(commands))] if commands else []),
+        comparisons.compared("Look at them", named, *first, words="Drag over a picture to move the divide."),
+        *([comparisons.figures(measured, names, extra or {})] if len(measured) else []),
+        *(training.sections(estimator) if estimator is not None else []),
+        *([comparisons.each(measured, names)] if len(measured) else []),
     ]
+    write_page(path, title, lead, sections)
+
+
+def write_augmenter(
+    path: Path,
+    augmenter: Any,
+    sheets: Mapping[str, NDArray[np.uint8]],
+    made: int,
+    verdict: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+) -> None:
+    """New samples of classes: the table, contact sheets, and whether they help where that was measured.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
+    augmenter : GanAugmenter
+        Fitted.
+    sheets : mapping
+        A class to its contact sheet.
+    made : int
+        New samples.
+    verdict : (DataFrame, DataFrame) or None
+        From `gantools.pipelines.augment.usefulness`: `verdicts` and `summary`.
+    """
+    low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].astype(str).tolist()
+    lead = f"Of {len(augmenter.classes_)} classes." + (f" Not varied enough: {', '.join(low)}." if low else "")
+    sections = [*(classes.verdicts(*verdict) if verdict else []), classes.quality(augmenter)]
+    sections += [classes.sheets(sheets)] if sheets else []
+    write_page(path, f"{made:,} new samples", lead, [*sections, *training.sections(augmenter)])
+
+
+def write_usefulness(path: Path, said: pd.DataFrame, figures: pd.DataFrame) -> None:
+    """Whether new samples help classifiers: arguments as of `gantools.report.classes.verdicts`."""
+    lead = "New samples beside what one would have picked instead, tested on real samples only."
+    write_page(path, "Do new samples help?", lead, classes.verdicts(said, figures))
+
+
+def write_synthesizer(path: Path, synthesizer: Any, rows: Mapping[str, Any], model: str) -> None:
+    """A fitted synthesizer: samples, and how training went.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
+    synthesizer : GanSynthesizer
+        Fitted.
+    rows : mapping
+        A row's name to its pictures; empty for tables.
+    model : str
+        The model's folder, for the commands to go on with.
+    """
+    n = synthesizer.training_["samples"]
+    sections = [facts(commands=[f"gantools synth sample --model {model} -n 64 --out DIR --grid"])]
+    sections += [classes.samples(rows)] if rows else []
+    write_page(path, "Samples from nothing", f"Learnt from {n:,}.", [*sections, *training.sections(synthesizer)])
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"

@@ -60,14 +60,24 @@ def overlay(picture: NDArray[np.float32], anomaly_map: NDArray[np.float64]) -> N
     """
     factor = max(1, -(-_SMALLEST_SIDE // min(picture.shape[:2])))
     gray = np.repeat(np.repeat(picture.mean(2), factor, 0), factor, 1)
-    height, width = gray.shape
-    heat = np.clip((anomaly_map - _FROM) / (_TO - _FROM), 0, 1).astype(np.float32)
-    resized = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR)
-    strength = np.asarray(resized)[..., None]
-    colour = np.concatenate([np.ones_like(strength), 0.9 * (1 - strength), np.zeros_like(strength)], 2)
-    cover = np.clip(strength * 1.5, 0, 0.75)
+    colour, cover = _heat(anomaly_map, gray.shape[::-1])
     shown = gray[..., None] * (1 - cover) + colour * cover
     return (shown * 255).round().astype(np.uint8)
+
+
+def heat_layer(anomaly_map: NDArray[np.float64], size: tuple[int, int]) -> Image.Image:
+    """An anomaly map in the colours of `overlay`, to lie over a picture: RGBA, of so many pixels (width, height)."""
+    colour, cover = _heat(anomaly_map, size)
+    return Image.fromarray((np.concatenate([colour, cover], 2) * 255).round().astype(np.uint8))
+
+
+def _heat(anomaly_map: NDArray[np.float64], size: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The colours of a map, (H, W, 3), and how much they cover, (H, W, 1), for (width, height) pixels."""
+    heat = np.clip((anomaly_map - _FROM) / (_TO - _FROM), 0, 1).astype(np.float32)
+    resized = Image.fromarray(heat).resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    strength = np.asarray(resized)[..., None]
+    colour = np.concatenate([np.ones_like(strength), 0.9 * (1 - strength), np.zeros_like(strength)], 2)
+    return colour, np.clip(strength * 1.5, 0, 0.75)
 
 
 def png_bytes(picture: NDArray[np.uint8]) -> bytes:

@@ -38,6 +38,7 @@ from gantools.pipelines.base import (
     agreed_seed,
     like,
     plain_params,
+    record_of,
     resolve_device,
     resolve_trainer,
     restored_params,
@@ -124,6 +125,9 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
         `decision_function` is `score_samples` minus this.
     history_ : DataFrame
         One row a training step, see `gantools.core.Training`.
+    snapshots_ : dict
+        By stage, what the generator made of the same latents as training went on; see
+        `gantools.core.snapshots`. Not saved.
     training_ : dict
         Summary: images seen, seconds, why training stopped, moves dropped, pictures skipped.
 
@@ -252,15 +256,8 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
                 fused = self._fused(self._known_scores(data, good))
                 keep = np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])
                 training = self._fit_model(data, good[keep], settings, second=True)
-        self.history_ = training.history
-        self.training_ = {
-            "images": training.images,
-            "seconds": round(training.seconds, 2),
-            "stopped": training.stopped,
-            "dropped": training.dropped,
-            "samples": len(good),
-            "skipped": len(skipped),
-        }
+        self.history_, self.training_, self.snapshots_ = record_of([("training", training)])
+        self.training_ |= {"samples": len(good), "skipped": len(skipped)}
         if self.contamination == "auto":
             self.offset_ = -threshold(self.calibration_)
         else:

@@ -110,6 +110,8 @@ verbose
         None where no class is large enough.
     history_ : DataFrame
         The synthesizer's.
+    snapshots_ : dict
+        The synthesizer's. Not saved.
     training_ : dict
         The synthesizer's.
 
@@ -255,9 +257,10 @@ verbose
                 )
                 self.quality_ = self._measured(maker, counts, seed)
         self._act_on(self.quality_, maker)
-        self.history_, self.training_ = pd.DataFrame(columns=["step", "stage"]), {}
+        self.history_, self.training_, self.snapshots_ = pd.DataFrame(columns=["step", "stage"]), {}, {}
         if self.synthesizer_ is not None:
-            self.history_, self.training_ = self.synthesizer_.history_, self.synthesizer_.training_
+            made = self.synthesizer_
+            self.history_, self.training_, self.snapshots_ = made.history_, made.training_, made.snapshots_
         self.maker_ = maker
         return self
 

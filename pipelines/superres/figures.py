@@ -76,6 +76,22 @@ def means(table: pd.DataFrame) -> dict[str, float]:
     return by_method(table.groupby("method", sort=False)[["psnr", "ssim", "perceptual"]].mean())
 
 
+def cropped(example: Example, methods: dict[str, Method], scale: int, side: int) -> dict[str, NDArray[Any]]:
+    """The crop of an example with the most detail: the low picture's own pixels, the methods in order, the truth.
+
+    Returns
+    -------
+    dict
+        "low", the methods' names and "truth" to pictures of at most `side` pixels of the large picture.
+    """
+    size = min(side, *example.high.shape[:2]) // scale * scale
+    top, left = _busiest(example.high, size, scale)
+    window = (slice(top, top + size), slice(left, left + size))
+    low = example.low.repeat(scale, 0).repeat(scale, 1)
+    made = {name: enlarge(example.low) for name, enlarge in methods.items()}
+    return {name: picture[window] for name, picture in {"low": low, **made, "truth": example.high}.items()}
+
+
 def sheet(
     examples: Iterator[Example] | list[Example], methods: dict[str, Method], scale: int, side: int = 128
 ) -> NDArray[np.uint8]:
@@ -93,13 +109,9 @@ def sheet(
     """
     rows = []
     for example in examples:
-        size = min(side, *example.high.shape[:2]) // scale * scale
-        top, left = _busiest(example.high, size, scale)
-        window = (slice(top, top + size), slice(left, left + size))
-        low = example.low.repeat(scale, 0).repeat(scale, 1)
-        shown = [low, *(enlarge(example.low) for enlarge in methods.values()), example.high]
-        crops = [np.pad(eight_bits(p[window]), ((0, 4), (0, 4), (0, 0)), constant_values=255) for p in shown]
-        rows.append(np.concatenate(crops, 1))
+        crops = cropped(example, methods, scale, side).values()
+        padded = [np.pad(eight_bits(p), ((0, 4), (0, 4), (0, 0)), constant_values=255) for p in crops]
+        rows.append(np.concatenate(padded, 1))
     width = max(row.shape[1] for row in rows)
     return np.concatenate(
         [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]

@@ -154,6 +154,9 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         `psnr`, `ssim` and `perceptual`. Empty where none was held out.
     history_ : DataFrame
         One row a training step, with its `stage`; see `gantools.core.Training`.
+    snapshots_ : dict
+        By stage, what the generator made of the same latents or sources as training went on; see
+        `gantools.core.snapshots`. Not saved.
     training_ : dict
         Summary: patches seen, seconds, why training stopped, pictures skipped and held out, means of `validation_`.
 
@@ -303,7 +306,7 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             )
             trainings = self._train(patches, seed, device, stages, on_tick)
             self.generators_ = both_ends(trainings)
-            self.history_, self.training_ = record_of(trainings)
+            self.history_, self.training_, self.snapshots_ = record_of(trainings)
             self.training_ |= {"samples": len(learnt), "skipped": len(skipped), "held_out": len(held)}
             self.validation_ = self._validated(high, low, seed, stages)
         self.training_ |= {name: round(value, 4) for name, value in means(self.validation_).items()}

@@ -109,6 +109,9 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         Columns, of a table.
     history_ : DataFrame
         One row a training step, with its `stage`; see `gantools.core.Training`.
+    snapshots_ : dict
+        By stage, what the generator made of the same latents or sources as training went on; see
+        `gantools.core.snapshots`. Not saved.
     training_ : dict
         Summary: samples seen, seconds, why training stopped.
 
@@ -222,7 +225,7 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
         settings = self._settings(agreed_seed(self.random_state))
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
-        self.history_, self.training_ = record_of(trainings)
+        self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(reals.samples), "skipped": len(reals.skipped)}
 
     def _settings(self, seed: int = 0) -> Settings:
@@ -312,6 +315,21 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         device = self.synthesis_.latents.means.device
         rng = torch.Generator(device).manual_seed(seed)
         return self.synthesis_.draw(numbers, self.novelty if novelty is None else novelty, rng, truncation)
+
+    def rows(self, most: int, columns: int, random_state: Any = None) -> dict[str, Any]:
+        """Samples to look at: so many of each class, of at most `most` classes; without classes, as many rows.
+
+        Returns
+        -------
+        dict
+            A class's label, or the row's number, to its samples, as arrays.
+        """
+        check_is_fitted(self)
+        names = range(1, most + 1) if self.classes_ is None else self.classes_[:most]
+        numbers = np.zeros(most, np.int64) if self.classes_ is None else np.arange(len(names))
+        parts = [part for part, _ in self.drawn(numbers.repeat(columns), resolve_seed(random_state))]
+        samples = self.form_.samples(torch.cat(parts))
+        return {str(name): samples[i * columns : (i + 1) * columns] for i, name in enumerate(names)}
 
     def encoded(self, samples: Tensor) -> Tensor:
         """Latents (N, latent) of samples as the networks see them."""

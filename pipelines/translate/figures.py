@@ -72,6 +72,11 @@ def made(example: Example, methods: dict[str, Method]) -> dict[str, NDArray[Any]
         raise DataError(f"{example.name}: {error}") from None
 
 
+def pictured(example: Example, methods: dict[str, Method]) -> dict[str, NDArray[Any]]:
+    """All there is to see of an example: "source", what each method makes of it, and "truth"."""
+    return {"source": example.source, **made(example, methods), "truth": example.target}
+
+
 def measured(examples: Iterable[Example], methods: dict[str, Method]) -> tuple[pd.DataFrame, dict[str, float]]:
     """Figures of each picture and of all together. Of pictures longer than 2,048 pixels they are the middle's.
 
@@ -117,7 +122,7 @@ def sheet(examples: Iterable[Example], methods: dict[str, Method], side: int = 1
     """A picture to look at: a row for each example, with its source, what methods make of it, and the truth."""
     rows = []
     for example in examples:
-        shown = [example.source, *made(example, methods).values(), example.target]
+        shown = pictured(example, methods).values()
         rows.append(np.concatenate([_framed(picture, side) for picture in shown], 1))
     return np.concatenate(rows)
 

@@ -159,6 +159,9 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         held out.
     history_ : DataFrame
         One row a training step, with its `stage`; see `gantools.core.Training`.
+    snapshots_ : dict
+        By stage, what the generator made of the same latents or sources as training went on; see
+        `gantools.core.snapshots`. Not saved.
     training_ : dict
         Summary: pictures seen, seconds, why training stopped, pairs skipped and held out, means of `validation_`.
 
@@ -303,7 +306,7 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             play = self._play_pairs if self.paired else self._play_piles
             trainings = play(windows, seed, device, stages, on_tick)
             self.generators_ = both_ends(trainings)
-            self.history_, self.training_ = record_of(trainings)
+            self.history_, self.training_, self.snapshots_ = record_of(trainings)
             counts = {"samples": len(windows.sources), "skipped": len(skipped), "held_out": len(self.held_out_)}
             self.training_ |= counts
             try:
