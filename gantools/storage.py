@@ -7,9 +7,11 @@ files and of itself, and an outline of the fitted state whose arrays are in `wei
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,11 +25,16 @@ from safetensors.torch import save as save_tensors
 
 from gantools import processes
 from gantools.core.checkpoint import join_state, split_state
-from gantools.errors import ModelError
+from gantools.errors import GantoolsError, ModelError
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.csv"
 _FILES = frozenset({DESCRIPTION, WEIGHTS, HISTORY})
+_LARGEST = {DESCRIPTION: 2**28, WEIGHTS: 2**35, HISTORY: 2**30}
+
+
+# What building an estimator from a description that makes no sense can end in.
+_MISFITS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, ArithmeticError, MemoryError)
 
 
 @dataclass
@@ -152,7 +159,7 @@ def read_model(folder: Path) -> StoredModel:
     Raises
     ------
     ModelError
-        When it is missing, incomplete, truncated, altered or of a newer format, naming the file.
+        When it is missing, incomplete, truncated, altered, a link, or of a newer format, naming the file.
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: there is no model folder of this name")
@@ -163,7 +170,7 @@ def read_model(folder: Path) -> StoredModel:
         found_format = description["format"]
         claimed = description.pop("checksum")
         checksums = description["checksums"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{path} is truncated or not a model's; save the model again") from None
     if found_format != FORMAT:
         raise ModelError(f"{path} has format {found_format}; this version of gantools reads format {FORMAT}")
@@ -174,20 +181,29 @@ def read_model(folder: Path) -> StoredModel:
             raise ModelError(f"{folder / file} was altered or truncated after it was saved; save the model again")
     try:
         state = join_state(description["state"], load_tensors(contents[WEIGHTS]))
-    except (SafetensorError, KeyError, TypeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder / WEIGHTS} does not fit {path} ({error})") from None
-    return StoredModel(
-        name=description["class"],
-        parameters=description["parameters"],
-        state=state,
-        summary=description["summary"],
-        history=pd.read_csv(folder / HISTORY),
-        versions=description["versions"],
-    )
+    try:
+        return StoredModel(
+            name=description["class"],
+            parameters=description["parameters"],
+            state=state,
+            summary=description["summary"],
+            history=pd.read_csv(io.BytesIO(contents[HISTORY])),
+            versions=description["versions"],
+        )
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{folder} is no whole model ({error})") from None
 
 
 def _read(path: Path) -> bytes:
+    """A model's file; links, pipes and devices, and files larger than a model's can be, are refused unread."""
     try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelError(f"{path} is no plain file but a link or a device; copy the file itself into the folder")
+        if found.st_size > _LARGEST[path.name]:
+            raise ModelError(f"{path} has {found.st_size / 1e6:,.0f} MB, more than any model of gantools")
         return path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; the model folder is incomplete") from None
@@ -234,4 +250,10 @@ def load(folder: str | Path, device: str = "auto") -> Any:
     stored = read_model(Path(folder))
     if stored.name not in known:
         raise ModelError(f"{folder} holds a {stored.name!r}; this version of gantools knows {', '.join(known)}")
-    return known[stored.name]._from_stored(stored, device)
+    try:
+        return known[stored.name]._from_stored(stored, device)
+    except GantoolsError:
+        raise
+    except _MISFITS as error:
+        said = str(error).partition("\n")[0]
+        raise ModelError(f"{folder} does not describe a {stored.name} ({type(error).__name__}: {said})") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from gantools import configs
+from gantools import GanAnomalyDetector, configs
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,6 +26,8 @@ def snippets(of: str, documents: tuple[str, ...]) -> list[tuple[str, str]]:
 
 AUGMENTER = snippets("GanAugmenter(", ("README.md", "docs/augmentation.md"))
 SYNTHESIZER = snippets("GanSynthesizer(", ("docs/training.md",))
+REPORTS = snippets("plot_history", ("docs/reports.md",))
+MODELS = snippets("model.json", ("docs/models.md",))
 TRANSLATOR = snippets("GanTranslator(", ("README.md", "docs/translation.md"))
 
 
@@ -57,6 +60,40 @@ def test_snippets_of_the_trainer_run(document: str, code: str) -> None:
     assert names["synthesizer"].sample(3)[0].shape == (3, 8, 8)  # type: ignore[attr-defined]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_snippets_of_reports_run() -> None:
+    import matplotlib as mpl
+    from matplotlib import pyplot
+
+    mpl.use("agg")
+    pictures, labels = load_digits(return_X_y=True)
+    X = np.round(pictures[:200].reshape(-1, 8, 8) * 15.9).astype(np.uint8)
+    names = {"X_normal": X[labels[:200] == 3], "X": X, "y": labels[:200] != 3}
+    for _, code in REPORTS:
+        exec(code.replace("random_state=0", "random_state=0, max_images=256"), names)
+    assert len(pyplot.get_fignums()) == 4
+    pyplot.close("all")
+
+
+def test_a_model_folder_is_what_the_document_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    GanAnomalyDetector(random_state=0, max_images=256).fit(X).save("MODEL")
+    for _, code in MODELS:
+        exec(code, {})
+    assert capsys.readouterr().out.startswith("GanAnomalyDetector ")
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in text for key in json.loads(Path("MODEL/model.json").read_text()))
+
+
+def test_links_inside_the_documents_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
 def test_every_recipe_is_in_the_documents_and_the_other_way_round() -> None:
     named = set(re.findall(r"`([a-z-]+)`", (ROOT / "docs" / "training.md").read_text().split("## Few pictures")[0]))
     tasks = {"detector", "spread", "texture", "unpaired"}
@@ -66,5 +103,7 @@ def test_every_recipe_is_in_the_documents_and_the_other_way_round() -> None:
 
 def test_there_are_snippets() -> None:
     assert SYNTHESIZER
+    assert REPORTS
+    assert MODELS
     assert {document for document, _ in AUGMENTER} == {"README.md", "docs/augmentation.md"}
     assert {document for document, _ in TRANSLATOR} == {"README.md", "docs/translation.md"}

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pickle
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gantools import GanAnomalyDetector, load
-from gantools.errors import ModelError
+from gantools.errors import GantoolsError, ModelError
+from gantools.storage import _canonical, _checksum
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +90,119 @@ def test_unwritable_place_is_said(detector: GanAnomalyDetector) -> None:
 def test_unknown_folder_and_class(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model folder"):
         load(tmp_path / "none")
+
+
+def forged(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """A description changed by someone who mends its checksum too."""
+    path = folder / "model.json"
+    description = json.loads(path.read_text())
+    del description["checksum"]
+    change(description)
+    description["checksum"] = _checksum(_canonical(description))
+    path.write_text(json.dumps(description))
+
+
+class Boom:
+    """Runs code when unpickled."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, ("touch /tmp/gantools-was-here",)
+
+
+def test_pickles_by_another_name_are_not_opened(folder: Path) -> None:
+    trace = Path("/tmp/gantools-was-here")
+    trace.unlink(missing_ok=True)
+    content = pickle.dumps(Boom())
+    (folder / "weights.safetensors").write_bytes(content)
+    forged(folder, lambda d: d["checksums"].update({"weights.safetensors": _checksum(content)}))
+    with pytest.raises(ModelError, match=r"weights\.safetensors does not fit"):
+        load(folder)
+    assert not trace.exists()
+
+
+def test_links_and_pipes_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    weights = folder / "weights.safetensors"
+    weights.rename(tmp_path / "elsewhere")
+    weights.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=r"weights\.safetensors is no plain file"):
+        load(folder)
+    weights.unlink()
+    os.mkfifo(weights)
+    with pytest.raises(ModelError, match=r"weights\.safetensors is no plain file"):
+        load(folder)
+
+
+def test_files_too_large_for_a_model_are_not_read(folder: Path) -> None:
+    with (folder / "model.json").open("r+b") as file:
+        file.truncate(2**31)  # sparse: takes no room on the disk
+    with pytest.raises(ModelError, match=r"model.json has 2,147 MB"):
+        load(folder)
+
+
+def test_deep_nesting_is_an_error_and_no_crash(folder: Path) -> None:
+    (folder / "model.json").write_text("[" * 200_000)
+    with pytest.raises(ModelError, match="truncated or not a model's"):
+        load(folder)
+
+
+def test_a_safetensors_header_that_lies_is_refused(folder: Path) -> None:
+    header = json.dumps({"0": {"dtype": "F32", "shape": [2**40, 2**20], "data_offsets": [0, 4]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + b"1234"
+    (folder / "weights.safetensors").write_bytes(content)
+    forged(folder, lambda d: d["checksums"].update({"weights.safetensors": _checksum(content)}))
+    with pytest.raises(ModelError, match=r"weights\.safetensors does not fit"):
+        load(folder)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Ways to every value inside nested lists and dicts."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, item in inside for place in places(item, (*at, key)))]
+
+
+STRANGE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 200),
+    st.floats(allow_nan=True),
+    st.sampled_from(["", "../../etc/passwd", "__class__", "cuda:99", "os.system"]),
+    st.sampled_from(
+        [[], {}, {"tensor": "0"}, {"tensor": "nowhere"}, {"items": 3}, {"AdversarialTrainer": {"loss": 1}}]
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore")
+def test_a_forged_description_is_refused_by_name_or_loads(detector: GanAnomalyDetector, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as somewhere:
+        folder = Path(somewhere) / "model"
+        detector.save(folder)
+
+        def change(description: dict[str, Any]) -> None:
+            *way, last = data.draw(st.sampled_from([p for p in places(description) if p]))
+            inner: Any = description
+            for key in way:
+                inner = inner[key]
+            inner[last] = data.draw(STRANGE)
+
+        forged(folder, change)
+        with contextlib.suppress(GantoolsError):  # anything else that is raised fails the test
+            load(folder, "cpu")
+
+
+def test_a_network_larger_than_its_weights_is_refused_before_it_is_built(folder: Path) -> None:
+    def grow(description: dict[str, Any]) -> None:
+        model = dict(description["state"]["items"])["model"]["items"]
+        next(pair for pair in model if pair[0] == "width")[1] = 200_000  # 160 GB
+
+    forged(folder, grow)
+    with pytest.raises(ModelError, match=r"does not describe a GanAnomalyDetector \(ValueError: .* should be"):
+        load(folder)
+
+
+def test_loading_leaves_the_global_randomness_alone(folder: Path) -> None:
+    before = torch.get_rng_state()
+    load(folder)
+    assert torch.equal(torch.get_rng_state(), before)

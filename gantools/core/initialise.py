@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Player = TypeVar("Player", bound=nn.Module)
 
@@ -21,3 +21,25 @@ def initialised(build: Callable[[], Player], rng: torch.Generator) -> Player:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return build()
+
+
+def restored(build: Callable[[], Player], weights: Mapping[str, Tensor]) -> Player:
+    """Build a network and give it `weights`, ready for use.
+
+    Whether they fit is found out on torch's meta device, where a network takes no memory, so that a description that
+    asks for more than the weights there are is refused before anything of its size is held.
+
+    Raises
+    ------
+    ValueError
+        Naming the first tensor that does not fit.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"{name} should be {wanted.get(name)} and is {found.get(name)}")
+    player = initialised(build, torch.Generator())
+    player.load_state_dict(weights)
+    return player.eval().requires_grad_(False)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gantools.report.grids import data_uri, fitted, grid, rgb
-from gantools.report.page import Section, facts, figure, table
+from gantools.report.page import Section, facts, table
 
 _SIDE = 128
 
@@ -42,7 +42,8 @@ def quality(augmenter: Any) -> Section:
 def sheets(pictures: Mapping[str, NDArray[np.uint8]]) -> Section:
     """A contact sheet for each class, from `gantools.pipelines.augment.sheet`."""
     words = "On the left reals; on the right new samples, and below each the real that is nearest to it."
-    return figure("Look at them", pictures=[(name, data_uri(p, None)) for name, p in pictures.items()], words=words)
+    film = [(name, data_uri(picture, None)) for name, picture in pictures.items()]
+    return Section("Look at them", "rows", {"words": words, "film": film, "wide": True})
 
 
 def verdicts(said: pd.DataFrame, figures: pd.DataFrame) -> list[Section]:
@@ -66,7 +67,7 @@ def verdicts(said: pd.DataFrame, figures: pd.DataFrame) -> list[Section]:
     ]
 
 
-def samples(rows: Mapping[str, Sequence[NDArray[Any]]], title: str = "Samples") -> Section:
+def samples(rows: Mapping[str, Sequence[NDArray[Any]]], title: str = "Samples", words: str = "") -> Section:
     """Samples in rows, each with its name.
 
     Parameters
@@ -76,4 +77,4 @@ def samples(rows: Mapping[str, Sequence[NDArray[Any]]], title: str = "Samples") 
     """
     shown = {name: [np.asarray(fitted(rgb(p), _SIDE)) for p in pictures] for name, pictures in rows.items()}
     film = [(name, data_uri(grid(pictures, len(pictures)), None)) for name, pictures in shown.items()]
-    return Section(title, "rows", {"film": film})
+    return Section(title, "rows", {"film": film, "words": words})

@@ -53,7 +53,8 @@ def figures(measured: pd.DataFrame, names: Mapping[str, str], frechet: Mapping[s
     averages = measured.drop(columns="path").groupby("method", sort=False).mean()
     if frechet:
         averages["frechet"] = pd.Series(frechet, dtype=float)
-    words = f"Means over {measured['path'].nunique()} pictures that were not learnt from."
+    n = measured["path"].nunique()
+    words = "Of one picture." if n == 1 else f"Means over {n} pictures."
     return table("Figures", _headed(averages.reset_index(), names), words)
 
 

@@ -1,5 +1,4 @@
 "use strict";
-const PER_PAGE = 60;
 const BINS = 60;
 
 const read = (root) => JSON.parse(root.querySelector('script[type="application/json"]').textContent);
@@ -91,6 +90,7 @@ function scores(root) {
   const high = data.range[1];
   const labelled = data.abnormal !== null;
   let threshold = data.threshold;
+  const perPage = data.page;
   let page = 0;
   let order = { key: "score", up: false };
 
@@ -209,9 +209,9 @@ function scores(root) {
 
   function list() {
     const rows = chosen();
-    const pages = Math.max(1, Math.ceil(rows.length / PER_PAGE));
+    const pages = Math.max(1, Math.ceil(rows.length / perPage));
     page = Math.min(page, pages - 1);
-    const shown = rows.slice(page * PER_PAGE, (page + 1) * PER_PAGE);
+    const shown = rows.slice(page * perPage, (page + 1) * perPage);
     const gallery = data.pictures && find("view").value === "gallery";
     find("items").replaceChildren(gallery ? made("div", { className: "cards" }, ...shown.map(card)) : table(shown));
     find("where").textContent = `${rows.length} in all, page ${page + 1} of ${pages}`;

@@ -122,8 +122,6 @@ def _cell(value: Any, number: bool, digits: int) -> dict[str, Any]:
     return {"text": text, "value": float(value)}
 
 
-def figure(
-    title: str, charts: Sequence[Any] = (), pictures: Sequence[tuple[str, str]] = (), words: str = ""
-) -> Section:
-    """Charts, and pictures as data URIs with their names."""
-    return Section(title, "figure", {"charts": charts, "pictures": pictures, "words": words})
+def figure(title: str, charts: Sequence[Any], words: str = "") -> Section:
+    """Charts side by side."""
+    return Section(title, "figure", {"charts": charts, "words": words})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +43,8 @@ def axes_for(ax: Axes | None, **size: Any) -> Axes:
 
 def _legend(ax: Axes) -> None:
     """Above the plot, where it covers nothing."""
+    if not ax.get_legend_handles_labels()[0]:
+        return
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize="small", borderaxespad=0.2)
 
 
@@ -102,6 +104,24 @@ def plot_gradients(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_terms(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What the generator pays where it plays alone, term by term, on a logarithmic scale."""
+    ax = axes_for(ax, figsize=(7, 3))
+    shown = thinned(history)
+    for column in [c for c in shown if c.startswith("term_")] or ["loss_generator"]:
+        ax.plot(shown["images"], shown[column].where(shown[column] > 0), lw=1.4, label=column.removeprefix("term_"))
+    ax.set(xlabel="reals seen", ylabel="loss", yscale="log")
+    _legend(ax)
+    return ax
+
+
+def plots_of(history: pd.DataFrame) -> tuple[Callable[..., Axes], ...]:
+    """What there is to plot of one stage: in some the generator plays alone."""
+    if "loss_discriminator" in history:
+        return plot_losses, plot_answers, plot_gradients
+    return plot_terms, plot_gradients
+
+
 def plot_history(history: pd.DataFrame, axes: Sequence[Axes] | None = None) -> list[Axes]:
     """Losses, the discriminator's answers and gradients, one below the other, for each stage in a column of its own.
 
@@ -117,24 +137,27 @@ def plot_history(history: pd.DataFrame, axes: Sequence[Axes] | None = None) -> l
     list of Axes
     """
     stages = stages_of(history)
-    rows = (plot_losses, plot_answers, plot_gradients)
     if axes is None:
         from matplotlib import pyplot
 
         size = (5.5 * len(stages), 7)
         axes = pyplot.subplots(3, len(stages), figsize=size, layout="constrained", squeeze=False)[1].T.ravel()
     for i, (name, stage) in enumerate(stages.items()):
-        for plot, ax in zip(rows, axes[3 * i : 3 * i + 3], strict=True):
+        mine = axes[3 * i : 3 * i + 3]
+        for ax in mine:
+            ax.set_visible(False)
+        for plot, ax in zip(plots_of(stage), mine, strict=False):
+            ax.set_visible(True)
             plot(stage, ax)
-        axes[3 * i].set_title(name)
+        mine[0].set_title(name, loc="right", fontsize="medium")
     return list(axes)
 
 
 def stages_of(history: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """A history's stages by name, in order."""
+    """A history's stages by name, in order, each with the figures that it has."""
     if "stage" not in history:
         return {"training": history}
-    return {str(name): stage for name, stage in history.groupby("stage", sort=False)}
+    return {str(name): stage.dropna(axis="columns", how="all") for name, stage in history.groupby("stage", sort=False)}
 
 
 def health_of(history: pd.DataFrame) -> list[tuple[str, float, float]]:

@@ -28,6 +28,7 @@ def sections(
     table: pd.DataFrame,
     abnormal: NDArray[np.bool_] | None = None,
     title: str = "Scores",
+    page: int = 60,
 ) -> list[Section]:
     """What was scored, the most abnormal first.
 
@@ -41,11 +42,16 @@ def sections(
         From `GanAnomalyDetector.score_table`.
     abnormal : ndarray of bool, (N,), or None
         Which are known to be abnormal.
+    title : str
+    page : int
+        How many to show at once.
     """
     usable = (table["error"] == "").to_numpy()
     valid = table[usable].sort_values("anomaly_score", ascending=False, kind="stable")
     known = None if abnormal is None else np.asarray(abnormal)[valid.index]
-    found = [Section(title, "scores", _values(detector, data, table, valid, known))]
+    values = _values(detector, data, table, valid, known)
+    values["data"]["page"] = page
+    found = [Section(title, "scores", values)]
     if known is not None and known.any() and not known.all():
         scores = valid["anomaly_score"].to_numpy()
         curves = [chart(lambda ax, draw=draw: draw(scores, known, ax), (3.6, 3.6)) for draw in _CURVES]  # type: ignore[misc]
@@ -80,7 +86,9 @@ def _values(
             "scores": scores.tolist(),
             "p": valid["p_value"].round(6).tolist(),
             "parts": {
-                c.removeprefix("part_"): valid[c].round(4).tolist() for c in valid.columns if c.startswith("part_")
+                c.removeprefix("part_").replace("_", " "): valid[c].round(4).tolist()
+                for c in valid.columns
+                if c.startswith("part_")
             },
             "abnormal": None if known is None else known.tolist(),
             "threshold": threshold,

@@ -71,25 +71,14 @@ def _stage(name: str, history: pd.DataFrame, snapshots: Any) -> dict[str, Any]:
             row = [p if p.shape[2] in (1, 3) else p[..., :1] for p in row]
             small = max(row[0].shape) <= _SMALL
             film.append((f"{images:,}", data_uri(grid(row, len(row)), None if small else 85)))
-    plays = "loss_discriminator" in history
-    drawn = [plots.plot_losses, plots.plot_answers, plots.plot_gradients] if plays else [_plot_costs]
     return {
         "name": name,
         "health": [(state, end - begin, plots.HEALTH.get(state, "#eee")) for state, begin, end in health],
         "key": [(state, share, plots.HEALTH.get(state, "#eee")) for state, share in key.items()],
         "words": _words(history, health),
-        "charts": [chart(lambda ax, draw=draw: draw(history, ax)) for draw in drawn],  # type: ignore[misc]
+        "charts": [chart(lambda ax, draw=draw: draw(history, ax)) for draw in plots.plots_of(history)],  # type: ignore[misc]
         "film": film,
     }
-
-
-def _plot_costs(history: pd.DataFrame, ax: Any) -> None:
-    """What the generator pays where it plays alone."""
-    shown = plots.thinned(history)
-    for column in [c for c in shown if c.startswith("term_")] or ["loss_generator"]:
-        ax.plot(shown["images"], shown[column], lw=1.4, label=column.removeprefix("term_").replace("_", " "))
-    ax.set(xlabel="reals seen", ylabel="loss", yscale="log" if (shown[column] > 0).all() else "linear")
-    ax.legend(frameon=False, fontsize="small")
 
 
 def _words(history: pd.DataFrame, health: list[tuple[str, float, float]]) -> list[str]:

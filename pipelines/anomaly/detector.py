@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -45,8 +45,12 @@ from gantools.pipelines.base import (
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
+from gantools.pipelines.showing import ShowingMixin
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +59,7 @@ _SHORT_SIDE = 256
 _BATCH = 64
 
 
-class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns what is normal from normal samples alone, and scores how far others are from it.
 
     A discriminator is trained in a game against a generator's fakes and synthetic anomalies. Its logits, its
@@ -587,6 +591,22 @@ class GanAnomalyDetector(CallbackSupportMixin, OutlierMixin, TransformerMixin, B
                 weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
                 maps += [self.model_.map(pictures[i], weights) for i in range(len(indices))]
         return maps
+
+    def plot_scores(self, X: Any, y: Any = None, ax: Axes | None = None) -> Axes:
+        """A histogram of the scores of X and the threshold; with labels as of `score`, the two kinds in two colours."""
+        from gantools.report.plots import plot_scores
+
+        scores = np.asarray(_plain(self.anomaly_score(X)))
+        return plot_scores(scores, -self.offset_, None if y is None else abnormal_from_labels(y), ax)
+
+    def plot_anomalies(self, X: Any, n: int = 12, columns: int = 4, ax: Axes | None = None) -> Axes:
+        """The `n` most abnormal pictures of X under their heatmaps, the most abnormal first."""
+        from gantools.report.heatmaps import mapped, overlay
+        from gantools.report.plots import plot_pictures
+
+        order = np.argsort(np.asarray(_plain(self.anomaly_score(X))), kind="stable")[::-1][:n]
+        shown = mapped(self, self._pictures(X), order.tolist())
+        return plot_pictures([overlay(picture, heat) for _, picture, heat in shown], columns=columns, ax=ax)
 
     def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
         """For `gantools.pipelines.export.export`."""

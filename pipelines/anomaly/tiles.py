@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from gantools.core import Batch, Training
 from gantools.core.batches import Order, mine
-from gantools.core.initialise import initialised
+from gantools.core.initialise import initialised, restored
 from gantools.data.standard import StandardPictures
 from gantools.errors import ConfigError, DataError
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
@@ -229,9 +230,9 @@ class TileModel:
         """The model that `state` describes, on `device`."""
         parts = tuple(state["parts"])
         kind = FeatureDiscriminator if "pretrained_discriminator" in parts else PatchDiscriminator
-        discriminator = kind(state["channels"], state["width"])
-        discriminator.load_state_dict(state["discriminator"])
-        discriminator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        build = partial(kind, state["channels"], state["width"])
+        discriminator: Discriminator = restored(build, state["discriminator"])
+        discriminator.to(device, memory_format=torch.channels_last)
         bank, scales = state["bank"].to(device), np.asarray(state["pixel_scales"])
         return cls(parts, state["n_neighbors"], discriminator, _backbone(parts, device), bank, scales)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from gantools.core import Batch, Training
 from gantools.core.batches import Order
-from gantools.core.initialise import initialised
+from gantools.core.initialise import initialised, restored
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.pipelines.anomaly.games import VectorGame
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
@@ -108,7 +109,6 @@ class VectorModel:
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device) -> VectorModel:
         """The model that `state` describes, on `device`."""
-        discriminator = MlpDiscriminator(state["n_features"], width=state["width"]).double()
-        discriminator.load_state_dict(state["discriminator"])
-        discriminator.to(device).eval().requires_grad_(False)
+        build = partial(MlpDiscriminator, state["n_features"], width=state["width"])
+        discriminator = restored(lambda: build().double(), state["discriminator"]).to(device)
         return cls(tuple(state["parts"]), state["n_neighbors"], discriminator, state["bank"].to(device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from gantools.core import Batch, Training
 from gantools.core.batches import Order
-from gantools.core.initialise import initialised
+from gantools.core.initialise import initialised, restored
 from gantools.data.standard import StandardPictures
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
@@ -218,9 +219,8 @@ class WholeModel:
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device) -> WholeModel:
         """The model that `state` describes, on `device`."""
-        discriminator = WholeDiscriminator(state["channels"], N_TRANSFORMATIONS, state["width"])
-        discriminator.load_state_dict(state["discriminator"])
-        discriminator.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        build = partial(WholeDiscriminator, state["channels"], N_TRANSFORMATIONS, state["width"])
+        discriminator = restored(build, state["discriminator"]).to(device, memory_format=torch.channels_last)
         parts = tuple(state["parts"])
         banks = {name: bank.to(device) for name, bank in state["banks"].items()}
         backbone = _backbone(parts, device)

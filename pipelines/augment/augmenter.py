@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,16 @@ from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, agreed_seed, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
+from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.synthesize import GanSynthesizer
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held, joined
 from gantools.pipelines.synthesize.labels import as_labels
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _SHARED = (
     "trainer",
@@ -60,7 +64,7 @@ _WAYS = (
 )
 
 
-class GanAugmenter(CallbackSupportMixin, OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
+class GanAugmenter(ShowingMixin, CallbackSupportMixin, OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
     """Makes more samples of classes that have few.
 
     A `GanSynthesizer` makes candidates; those that a judge of classes puts elsewhere, those nearer to a real than reals
@@ -395,6 +399,17 @@ verbose
         if not parts:
             raise ConfigError("no samples were asked for")
         return held(self.maker_.form, _together(parts)), self.classes_[labels]
+
+    def plot_samples(self, columns: int = 8, random_state: Any = None, ax: Axes | None = None) -> Axes:
+        """New samples of up to eight classes, a class in each row; of pictures only."""
+        from gantools.report.plots import plot_pictures
+
+        check_is_fitted(self)
+        if not isinstance(self.maker_.form, PictureForm):
+            raise ConfigError("plot_samples: this augmenter makes rows of a table")
+        classes = self.classes_[:8].tolist()
+        X, _ = self.sample(dict.fromkeys(classes, columns), random_state=random_state)
+        return plot_pictures([np.asarray(picture) for picture in X], [str(c) for c in classes], columns, ax)
 
     def settled(self, per_class: Any) -> dict[Any, int]:
         """New samples of each class, by its label, that `per_class` comes to; None is what `fit` settled."""

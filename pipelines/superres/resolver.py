@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from gantools.core import Tick, Training
-from gantools.core.initialise import initialised
+from gantools.core.initialise import initialised, restored
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.degrade import Degradation
 from gantools.data.keep import opaque_colours
@@ -46,6 +46,7 @@ from gantools.pipelines.base import (
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.containers import are_pictures, gathered, is_flat, pictures, raw_picture
 from gantools.pipelines.export import Deployable
+from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
 from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured
@@ -53,6 +54,9 @@ from gantools.pipelines.superres.games import EnlargingGame
 from gantools.pipelines.superres.pictures import Patches, read_pairs
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SCALES = (2, 3, 4, 8)
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
@@ -78,7 +82,7 @@ _DEFAULTS = {
 }
 
 
-class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns from sharp pictures of one kind to enlarge others of that kind.
 
     A generator first learns to be as near to the truth as it can (fidelity); then a discriminator that tells its
@@ -503,6 +507,18 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
             raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))
 
+    def plot_samples(self, X: Any, n: int = 4, ax: Axes | None = None) -> Axes:
+        """The first `n` pictures of X, enlarged by interpolation, and as `transform` makes them: a row for each."""
+        from gantools.report.plots import plot_pictures
+
+        check_is_fitted(self)
+        source = self._source(X)
+        shown = []
+        for index in range(min(n, len(source))):
+            picture = on_white(raw_picture(source, index))
+            shown += [interpolations(self.scale_)["bicubic"](picture), self.enlarge(picture)]
+        return plot_pictures(shown, columns=2, ax=ax)
+
     def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
         """For `gantools.pipelines.export.export`; takes pictures of any size."""
         from gantools.pipelines.superres.deploy import deployable
@@ -541,11 +557,8 @@ class GanSuperResolver(CallbackSupportMixin, TransformerMixin, BaseEstimator):  
         resolver.held_out_ = np.asarray(state["held_out"], np.int64)
         resolver.generators_ = {}
         for name, weights in state["generators"].items():
-            player = initialised(
-                lambda: build_upscaler(state["size"], state["scale"], state["channels"]), torch.Generator()
-            )
-            player.load_state_dict(weights)
-            resolver.generators_[name] = player.eval().to(resolve_device(device))
+            player = restored(lambda: build_upscaler(state["size"], state["scale"], state["channels"]), weights)
+            resolver.generators_[name] = player.to(resolve_device(device))
         resolver.validation_ = pd.DataFrame(state["validation"])
         resolver.training_ = stored.summary["training"]
         resolver.history_ = stored.history

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.core.batches import Order, mine
-from gantools.core.initialise import initialised
+from gantools.core.initialise import initialised, restored
 from gantools.networks.autoencoder import Autoencoder, ChoosingGenerator, PictureEncoder, VectorEncoder
 from gantools.networks.backbone import load_backbone
 from gantools.networks.conditional import ConcatenationDiscriminator, ProjectionDiscriminator
@@ -230,17 +230,11 @@ class Synthesis:
     @classmethod
     def restored(cls, state: dict[str, Any], settings: Settings) -> Synthesis:
         """From what `state` gave, with settings of the same sizes."""
-        players = []
-        for name, build in (
-            ("encoder", settings.encoder),
-            ("decoder", settings.decoder),
-            ("discriminator", settings.discriminator),
-        ):
-            player = initialised(build, torch.Generator())
-            player.load_state_dict(state[name])
-            players.append(player.eval().requires_grad_(False).to(settings.device))
+        encoder = restored(settings.encoder, state["encoder"]).to(settings.device)
+        decoder = restored(settings.decoder, state["decoder"]).to(settings.device)
+        discriminator = restored(settings.discriminator, state["discriminator"]).to(settings.device)
         latents = {name: tensor.to(settings.device) for name, tensor in state["latents"].items()}
-        return cls(players[0], players[1], players[2], ClassLatents(**latents))
+        return cls(encoder, decoder, discriminator, ClassLatents(**latents))
 
 
 def held_out(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

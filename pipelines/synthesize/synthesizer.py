@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,12 +30,16 @@ from gantools.pipelines.base import (
 )
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
+from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held
 from gantools.pipelines.synthesize.labels import place_of
 from gantools.pipelines.synthesize.model import Settings, Synthesis
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _RECIPE = "spread"
 _SMALLEST_DETAILED = 24
@@ -46,7 +50,7 @@ _WIDTH = {"pictures": 48, "table": 128}
 _LATENT = {"pictures": 128, "table": 32}
 
 
-class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Learns to make more samples of the kind it is shown: pictures or rows of a table, of classes or without.
 
     An autoencoder learns how samples differ; each class is given its place among the latents; then its decoder, as
@@ -330,6 +334,17 @@ class GanSynthesizer(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         parts = [part for part, _ in self.drawn(numbers.repeat(columns), resolve_seed(random_state))]
         samples = self.form_.samples(torch.cat(parts))
         return {str(name): samples[i * columns : (i + 1) * columns] for i, name in enumerate(names)}
+
+    def plot_samples(self, columns: int = 8, random_state: Any = None, ax: Axes | None = None) -> Axes:
+        """Samples in rows, of up to eight classes; of pictures only."""
+        from gantools.report.plots import plot_pictures
+
+        check_is_fitted(self)
+        if not isinstance(self.form_, PictureForm):
+            raise ConfigError("plot_samples: this synthesizer makes rows of a table")
+        rows = self.rows(8, columns, random_state)
+        titles = [] if self.classes_ is None else list(rows)
+        return plot_pictures([p for row in rows.values() for p in row], titles, columns, ax)
 
     def encoded(self, samples: Tensor) -> Tensor:
         """Latents (N, latent) of samples as the networks see them."""

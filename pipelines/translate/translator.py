@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gantools import configs
 from gantools.core import AdversarialTrainer, Tick, Training
-from gantools.core.initialise import initialised
+from gantools.core.initialise import initialised, restored
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.planes import from_signed, on_white, to_signed, unit
 from gantools.data.policy import built_policy
@@ -48,6 +48,7 @@ from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_cal
 from gantools.pipelines.containers import gathered, is_flat, pictures, raw_picture
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.paired import PairedGame
+from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.stages import TEXTURE, Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.translate.apply import Translation
 from gantools.pipelines.translate.figures import EQUAL, Example, Method, baselines, made, means, measured
@@ -56,6 +57,9 @@ from gantools.pipelines.translate.pairs import Windows, misfit, read_alone, read
 from gantools.pipelines.translate.reading import sources_and_targets
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BLOCKS = (1, 1, 1, 1, 1)
 _STRIDE = 2 ** len(_BLOCKS)
@@ -72,7 +76,7 @@ _UNPAIRED_RECIPE = "unpaired"
 _POLICY = "policy"
 
 
-class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learns from pairs of pictures, or from two piles without pairs, to make one kind of picture into the other.
 
     With pairs, a generator first learns to be as near to the truth as it can (fidelity); then a discriminator that is
@@ -600,6 +604,18 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
             raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))
 
+    def plot_samples(self, X: Any, n: int = 4, ax: Axes | None = None) -> Axes:
+        """The first `n` pictures of X, and as `transform` makes them: a row for each."""
+        from gantools.report.plots import plot_pictures
+
+        check_is_fitted(self)
+        source = pictures(X, self.max_megapixels)
+        shown = []
+        for index in range(min(n, len(source))):
+            picture = on_white(raw_picture(source, index))
+            shown += [picture, self.translation()(picture)]
+        return plot_pictures(shown, columns=2, ax=ax)
+
     def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
         """For `gantools.pipelines.export.export`."""
         from gantools.pipelines.translate.deploy import deployable
@@ -645,14 +661,9 @@ class GanTranslator(CallbackSupportMixin, TransformerMixin, BaseEstimator):  # t
         translator.mean_colour_ = list(state["mean_colour"])
         translator.generators_ = {}
         for name, weights in state["generators"].items():
-            player = initialised(
-                partial(
-                    Translator, sources, targets, state["width"], _BLOCKS, state["colour_only"], state["n_latents"]
-                ),
-                torch.Generator(),
-            )
-            player.load_state_dict(weights)
-            translator.generators_[name] = player.eval().to(resolve_device(device))
+            shape = (sources, targets, state["width"], _BLOCKS, state["colour_only"], state["n_latents"])
+            player = restored(partial(Translator, *shape), weights)
+            translator.generators_[name] = player.to(resolve_device(device))
         translator.validation_ = pd.DataFrame(state["validation"])
         translator.training_ = stored.summary["training"]
         translator.history_ = stored.history

@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from gantools import GanSynthesizer
-from gantools.cli import main
+from gantools.cli import demo, main
 
 Digits = tuple[np.ndarray, np.ndarray]
 QUICK = ["--max-images", "320", "--quiet"]
@@ -110,7 +110,7 @@ def test_score_writes_a_line_for_every_input(work: Path, model: Path) -> None:
     assert len(list((work / "maps").rglob("*.png"))) == 20
     report = (work / "r.html").read_text()
     assert "zeros/broken.png" in report
-    assert "http" not in report
+    assert 'src="http' not in report
 
 
 def test_evaluate_by_folders_and_by_csv(work: Path, model: Path) -> None:
@@ -263,3 +263,14 @@ def test_samples_of_a_synthesizer_that_was_fitted_on_tensors(digits: Digits, tmp
     GanSynthesizer(max_images=128, random_state=0).fit(colour).save(model)
     gantools("synth", "sample", "--model", model, "--out", out, "-n", 3, "--grid", "--interpolate")
     assert len(list(out.glob("*.png"))) >= 4
+
+
+def test_the_demo_makes_one_report_of_all_its_parts(tmp_path: Path) -> None:
+    parts = demo.run(tmp_path, 0, "cpu", quiet=True, share=0.02)
+    assert list(parts) == ["digits", "bricks", "rare", "photographs", "colours"]
+    report = (tmp_path / demo.REPORT).read_text(encoding="utf-8")
+    for name, part in parts.items():
+        assert part.title in report
+        assert all(command in report for command in part.commands)
+        assert (tmp_path / name / "model" / "model.json").is_file()
+        assert all(np.isfinite(value) for value in part.figures.values())

@@ -1,0 +1,274 @@
+"""Reports in a real browser: what people click on works, and nothing leaves the file."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from gantools import GanAnomalyDetector, GanSuperResolver, GanSynthesizer
+from gantools.report import write_detector, write_pictures, write_scores, write_synthesizer, write_usefulness
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ODD = 'it\'s "odd" <b>bold</b> & <script>alert(1)</script> 🎨, ünï.png'
+
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs a Chromium on the path (Debian: apt install chromium)"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Shown:
+    """A report that is open, what it asked for and what it complained of."""
+
+    def __init__(self, browser: Any, path: Path, width: int = 1200) -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append("a dialog"), dialog.dismiss()))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def check(self, path: Path) -> None:
+        assert self.complaints == []
+        assert {url for url in self.requests if not url.startswith(("data:", "blob:"))} == {path.as_uri()}
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    bunch = load_digits()
+    return np.round(bunch.images * 15.9375).astype(np.uint8), bunch.target
+
+
+@pytest.fixture(scope="module")
+def detector(digits: Any) -> GanAnomalyDetector:
+    X, y = digits
+    return GanAnomalyDetector(random_state=0, max_images=640).fit(X[y == 3][::2])
+
+
+@pytest.fixture(scope="module")
+def scored(detector: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    X, _ = digits
+    folder = tmp_path_factory.mktemp("scored")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for i, picture in enumerate(X[:150]):
+        name = {0: ODD.replace("/", "∕"), 1: "=cmd.png"}.get(i, f"{i:03d}.png")
+        Image.fromarray(picture).save(pictures / name)
+    (pictures / "broken <i>.png").write_bytes(b"no picture")
+    table = detector.score_table(pictures)
+    report = folder / "report.html"
+    write_scores(report, detector, pictures, table)
+    return report, table
+
+
+@needs_browser
+def test_the_threshold_recounts_and_what_it_flags_is_saved(browser: Any, scored: Any, tmp_path: Path) -> None:
+    report, table = scored
+    shown = Shown(browser, report)
+    page = shown.page
+    scores = table["anomaly_score"].dropna().to_numpy()
+    flagged = int(table["is_anomaly"].fillna(False).sum())
+    assert page.inner_text("h1") == f"{flagged} of 151 flagged as abnormal"
+    assert page.inner_text(".count").startswith(f"{flagged} of 150 flagged as abnormal")
+    middle = float(np.median(scores))
+    page.fill(".exact", str(middle))
+    page.dispatch_event(".exact", "change")
+    above = table[table["anomaly_score"] > middle].sort_values("anomaly_score", ascending=False)
+    assert page.inner_text(".count").startswith(f"{len(above)} of 150 flagged")
+    with page.expect_download() as download:
+        page.click(".export")
+    saved = tmp_path / "flagged.csv"
+    download.value.save_as(saved)
+    rows = list(csv.reader(saved.open(newline="", encoding="utf-8")))
+    assert rows[0] == ["path", "anomaly_score", "p_value"]
+    assert [row[0] for row in rows[1:]] == above["path"].tolist()
+    assert np.allclose([float(row[1]) for row in rows[1:]], above["anomaly_score"])
+    page.evaluate("s => { s.value = 1000; s.dispatchEvent(new Event('input')) }", page.query_selector(".threshold"))
+    assert int(page.inner_text(".count").split()[0]) < len(above)
+    page.click(".reset")
+    assert page.inner_text(".count").startswith(f"{flagged} of 150 flagged")
+    shown.check(report)
+
+
+@needs_browser
+def test_gallery_pages_filters_and_sorts_and_names_are_text(browser: Any, scored: Any) -> None:
+    report, table = scored
+    shown = Shown(browser, report)
+    page = shown.page
+    assert page.locator(".card").count() == 60
+    assert "page 1 of 3" in page.inner_text(".where")
+    page.click(".on")
+    page.click(".on")
+    assert page.locator(".card").count() == 30
+    assert page.is_disabled(".on")
+    odd = ODD.replace("/", "∕")
+    page.fill(".named", "ODD")
+    assert page.locator(".card").count() == 1
+    assert page.inner_text(".card div:not(.picture):not(.parts)") == odd
+    assert page.locator(".card b").count() == 1  # the score; the name makes none
+    assert page.locator(".card .heat").is_visible()
+    page.uncheck(".heats")
+    assert not page.locator(".card .heat").is_visible()
+    page.fill(".named", "")
+    page.select_option(".kind", "passed")
+    passed = int((~table["is_anomaly"].dropna().astype(bool)).sum())
+    assert page.inner_text(".where").startswith(f"{passed} in all")
+    page.select_option(".kind", "all")
+    page.select_option(".view", "table")
+    page.click("th:has-text('name')")
+    names = page.locator("tbody tr td:first-child").all_inner_texts()
+    assert names[0] == "=cmd.png"
+    assert names[1:4] == ["002.png", "003.png", "004.png"]
+    page.click("th:has-text('score')")
+    top = [float(text) for text in page.locator("tbody tr td:nth-child(2)").all_inner_texts()]
+    assert top == sorted(top, reverse=True)
+    assert "broken <i>.png" in page.inner_text("li")
+    shown.check(report)
+
+
+@needs_browser
+def test_labels_give_curves_and_counts(browser: Any, detector: Any, digits: Any, tmp_path: Path) -> None:
+    X, y = digits
+    abnormal = y[:120] != 3
+    table = detector.score_table(X[:120])
+    report = tmp_path / "evaluated.html"
+    write_scores(report, detector, X[:120], table, abnormal, {"auroc": 0.5, "n_normal": 3})
+    shown = Shown(browser, report, width=380)
+    flagged = table["is_anomaly"].to_numpy(bool)
+    assert f"Detected: {int((flagged & abnormal).sum())} of {int(abnormal.sum())}" in shown.page.inner_text(".count")
+    assert shown.page.locator("svg:has-text('false alarms')").count() == 1
+    shown.page.select_option(".kind", "missed")
+    assert shown.page.inner_text(".where").startswith(f"{int((~flagged & abnormal).sum())} in all")
+    shown.check(report)
+
+
+@needs_browser
+def test_ten_thousand_pictures_stay_usable(browser: Any, detector: Any, digits: Any, tmp_path: Path) -> None:
+    X, _ = digits
+    many = np.concatenate([X] * 6)[:10_000]
+    few = detector.score_table(X)
+    table = pd.concat([few] * 6, ignore_index=True)[:10_000]
+    report = tmp_path / "many.html"
+    write_scores(report, detector, many, table)
+    assert report.stat().st_size < 30e6
+    shown = Shown(browser, report)
+    assert shown.page.locator(".card").count() == 60
+    shown.page.fill(".exact", "0")
+    shown.page.dispatch_event(".exact", "change")
+    above = int((table["anomaly_score"] > 0).sum())
+    assert shown.page.inner_text(".count").startswith(f"{above} of 10000 flagged")
+    shown.page.fill(".named", "picture 99")
+    assert "in all" in shown.page.inner_text(".where")
+    shown.check(report)
+
+
+@needs_browser
+def test_the_divide_between_two_pictures_moves(browser: Any, digits: Any, tmp_path: Path) -> None:
+    pictures = [np.kron(p, np.ones((4, 4), np.uint8)) for p in digits[0][:10]]
+    resolver = GanSuperResolver(scale=2, max_images=64, random_state=0).fit(pictures)
+    items = [("<one>", {"bicubic": pictures[0], "ours": pictures[1], "truth": pictures[2]})]
+    report = tmp_path / "sr.html"
+    write_pictures(
+        report,
+        "2 times larger",
+        items,
+        resolver.validation_,
+        {"ours": "ours, perception 0", "texture": "ours, perception 1"},
+        ("bicubic", "ours"),
+        estimator=resolver,
+        commands=["gantools sr upscale"],
+    )
+    shown = Shown(browser, report, width=420)
+    page = shown.page
+    over = page.locator(".pair .over")
+    before = over.evaluate("e => e.style.clipPath")
+    box = page.locator(".pair").bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 10)
+    page.mouse.up()
+    assert over.evaluate("e => e.style.clipPath") != before
+    source = over.get_attribute("src")
+    page.select_option(".which-left", "truth")
+    assert over.get_attribute("src") != source
+    assert page.inner_text(".pair .left") == "truth"
+    rows = page.locator("table.sortable").first
+    rows.locator("th").nth(1).click()
+    top = [float(text) for text in rows.locator("td:nth-child(2)").all_inner_texts()]
+    assert top == sorted(top, reverse=True)
+    shown.check(report)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 1200])
+def test_training_is_told_with_pictures_over_time(
+    browser: Any, detector: Any, digits: Any, tmp_path: Path, width: int
+) -> None:
+    X, y = digits
+    synthesizer = GanSynthesizer(random_state=0, max_images=2000).fit(X[:200], [f"<{label}>" for label in y[:200]])
+    report = tmp_path / "synth.html"
+    write_synthesizer(report, synthesizer, synthesizer.rows(4, 6, 0), "my model")
+    shown = Shown(browser, report, width=width)
+    text = shown.page.inner_text("body")
+    assert "Stage 1: fidelity" in text
+    assert "Stage 2: adversarial" in text
+    assert "<0>" in text
+    assert shown.page.locator(".band i").count() > 0
+    assert shown.page.locator(".film img").count() == 4 + sum(len(s.images) for s in synthesizer.snapshots_.values())
+    shown.check(report)
+    report = tmp_path / "detector.html"
+    write_detector(report, detector, "m")
+    shown = Shown(browser, report, width=width)
+    assert "How training went" in shown.page.inner_text("body")
+    shown.check(report)
+
+
+@needs_browser
+def test_a_table_of_numbers_has_a_report(browser: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    detector = GanAnomalyDetector(random_state=0, max_images=2000).fit(X)
+    strange = np.concatenate([X[:70], X[:5] + 9])
+    report = tmp_path / "rows.html"
+    write_scores(report, detector, strange, detector.score_table(strange))
+    shown = Shown(browser, report)
+    assert shown.page.locator("tbody tr").count() == 60
+    assert shown.page.inner_text("tbody tr:first-child td:first-child") in {f"row {i}" for i in range(70, 75)}
+    shown.check(report)
+
+
+@needs_browser
+def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
+    said = pd.DataFrame(
+        [
+            {"classifier": "a & b", "method": "GAN", "beside": "SMOTE", "difference": 0.02, "low": 0.01, "high": 0.03}
+            | {"verdict": "helps"}
+        ]
+    )
+    index = pd.MultiIndex.from_tuples([("a & b", "GAN"), ("a & b", "SMOTE")], names=["classifier", "method"])
+    report = tmp_path / "useful.html"
+    write_usefulness(report, said, pd.DataFrame({"balanced_accuracy": [0.9, 0.88]}, index=index))
+    shown = Shown(browser, report)
+    assert "a & b, GAN: helps; +0.020 balanced accuracy beside SMOTE" in shown.page.inner_text("body")
+    shown.check(report)
