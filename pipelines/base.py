@@ -34,6 +34,7 @@ SHARED_CONSTRAINTS: dict[str, Any] = {
     "max_megapixels": [Interval(Real, 0, None, closed="neither")],
     "checkpoint": [str, Path, None],
     "resume": ["boolean"],
+    "log": [str, Path, None],
     "verbose": ["verbose"],
 }
 """What the parameters that every estimator has may be."""

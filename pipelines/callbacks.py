@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gantools.core import Tick
+from gantools.pipelines.logs import logged
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -22,10 +23,21 @@ except ImportError:
 
 @contextmanager
 def ticking(estimator: Any) -> Iterator[Callable[[Tick], bool]]:
-    """A trainer's `on_tick` that runs the callbacks set on `estimator`; it is True when one asks to stop.
-
-    Every tick, about a hundred in a training, is one task of the estimator's fit.
+    """A trainer's `on_tick`: it writes to the estimator's `log`, and runs the callbacks set on it; it is True when one
+    of these asks to stop.
     """
+    with logged(estimator.log, estimator.resume) as log, _called_back(estimator) as call:
+
+        def on_tick(tick: Tick) -> bool:
+            log(tick)
+            return call(tick)
+
+        yield on_tick
+
+
+@contextmanager
+def _called_back(estimator: Any) -> Iterator[Callable[[Tick], bool]]:
+    """Every tick, about a hundred in a training, is one task of the estimator's fit to its callbacks."""
     if not getattr(estimator, "_skl_callbacks", None):
         yield lambda tick: False
         return

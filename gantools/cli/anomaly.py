@@ -29,6 +29,7 @@ def fit(
     settings: shared.Settings = None,
     max_bad: shared.MaxBad = None,
     report: shared.Report = None,
+    log: shared.Log = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -49,6 +50,7 @@ def fit(
         "max_bad": max_bad,
         "checkpoint": str(checkpoint),
         "resume": resume,
+        "log": None if log is None else str(log),
         "verbose": int(not quiet),
     }
     known = GanAnomalyDetector().get_params(deep=False)
@@ -57,7 +59,7 @@ def fit(
     shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         detector = GanAnomalyDetector(**parameters).fit(data)
-        detector.set_params(checkpoint=None, resume=False).save(model)
+        detector.set_params(checkpoint=None, resume=False, log=None).save(model)
     shared.remove_checkpoint(model)
     if report is not None and processes.first():
         from gantools.report import write_detector

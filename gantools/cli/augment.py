@@ -38,6 +38,7 @@ def augment(
     settings: shared.Settings = None,
     max_bad: shared.MaxBad = None,
     report: shared.Report = None,
+    log: shared.Log = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -76,6 +77,7 @@ def augment(
         "max_bad": max_bad,
         "checkpoint": None if checkpoint is None else str(checkpoint),
         "resume": resume,
+        "log": None if log is None else str(log),
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
@@ -136,7 +138,7 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         shared.make_ready(model, resume)
     augmenter.fit(*labelled)
     if model is not None:
-        augmenter.set_params(checkpoint=None, resume=False).save(model)
+        augmenter.set_params(checkpoint=None, resume=False, log=None).save(model)
         shared.remove_checkpoint(model)
     return augmenter
 

@@ -32,6 +32,10 @@ MaxBad = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from where an interrupted run stopped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable object on stdout.")]
 Report = Annotated[Path | None, typer.Option("--report", help="HTML file that shows how it went.", metavar="FILE.html")]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", help="While it trains: lines of JSON (.jsonl), or a TensorBoard folder.", metavar="PATH"),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 
 

@@ -47,6 +47,7 @@ def fit(
         typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
     ] = None,
     report: shared.Report = None,
+    log: shared.Log = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -69,6 +70,7 @@ def fit(
         "max_bad": max_bad,
         "checkpoint": str(checkpoint),
         "resume": resume,
+        "log": None if log is None else str(log),
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
@@ -78,7 +80,7 @@ def fit(
     with shared.warnings_as_lines(quiet):
         resolver = GanSuperResolver(**parameters)
         resolver.fit(*_pair(data, low))
-        resolver.set_params(checkpoint=None, resume=False).save(model)
+        resolver.set_params(checkpoint=None, resume=False, log=None).save(model)
     shared.remove_checkpoint(model)
     shared.by_first_alone()
     if not resolver.validation_.empty:

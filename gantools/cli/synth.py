@@ -30,6 +30,7 @@ def fit(
     settings: shared.Settings = None,
     max_bad: shared.MaxBad = None,
     report: shared.Report = None,
+    log: shared.Log = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -52,6 +53,7 @@ def fit(
         "max_bad": max_bad,
         "checkpoint": str(checkpoint),
         "resume": resume,
+        "log": None if log is None else str(log),
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("synth", config, settings, flags, GanSynthesizer().get_params(deep=False))
@@ -63,7 +65,7 @@ def fit(
     shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
-        synthesizer.set_params(checkpoint=None, resume=False).save(model)
+        synthesizer.set_params(checkpoint=None, resume=False, log=None).save(model)
     shared.remove_checkpoint(model)
     if report is not None and processes.first():
         _write_report(report, synthesizer, model, seed)

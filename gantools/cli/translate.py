@@ -59,6 +59,7 @@ def fit(
         typer.Option("--sheet", help="Picture that compares; MODEL-sheet.png beside the model if not given."),
     ] = None,
     report: shared.Report = None,
+    log: shared.Log = None,
     seed: shared.Seed = 0,
     device: shared.Device = "auto",
     max_minutes: shared.MaxMinutes = None,
@@ -82,6 +83,7 @@ def fit(
         "max_bad": max_bad,
         "checkpoint": str(checkpoint),
         "resume": resume,
+        "log": None if log is None else str(log),
         "verbose": int(not quiet),
     }
     preset = config or ("unpaired" if unpaired else "cpu-128")
@@ -92,7 +94,7 @@ def fit(
     with shared.warnings_as_lines(quiet):
         translator = GanTranslator(**parameters)
         translator.fit(source, target)
-        translator.set_params(checkpoint=None, resume=False).save(model)
+        translator.set_params(checkpoint=None, resume=False, log=None).save(model)
         shared.remove_checkpoint(model)
         shared.by_first_alone()
         if not translator.validation_.empty:

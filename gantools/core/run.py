@@ -229,6 +229,14 @@ class Run:
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
 
+    def told(self) -> tuple[dict[str, float], str]:
+        """The last row of history for those who watch, and the players' state in words."""
+        row = dict(self.rows[-1])
+        health = STATES[int(row.pop("health"))] if "health" in row else ""
+        for told_elsewhere in ("images", "seconds"):
+            del row[told_elsewhere]
+        return row, health
+
     def take_snapshot(self) -> None:
         """Keep what the generator makes now, where a moment for that has come."""
         if not (self.generator_plays and self.snapshots.due(self.fraction())) or not self.world.first:

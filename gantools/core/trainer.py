@@ -27,7 +27,23 @@ from gantools.errors import ConfigError, Interrupted
 
 @dataclass
 class Tick:
-    """How far training has come, for progress bars and callbacks."""
+    """How far training has come, for progress bars, logs and callbacks.
+
+    Attributes
+    ----------
+    name : str
+        Of the stage.
+    images, max_images : int
+        Reals seen, and to be seen.
+    seconds : float
+        In training.
+    fraction : float
+        Of the training that is over.
+    figures : dict
+        The last step's row of history, but for what is above.
+    health : str
+        The players' state in words; empty where it is not watched.
+    """
 
     name: str
     images: int
@@ -35,6 +51,7 @@ class Tick:
     seconds: float
     fraction: float
     figures: dict[str, float]
+    health: str = ""
 
 
 class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
@@ -313,7 +330,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
                         run.stopped = "images" if run.images >= max_images else "minutes"
                     run.look_at_monitor()
                     run.take_snapshot()
-                    tick = Tick(name, run.images, max_images, run.seconds, min(fraction, 1.0), run.figures)
+                    tick = Tick(name, run.images, max_images, run.seconds, min(fraction, 1.0), *run.told())
                     if any(others.most([on_tick is not None and bool(on_tick(tick))])):
                         run.stopped = run.stopped or "callback"
                 if checkpoint is not None and (run.seconds >= next_save or run.stopped or asked_to_stop):

@@ -116,6 +116,9 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         Folder for the training's checkpoint.
     resume : bool
         Go on from the checkpoint where there is one.
+    log : str, Path or None
+        Where training tells how it goes, about a hundred times: a file ending in .jsonl for lines of JSON, else a
+        folder for TensorBoard.
     verbose : int
         0 is silent; 1 shows progress on stderr.
 
@@ -182,6 +185,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         max_megapixels: float = MAX_MEGAPIXELS,
         checkpoint: Any = None,
         resume: bool = False,
+        log: Any = None,
         verbose: int = 0,
     ) -> None:
         self.parts = parts
@@ -204,6 +208,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         self.max_megapixels = max_megapixels
         self.checkpoint = checkpoint
         self.resume = resume
+        self.log = log
         self.verbose = verbose
 
     # ------------------------------------------------------------------ fitting

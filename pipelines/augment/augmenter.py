@@ -93,7 +93,7 @@ class GanAugmenter(ShowingMixin, CallbackSupportMixin, OneToOneFeatureMixin, Bas
     folder : str, Path or None
         Where new pictures are written, as PNG, when X holds paths.
     trainer, max_images, max_minutes, batch_size, device, random_state, max_bad, max_megapixels, checkpoint, resume, \
-verbose
+log, verbose
         As of `GanSynthesizer`.
 
     Attributes
@@ -169,6 +169,7 @@ verbose
         max_megapixels: float = MAX_MEGAPIXELS,
         checkpoint: Any = None,
         resume: bool = False,
+        log: Any = None,
         verbose: int = 0,
     ) -> None:
         self.per_class = per_class
@@ -191,6 +192,7 @@ verbose
         self.max_megapixels = max_megapixels
         self.checkpoint = checkpoint
         self.resume = resume
+        self.log = log
         self.verbose = verbose
 
     # ------------------------------------------------------------------ fitting

@@ -101,7 +101,7 @@ def evaluate(
     known = np.flatnonzero(numbers >= 0)
     if np.bincount(numbers[known]).min() < n_splits:
         raise DataError(f"a class has fewer than {n_splits} samples, which are too few for {n_splits} folds")
-    augmenter = clone(augmenter).set_params(checkpoint=None, resume=False)  # a checkpoint knows no fold
+    augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None)  # these know no fold
     labels = np.asarray(list(y))
     rows: list[dict[str, Any]] = []
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)

@@ -138,6 +138,9 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         Folder for the training's checkpoints.
     resume : bool
         Go on from the checkpoints where there are some.
+    log : str, Path or None
+        Where training tells how it goes, about a hundred times: a file ending in .jsonl for lines of JSON, else a
+        folder for TensorBoard.
     verbose : int
         0 is silent; 1 shows progress on stderr.
 
@@ -217,6 +220,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         max_megapixels: float = MAX_MEGAPIXELS,
         checkpoint: Any = None,
         resume: bool = False,
+        log: Any = None,
         verbose: int = 0,
     ) -> None:
         self.scale = scale
@@ -242,6 +246,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         self.max_megapixels = max_megapixels
         self.checkpoint = checkpoint
         self.resume = resume
+        self.log = log
         self.verbose = verbose
 
     # ------------------------------------------------------------------ fitting

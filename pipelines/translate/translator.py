@@ -142,6 +142,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         Folder for the training's checkpoints.
     resume : bool
         Go on from the checkpoints where there are some.
+    log : str, Path or None
+        Where training tells how it goes, about a hundred times: a file ending in .jsonl for lines of JSON, else a
+        folder for TensorBoard.
     verbose : int
         0 is silent; 1 shows progress on stderr.
 
@@ -231,6 +234,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         max_megapixels: float = MAX_MEGAPIXELS,
         checkpoint: Any = None,
         resume: bool = False,
+        log: Any = None,
         verbose: int = 0,
     ) -> None:
         self.texture = texture
@@ -260,6 +264,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         self.max_megapixels = max_megapixels
         self.checkpoint = checkpoint
         self.resume = resume
+        self.log = log
         self.verbose = verbose
 
     # ------------------------------------------------------------------ fitting
