@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +95,16 @@ def test_links_inside_the_documents_lead_somewhere() -> None:
     for document in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_reference_is_built_without_a_warning(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "reference", tmp_path / "source", ignore=shutil.ignore_patterns("made"))
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "source", "built"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    page = (tmp_path / "built" / "made" / "gantools.GanAnomalyDetector.html").read_text(encoding="utf-8")
+    assert "anomaly_map" in page
+    assert "Raises" in page
 
 
 def test_every_recipe_is_in_the_documents_and_the_other_way_round() -> None:
