@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gantools import __version__
 from gantools.core.checkpoint import write_atomically
+from gantools.data.sources import PictureSource
 from gantools.errors import ConfigError, GantoolsError
 
 _OPSET = 20
@@ -52,7 +53,9 @@ class Deployable(NamedTuple):
     reference: Callable[..., tuple[NDArray[Any], ...]] | None = None
 
 
-def export(estimator: Any, path: Path, size: tuple[int, int] | None = None) -> dict[str, Any]:
+def export(
+    estimator: Any, path: Path, size: tuple[int, int] | None = None, int8: PictureSource | None = None
+) -> dict[str, Any]:
     """Write an estimator as an ONNX file, run it, and say how far its results are from the estimator's.
 
     Parameters
@@ -61,12 +64,15 @@ def export(estimator: Any, path: Path, size: tuple[int, int] | None = None) -> d
     path : Path
     size : (int, int) or None
         Height and width of pictures, for models that take any but are exported for one.
+    int8 : PictureSource or None
+        Pictures such as the file will be given, by which its convolutions are put into whole numbers of eight bits.
 
     Returns
     -------
     dict
         `inputs` and `outputs` with their types and shapes, `megabytes`, and `parity`: by output, the largest difference
-        beside the estimator's own, or of whole numbers the share that differs.
+        beside the estimator's own, or of whole numbers the share that differs. With `int8`, `parity` is of the file
+        before it was quantised, and `loss` what that costs; see `gantools.pipelines.quantise`.
 
     Raises
     ------
@@ -90,12 +96,18 @@ def export(estimator: Any, path: Path, size: tuple[int, int] | None = None) -> d
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     parity = _parity(what, session)
+    lost: dict[str, Any] = {}
+    if int8 is not None:
+        from gantools.pipelines.quantise import quantised
+
+        content, lost["loss"] = quantised(content, int8)
     write_atomically(path, content)
     return {
         "out": str(path),
         "inputs": {i.name: [i.type, *map(str, i.shape)] for i in session.get_inputs()},
         "outputs": {o.name: [o.type, *map(str, o.shape)] for o in session.get_outputs()},
         "parity": parity,
+        **lost,
         "megabytes": round(len(content) / 1e6, 2),
     }
 

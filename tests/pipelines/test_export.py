@@ -25,7 +25,8 @@ from gantools import (
     load,
 )
 from gantools.cli import app
-from gantools.errors import ConfigError
+from gantools.data.sources import open_pictures
+from gantools.errors import ConfigError, DataError, GantoolsError
 from gantools.pipelines.export import export
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -153,4 +154,35 @@ def test_mistakes_are_told(tmp_path: Path, given: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["export", str(tmp_path / "model"), "--out", str(tmp_path / "m.onnx"), *given])
     assert isinstance(done.exception, ConfigError)
     assert said in str(done.exception)
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_eight_bits_are_smaller_and_the_loss_is_told(tmp_path: Path) -> None:
+    pictures = [getattr(data, name)()[:96, :96] for name in ("astronaut", "coffee", "chelsea", "rocket")]
+    resolver = GanSuperResolver(scale=2, max_images=320, random_state=0).fit(pictures)
+    whole = export(resolver, tmp_path / "whole.onnx")
+    half = export(resolver, tmp_path / "half.onnx", int8=open_pictures(pictures, 100))
+    assert half["megabytes"] < 0.6 * whole["megabytes"]
+    first, second = (
+        session_of(tmp_path / f"{name}.onnx").run(None, {"images": pictures[1][None]})[0].astype(float)
+        for name in ("whole", "half")
+    )
+    psnr = 10 * np.log10(255**2 / np.square(first - second).mean())
+    assert psnr > 35
+    assert psnr == pytest.approx(half["loss"]["transform_psnr"], abs=4)
+
+
+def test_what_eight_bits_would_spoil_is_not_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = GanAnomalyDetector(random_state=0, max_images=256).fit(rng.normal(size=(60, 3)))
+    pictures = rng.integers(0, 255, (6, 16, 16, 3)).astype(np.uint8)
+    with pytest.raises(ConfigError, match="take pictures"):
+        export(table, tmp_path / "m.onnx", int8=open_pictures(pictures, 100))
+    resolver = GanSuperResolver(scale=2, max_images=32, random_state=0).fit(pictures)
+    with pytest.raises(DataError, match="3 pictures are too few"):
+        export(resolver, tmp_path / "m.onnx", int8=open_pictures(pictures[:3], 100))
+    pieces = [BRICK[y : y + 96, x : x + 96] for y in range(0, 400, 100) for x in range(0, 400, 100)]
+    detector = GanAnomalyDetector(random_state=0, max_images=256).fit(pieces)
+    with pytest.raises(GantoolsError, match="decides otherwise on"):
+        export(detector, tmp_path / "m.onnx", (96, 96), open_pictures(pieces, 100))
     assert not (tmp_path / "m.onnx").exists()
