@@ -36,7 +36,7 @@ def quantised(content: bytes, source: PictureSource) -> tuple[bytes, dict[str, f
     content : bytes
         The file; its input is `images`, uint8 (N, H, W, C).
     source : PictureSource
-        Pictures such as it will be given: at least four, of which 64 are looked at.
+        Pictures such as it will be given: at least four, of which up to 64, evenly spread, are looked at.
 
     Returns
     -------
@@ -65,7 +65,8 @@ def quantised(content: bytes, source: PictureSource) -> tuple[bytes, dict[str, f
         raise ConfigError("--int8: only models that take pictures and have convolutions can be quantised")
     if len(source) < _FEWEST:
         raise DataError(f"--int8: {len(source)} pictures are too few to quantise by; at least {_FEWEST} are needed")
-    pictures = [_as_asked(raw_picture(source, i), asked.shape) for i in range(min(len(source), _MOST))]
+    spread = np.linspace(0, len(source) - 1, min(len(source), _MOST)).round().astype(int).tolist()
+    pictures = [_as_asked(raw_picture(source, i), asked.shape, source.name(i)) for i in spread]
     smaller = _static(model, pictures[::2])
     other = onnxruntime.InferenceSession(smaller, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -101,9 +102,18 @@ def _lost(name: str, ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> 
     return found
 
 
-def _as_asked(picture: NDArray[Any], shape: Sequence[Any]) -> NDArray[np.uint8]:
-    """A picture as a batch of one, of the channels and, where the file asks for one, the size; else its middle."""
-    found = eight_bits(on_white(picture))
+def _as_asked(picture: NDArray[Any], shape: Sequence[Any], name: str) -> NDArray[np.uint8]:
+    """A picture as a batch of one, of the channels and, where the file asks for one, the size; else its middle.
+
+    Raises
+    ------
+    DataError
+        Naming a picture in colour, where gray ones are asked for.
+    """
+    picture = on_white(picture)
+    if picture.shape[2] > shape[3]:
+        raise DataError(f"--int8: {name} has {picture.shape[2]} channels, and the model takes {shape[3]}")
+    found = eight_bits(picture)
     found = found[..., :1] if shape[3] == 1 else found
     if isinstance(shape[1], int):
         image = Image.fromarray(found[..., 0] if shape[3] == 1 else found)

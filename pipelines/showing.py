@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from gantools.errors import ConfigError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -26,10 +28,17 @@ class ShowingMixin:
         Returns
         -------
         list of Axes
+
+        Raises
+        ------
+        ConfigError
+            When nothing was trained: no class of an augmenter had enough samples.
         """
         from gantools.report.plots import plot_history
 
         check_is_fitted(self)
+        if not len(self.history_):  # type: ignore[attr-defined]
+            raise ConfigError("plot_history: nothing was trained, as no class has min_class_size samples")
         return plot_history(self.history_, axes)  # type: ignore[attr-defined]
 
     def _html_repr(self) -> str:

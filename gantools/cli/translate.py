@@ -155,9 +155,6 @@ def _cell(column: str, value: float | None, width: int) -> str:
 
 def _write_fitted(path: Path, translator: Any, source: Path, target: Path | None, model: Path) -> None:
     """The report of a fit; without pairs, of what it makes of the first sources."""
-    from gantools.data.planes import on_white
-    from gantools.data.sources import open_pictures
-    from gantools.pipelines.containers import raw_picture
     from gantools.pipelines.translate.figures import pictured
 
     if translator.paired:
@@ -165,9 +162,8 @@ def _write_fitted(path: Path, translator: Any, source: Path, target: Path | None
         examples = translator.held_out_examples(source, target) if not translator.validation_.empty else ()
         items = ((e.name, pictured(e, methods)) for e in examples)
     else:
-        pile, translate = open_pictures(source, translator.max_megapixels), translator.translation()
-        pictures = ((pile.name(i), on_white(raw_picture(pile, i))) for i in range(min(len(pile), _SHOWN)))
-        items = ((name, {"source": picture, "ours": translate(picture)}) for name, picture in pictures)
+        shown = translator.translated_sources(source, target, _SHOWN)
+        items = ((name, {"source": picture, "ours": made}) for name, picture, made in shown)
     go_on = f"gantools translate apply DATA --model {model} --out DIR"
     _write_report(path, items, translator.validation_, estimator=translator, commands=[go_on])
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_COMPARED = 12
+_DRAG = "Drag over a picture to move the divide."
 
 
 def write_detector(path: Path, detector: Any, model: str) -> None:
@@ -105,17 +106,17 @@ def write_pictures(
     commands : iterable of str
         To go on with.
     """
-    named = (
+    named = [
         (name, {names.get(method, method): picture for method, picture in pictures.items()})
         for name, pictures in islice(items, _MOST_COMPARED)
-    )
+    ]
     averages = measured.groupby("method", sort=False)["psnr"].mean().dropna()
     lead = "; ".join(f"{names.get(str(method), str(method))} {value:.2f} dB" for method, value in averages.items())
-    lead = f"Nearness to the truth (PSNR): {lead}." if lead else "There was no truth to measure on."
+    lead = f"Nearness to the truth (PSNR): {lead}." if lead else "Nothing was held out to measure on."
     first = [names.get(method, method) for method in begin_with]
     sections: list[Section] = [
         *([facts(commands=list(commands))] if commands else []),
-        comparisons.compared("Look at them", named, *first, words="Drag over a picture to move the divide."),
+        *([comparisons.compared("Look at them", named, *first, words=_DRAG)] if named else []),
         *([comparisons.figures(measured, names, extra or {})] if len(measured) else []),
         *(training.sections(estimator) if estimator is not None else []),
         *([comparisons.each(measured, names)] if len(measured) else []),

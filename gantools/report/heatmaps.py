@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gantools.core.checkpoint import write_atomically
+from gantools.data.planes import on_white
 from gantools.data.sources import PictureSource
 
 # Map values where the colours begin and where they are full; 1 is what 1 % of normal pixels exceed.
@@ -59,7 +60,7 @@ def overlay(picture: NDArray[np.float32], anomaly_map: NDArray[np.float64]) -> N
         Pictures smaller than 128 pixels are enlarged by a whole factor.
     """
     factor = max(1, -(-_SMALLEST_SIDE // min(picture.shape[:2])))
-    gray = np.repeat(np.repeat(picture.mean(2), factor, 0), factor, 1)
+    gray = np.repeat(np.repeat(on_white(picture).mean(2), factor, 0), factor, 1)
     colour, cover = _heat(anomaly_map, gray.shape[::-1])
     shown = gray[..., None] * (1 - cover) + colour * cover
     return (shown * 255).round().astype(np.uint8)

@@ -94,6 +94,7 @@ function scores(root) {
   let page = 0;
   let order = { key: "score", up: false };
 
+  const named = (i) => (data.key === "row" ? `row ${data.names[i]}` : data.names[i]);
   const flagged = (i) => data.scores[i] > threshold;
   const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : "none");
   const count = (test) => data.names.reduce((sum, _, i) => sum + (test(i) ? 1 : 0), 0);
@@ -147,7 +148,7 @@ function scores(root) {
     false: (i) => !data.abnormal[i] && flagged(i),
   };
   const columns = [
-    ["name", "name", (i) => data.names[i]],
+    ["name", "name", named],
     ["score", "score", (i) => data.scores[i]],
     ["p", "p-value", (i) => data.p[i]],
     ...(labelled ? [["label", "label", (i) => (data.abnormal[i] ? "abnormal" : "normal")]] : []),
@@ -158,7 +159,7 @@ function scores(root) {
     const wanted = find("named").value.toLowerCase();
     const kind = kinds[find("kind").value];
     const value = columns.find(([key]) => key === order.key)[2];
-    const rows = data.names.map((_, i) => i).filter((i) => kind(i) && data.names[i].toLowerCase().includes(wanted));
+    const rows = data.names.map((_, i) => i).filter((i) => kind(i) && named(i).toLowerCase().includes(wanted));
     return rows.sort((a, b) => ordered(value(a), value(b)) * (order.up ? 1 : -1));
   }
 
@@ -171,7 +172,7 @@ function scores(root) {
       element.append(picture);
     }
     const score = made("b", { textContent: data.scores[i].toFixed(2) });
-    element.append(made("div", { textContent: data.names[i] }), score, ` p = ${data.p[i].toFixed(4)}`);
+    element.append(made("div", { textContent: named(i) }), score, ` p = ${data.p[i].toFixed(4)}`);
     if (labelled) element.append(made("div", { textContent: data.abnormal[i] ? "abnormal" : "normal" }));
     const parts = Object.entries(data.parts).map(([part, values]) => `${part} ${values[i].toFixed(1)}`);
     if (parts.length > 1) element.append(made("div", { className: "parts", textContent: parts.join(", ") }));

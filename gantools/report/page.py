@@ -86,12 +86,14 @@ def chart(draw: Callable[[Axes], Any], size: tuple[float, float] = _INCHES) -> A
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
-    ax = figure.subplots()
-    draw(ax)
-    ax.spines[["top", "right"]].set_visible(False)
     stream = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "gantools", "font.size": 9}
+        figure = Figure(figsize=size, layout="constrained")
+        ax = figure.subplots()
+        draw(ax)
+        ax.spines[["top", "right"]].set_visible(False)
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     return Markup(text[text.index("<svg") :])
@@ -117,9 +119,9 @@ def _cell(value: Any, number: bool, digits: int) -> dict[str, Any]:
     if not number:
         return {"text": "" if value is None or value is pd.NA else str(value), "value": None}
     if value is pd.NA or math.isnan(value):
-        return {"text": "–", "value": -math.inf}
+        return {"text": "–", "value": "-Infinity"}  # sorts below everything
     text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
-    return {"text": text, "value": float(value)}
+    return {"text": text, "value": str(float(value)).replace("inf", "Infinity")}
 
 
 def figure(title: str, charts: Sequence[Any], words: str = "") -> Section:

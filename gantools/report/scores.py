@@ -16,6 +16,7 @@ from gantools.report.page import Section, chart, figure
 
 MOST_HEATMAPS = 200
 MOST_THUMBNAILS = 10_000
+MOST_ROWS = 50_000
 _LARGE, _THUMBNAIL = 192, 96
 _SMALL = 64
 _MOST_NORMALS = 1000
@@ -46,10 +47,11 @@ def sections(
     page : int
         How many to show at once.
     """
-    usable = (table["error"] == "").to_numpy()
+    usable = (table["error"] == "").to_numpy() & np.isfinite(table["anomaly_score"].to_numpy(float))
     valid = table[usable].sort_values("anomaly_score", ascending=False, kind="stable")
     known = None if abnormal is None else np.asarray(abnormal)[valid.index]
-    values = _values(detector, data, table, valid, known)
+    valid, known = valid.head(MOST_ROWS), None if known is None else known[:MOST_ROWS]
+    values = _values(detector, data, table, valid, known, int(usable.sum()))
     values["data"]["page"] = page
     found = [Section(title, "scores", values)]
     if known is not None and known.any() and not known.all():
@@ -63,7 +65,7 @@ _CURVES = (plots.plot_roc, plots.plot_precision_recall)
 
 
 def _values(
-    detector: Any, data: Any, table: pd.DataFrame, valid: pd.DataFrame, known: NDArray[np.bool_] | None
+    detector: Any, data: Any, table: pd.DataFrame, valid: pd.DataFrame, known: NDArray[np.bool_] | None, scored: int
 ) -> dict[str, Any]:
     name = "row" if "row" in table else "path"
     pictures = name == "path" and len(valid) > 0
@@ -71,10 +73,14 @@ def _values(
     scores = valid["anomaly_score"].to_numpy()
     threshold = float(-detector.offset_)
     wrong = table[table["error"] != ""]
-    labels = [f"row {value}" if name == "row" else str(value) for value in valid[name]]
+    words = (
+        "A score of 0 is a typical normal. The p-value is the chance that a fresh normal would score as high; "
+        "a threshold set on held-out normals decides what is flagged, and you may move it."
+    )
+    if scored > len(valid):
+        words += f" Of {scored:,} these are the {len(valid):,} most abnormal; the CSV of scores has all."
     return {
-        "words": "A score of 0 is a typical normal. The p-value is the chance that a fresh normal would score as high; "
-        "a threshold set on held-out normals decides what is flagged, and you may move it.",
+        "words": words,
         "summary": f"{int((scores > threshold).sum())} of {len(scores)} flagged as abnormal",
         "labelled": known is not None,
         "pictures": pictures,
@@ -82,7 +88,7 @@ def _values(
         "more_errors": max(0, len(wrong) - _MOST_ERRORS),
         "data": {
             "key": name,
-            "names": labels,
+            "names": [str(value) for value in valid[name]],
             "scores": scores.tolist(),
             "p": valid["p_value"].round(6).tolist(),
             "parts": {

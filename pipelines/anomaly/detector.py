@@ -609,6 +609,9 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         from gantools.report.heatmaps import mapped, overlay
         from gantools.report.plots import plot_pictures
 
+        check_is_fitted(self)
+        if self.kind_ == "table":
+            raise ConfigError("plot_anomalies: a model of feature tables has no maps")
         order = np.argsort(np.asarray(_plain(self.anomaly_score(X))), kind="stable")[::-1][:n]
         shown = mapped(self, self._pictures(X), order.tolist())
         return plot_pictures([overlay(picture, heat) for _, picture, heat in shown], columns=columns, ax=ax)

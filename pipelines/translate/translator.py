@@ -559,6 +559,25 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         sources, targets = self._both(X, y)
         return self._examples(sources, targets, self.held_out_)
 
+    def translated_sources(self, X: Any, y: Any, n: int) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+        """The first `n` sources of piles given as to `fit`, with their names and what becomes of them.
+
+        Those that cannot be read are passed over.
+        """
+        check_is_fitted(self)
+        sources, targets = self._both(X, y, paired=False)
+        pile, translate = targets if sources is None else sources, self.translation()
+        for index in range(len(pile)):
+            if n == 0:
+                return
+            try:
+                picture = on_white(raw_picture(pile, index))
+                made = translate(picture)
+            except DataError:
+                continue
+            yield pile.name(index), picture, made
+            n -= 1
+
     def _examples(
         self, sources: PictureSource | None, targets: PictureSource, indices: Iterable[Any]
     ) -> Iterator[Example]:

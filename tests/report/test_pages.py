@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from gantools import GanAnomalyDetector, GanSuperResolver, GanSynthesizer
 from gantools.report import write_detector, write_pictures, write_scores, write_synthesizer, write_usefulness
+from gantools.report.page import table, write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ODD = 'it\'s "odd" <b>bold</b> & <script>alert(1)</script> 🎨, ünï.png'
@@ -255,6 +256,10 @@ def test_a_table_of_numbers_has_a_report(browser: Any, tmp_path: Path) -> None:
     shown = Shown(browser, report)
     assert shown.page.locator("tbody tr").count() == 60
     assert shown.page.inner_text("tbody tr:first-child td:first-child") in {f"row {i}" for i in range(70, 75)}
+    with shown.page.expect_download() as download:
+        shown.page.click(".export")
+    saved = pd.read_csv(download.value.path())
+    assert set(saved["row"]) >= set(range(70, 75))  # as in the CSV of scores
     shown.check(report)
 
 
@@ -271,4 +276,17 @@ def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
     write_usefulness(report, said, pd.DataFrame({"balanced_accuracy": [0.9, 0.88]}, index=index))
     shown = Shown(browser, report)
     assert "a & b, GAN: helps; +0.020 balanced accuracy beside SMOTE" in shown.page.inner_text("body")
+    shown.check(report)
+
+
+@needs_browser
+def test_a_column_with_gaps_sorts(browser: Any, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": list("abcde"), "value": [3.0, np.nan, 5.0, np.inf, 1.0]})
+    report = tmp_path / "gaps.html"
+    write_page(report, "gaps", "", [table("Gaps", frame)])
+    shown = Shown(browser, report)
+    shown.page.click("th:has-text('value')")
+    assert shown.page.locator("td:first-child").all_inner_texts() == list("dcaeb")
+    shown.page.click("th:has-text('value')")
+    assert shown.page.locator("td:first-child").all_inner_texts() == list("beacd")
     shown.check(report)

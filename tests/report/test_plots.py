@@ -105,3 +105,26 @@ def test_pictures_of_any_kind_are_shown() -> None:
     assert whole.shape == (6, 10, 3)
     assert (whole[:2, :2] == 0).all()
     assert (whole[2:, :5] == 255).all()
+
+
+def test_what_cannot_be_drawn_is_said() -> None:
+    rng = np.random.default_rng(0)
+    rows = GanAnomalyDetector(max_images=64, random_state=0).fit(rng.normal(size=(40, 3)))
+    with pytest.raises(ConfigError, match="has no maps"):
+        rows.plot_anomalies(rng.normal(size=(4, 3)))
+    few = GanAugmenter(min_class_size=50, per_class=1, random_state=0)
+    few.fit(rng.integers(0, 255, (12, 8, 8)).astype(np.uint8), np.repeat([0, 1], 6))
+    with pytest.raises(ConfigError, match="nothing was trained"):
+        few.plot_history()
+    assert "Nothing was trained" in few._repr_html_()
+
+
+def test_charts_of_a_page_do_not_take_the_styles_of_a_notebook() -> None:
+    import matplotlib as mpl
+
+    from gantools.report.page import chart
+
+    plain = chart(lambda ax: ax.set_title("one"))
+    with mpl.rc_context({"font.size": 33, "axes.facecolor": "black"}):
+        assert chart(lambda ax: ax.set_title("one")) == plain
+        assert mpl.rcParams["font.size"] == 33
