@@ -90,8 +90,16 @@ def test_piles_without_pairs(work: Path) -> None:
     (work / "other").mkdir()
     for i in range(4):
         Image.fromarray(255 - data.chelsea()[i * 40 : i * 40 + 64, :64]).save(work / "other" / f"n{i}.png")
-    fit = ["translate", "fit", work / "day", work / "other", "--unpaired", "--model", work / "piles", *QUICK, "--json"]
-    assert json.loads(gantools(*fit).stdout)["held_out"] == 0
+    (work / "some").mkdir()
+    for path in sorted((work / "day").iterdir()):
+        (work / "some" / path.name).write_bytes(path.read_bytes())
+    (work / "some" / "0-broken.png").write_bytes(b"no picture")
+    fit = ["translate", "fit", work / "some", work / "other", "--unpaired", "--model", work / "piles", *QUICK, "--json"]
+    fitted = gantools(*fit, "--max-bad", "1", "--report", work / "piles.html")
+    assert json.loads(fitted.stdout)["held_out"] == 0
+    page = (work / "piles.html").read_text()
+    assert "Nothing was held out to measure on." in page
+    assert "0-broken" not in page
     assert not json.loads((work / "piles/model.json").read_text())["parameters"]["paired"]
     evaluated = gantools(
         "translate", "evaluate", work / "day", work / "negative", "--model", work / "piles", "--json", "--quiet"
