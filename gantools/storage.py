@@ -30,11 +30,21 @@ from gantools.errors import GantoolsError, ModelError
 FORMAT = 1
 DESCRIPTION, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.csv"
 _FILES = frozenset({DESCRIPTION, WEIGHTS, HISTORY})
+_SHAPE = {"class": str, "parameters": dict, "versions": dict, "summary": dict, "checksums": dict}
 _LARGEST = {DESCRIPTION: 2**28, WEIGHTS: 2**35, HISTORY: 2**30}
 
 
 # What building an estimator from a description that makes no sense can end in.
-_MISFITS = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, ArithmeticError, MemoryError)
+_MISFITS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RuntimeError,
+    StopIteration,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 @dataclass
@@ -170,6 +180,8 @@ def read_model(folder: Path) -> StoredModel:
         found_format = description["format"]
         claimed = description.pop("checksum")
         checksums = description["checksums"]
+        if any(not isinstance(description[key], kind) for key, kind in _SHAPE.items()):
+            raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(f"{path} is truncated or not a model's; save the model again") from None
     if found_format != FORMAT:
@@ -184,16 +196,17 @@ def read_model(folder: Path) -> StoredModel:
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder / WEIGHTS} does not fit {path} ({error})") from None
     try:
-        return StoredModel(
-            name=description["class"],
-            parameters=description["parameters"],
-            state=state,
-            summary=description["summary"],
-            history=pd.read_csv(io.BytesIO(contents[HISTORY])),
-            versions=description["versions"],
-        )
-    except (KeyError, ValueError) as error:
-        raise ModelError(f"{folder} is no whole model ({error})") from None
+        history = pd.read_csv(io.BytesIO(contents[HISTORY]))
+    except ValueError as error:
+        raise ModelError(f"{folder / HISTORY} is no table ({error})") from None
+    return StoredModel(
+        name=description["class"],
+        parameters=description["parameters"],
+        state=state,
+        summary=description["summary"],
+        history=history,
+        versions=description["versions"],
+    )
 
 
 def _read(path: Path) -> bytes:
