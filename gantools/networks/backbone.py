@@ -161,7 +161,9 @@ def load_backbone(blocks: Sequence[int], device: torch.device | str = "cpu") -> 
 
 @lru_cache(maxsize=4)
 def _built(blocks: tuple[int, ...]) -> EfficientNetLite0:
-    with torch.random.fork_rng(devices=[]):  # initial weights, overwritten at once, are drawn only the first time
+    # Initial weights, overwritten at once, are drawn only the first time; and that may be within a network that is
+    # being built on torch's meta device, where there are no weights to keep.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         return EfficientNetLite0(blocks)
 
 

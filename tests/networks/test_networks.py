@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gantools.errors import ConfigError
+from gantools.networks import backbone
 from gantools.networks.backbone import EfficientNetLite0
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.minibatch import MinibatchDeviation, MinibatchDiscrimination
@@ -124,3 +125,13 @@ def test_the_discriminator_sees_that_a_batch_is_all_alike(minibatch: str) -> Non
 def test_unknown_minibatch_is_refused() -> None:
     with pytest.raises(ConfigError, match="deviation"):
         DcganDiscriminator((1, 16, 16), 8, minibatch="std")
+
+
+def test_the_backbone_has_its_weights_though_it_is_first_built_within_a_network_on_the_meta_device() -> None:
+    backbone._built.cache_clear()
+    backbone._folded_weights.cache_clear()
+    with torch.device("meta"):
+        backbone.load_backbone((4,))
+    assert next(backbone.load_backbone((4,)).parameters()).device.type == "cpu"
+    maps = backbone.load_backbone((4,))(torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert maps[0].std() > 0
