@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from gantools import processes
-from gantools.cli import anomaly, augment, demo, export, models, superres, synth, translate
+from gantools.cli import anomaly, augment, demo, export, models, serve, superres, synth, translate
 from gantools.errors import ConfigError, GantoolsError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("augment")(augment.augment)
 app.add_typer(models.config_app, name="config")
 app.command("info")(models.info)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 
 _INTERRUPTED = 130

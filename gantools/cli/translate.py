@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,6 @@ from gantools.errors import GantoolsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gantools.data.keep import Kept
 
 app = typer.Typer(help="Make pictures of one kind into another.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -201,12 +199,14 @@ def apply(
     quiet: shared.Quiet = False,
 ) -> None:
     """Translate DATA into DIR, with the same names, subfolders, sizes and formats."""
+    from gantools.pipelines.translate.apply import translate_kept
+
     translator = _loaded(model, device, quiet, texture, max_megapixels, {"tile": tile})
     if n_samples is None:
-        work = {out: partial(_translate, translator.translation())}
+        work = {out: partial(translate_kept, translator.translation())}
     else:
         several = translator.variations(n_samples, seed)
-        work = {out / f"sample-{k}": partial(_translate, translate) for k, translate in enumerate(several, 1)}
+        work = {out / f"sample-{k}": partial(translate_kept, translate) for k, translate in enumerate(several, 1)}
     pictures.convert(
         data,
         out,
@@ -219,17 +219,6 @@ def apply(
         every_frame=frames,
         max_megapixels=translator.max_megapixels,
     )
-
-
-def _translate(translate: Any, kept: Kept, advance: Callable[[float], None]) -> None:
-    """One picture, in place."""
-    had_alpha, was_gray = kept.has_alpha, kept.pixels.shape[2] < 3
-    kept.pixels = translate(kept.pixels, advance)
-    if had_alpha and not kept.has_alpha:
-        kept.notes.append("what was transparent was taken for white")
-    if kept.icc and was_gray != (kept.pixels.shape[2] < 3):
-        kept.icc = None
-        kept.notes.append("its colour profile, of gray or of colours, fits no longer and is left out")
 
 
 @app.command()

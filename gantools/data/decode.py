@@ -16,6 +16,16 @@ from gantools.errors import DataError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 MAX_MEGAPIXELS = 100.0
+# By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
+FORMATS = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "BMP": ".bmp",
+    "GIF": ".gif",
+    "TIFF": ".tif",
+    "WEBP": ".webp",
+    "PPM": ".ppm",
+}
 
 Picture = NDArray[np.float32]
 
@@ -62,7 +72,7 @@ def open_checked(path: Path, max_megapixels: float) -> Image.Image:
     with warnings.catch_warnings():
         # The size is checked below, against a limit that the message can name.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(path)
+        image = Image.open(path, formats=list(FORMATS))
     if image.width * image.height / 1e6 > max_megapixels:
         image.close()
         raise DataError(

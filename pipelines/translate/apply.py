@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gantools.data.keep import Kept
 from gantools.data.planes import from_signed, mirrored, on_white, to_signed
 from gantools.data.resize import guided, luma, to_size
 from gantools.errors import DataError
@@ -113,6 +114,19 @@ class Translation:
 
         by_tiles(grid, side, compute, self.device, advance)
         return out[:, :height, :width]
+
+
+def translate_kept(
+    translate: Translation, kept: Kept, advance: Callable[[float], None] = lambda fraction: None
+) -> None:
+    """Translate a file's picture in place, and note what of it could not be kept."""
+    had_alpha, was_gray = kept.has_alpha, kept.pixels.shape[2] < 3
+    kept.pixels = translate(kept.pixels, advance)
+    if had_alpha and not kept.has_alpha:
+        kept.notes.append("what was transparent was taken for white")
+    if kept.icc and was_gray != (kept.pixels.shape[2] < 3):
+        kept.icc = None
+        kept.notes.append("its colour profile, of gray or of colours, fits no longer and is left out")
 
 
 def _up(length: int, multiple: int) -> int:

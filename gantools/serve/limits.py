@@ -1,0 +1,104 @@
+"""How much a server takes on: requests at once, the size of each, and how long one may take to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _Refused(Exception):
+    """An HTTP status and the words for it."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(status, words)
+        self.status, self.words = status, words
+
+
+class Limits:
+    """Lets in so many POSTs at once, each read whole, in bounded memory and time, before anything is made of it.
+
+    429 is the answer to more of them, 413 to larger ones, 408 to slower ones, and 403 to those that a page of another
+    site had a browser send.
+
+    Parameters
+    ----------
+    app : ASGI application
+    most_bytes : int
+        Of a request's body.
+    most_at_once : int
+        Requests that are being answered or wait.
+    seconds : float
+        In which a body must arrive.
+
+    Attributes
+    ----------
+    taken : int
+        Requests in it now.
+    """
+
+    def __init__(self, app: App, most_bytes: int, most_at_once: int, seconds: float) -> None:
+        self.app = app
+        self.most_bytes, self.most_at_once, self.seconds = most_bytes, most_at_once, seconds
+        self.taken = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Of ASGI."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return await self.app(scope, receive, send)
+        if self.taken >= self.most_at_once:
+            words = f"{self.taken} requests wait already; ask again later"
+            return await _refuse(429, words, {"Retry-After": "1"})(scope, receive, send)
+        self.taken += 1
+        try:
+            body = await asyncio.wait_for(self._body(scope, receive), self.seconds)
+        except TimeoutError:
+            return await _refuse(408, f"the request did not arrive within {self.seconds:g} s")(scope, receive, send)
+        except _Refused as refused:
+            return await _refuse(refused.status, refused.words)(scope, receive, send)
+        else:
+            return await self.app(scope, _given(body, receive), send)
+        finally:
+            self.taken -= 1
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        headers = dict(scope["headers"])
+        if headers.get(b"sec-fetch-site") == b"cross-site":
+            raise _Refused(403, "this was sent by a page of another site")
+        too_large = _Refused(413, f"larger than the limit of {self.most_bytes / 1e6:g} MB")
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self.most_bytes:
+            raise too_large
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Refused(400, "the request ended before all of it had arrived")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self.most_bytes:
+                raise too_large
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+
+def _refuse(status: int, words: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": words}, status, {"Connection": "close", **(headers or {})})
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already, as the application will ask for it."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> MutableMapping[str, Any]:
+        return left.pop() if left else await receive()
+
+    return again

@@ -1,0 +1,117 @@
+"""The process that holds the model, begun anew where it dies or takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from gantools.errors import GantoolsError
+
+_model: Any = None  # of the worker's process alone
+
+
+class Overdue(GantoolsError):
+    """The model did not answer in time, and was begun anew."""
+
+
+class Crowded(GantoolsError):
+    """The model had no time for a request as long as that could wait."""
+
+
+class Worker:
+    """Asks the model, one request after another, in a process of its own.
+
+    A picture that the model takes too long for, or that ends its process, costs that request and the seconds in which
+    the model is loaded again; those that wait are answered then.
+
+    Parameters
+    ----------
+    folder : Path
+        The model's.
+    device : str
+    max_megapixels : float
+        Larger pictures are refused before they are decoded.
+    timeout : float
+        Seconds that a request may wait, and then that the model may take for it.
+    """
+
+    def __init__(self, folder: Path, device: str, max_megapixels: float, timeout: float) -> None:
+        self.timeout = timeout
+        self.restarts = 0
+        self._given = (str(folder.absolute()), device, max_megapixels)
+        self._pool = self._begun()
+        # The pool is given one request at a time: it ends a process to take back what waits in it.
+        self._turn = asyncio.Lock()
+
+    def _begun(self) -> ProcessPool:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPool(1, initializer=_begin, initargs=self._given, context=context)
+
+    def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises
+        ------
+        GantoolsError
+            When it cannot be.
+        """
+        self._pool.schedule(_answer, (_nothing,)).result()
+
+    async def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What `function`, of `gantools.serve.answers`, makes of the model and of `arguments`.
+
+        Raises
+        ------
+        Crowded, Overdue
+        GantoolsError, ValueError
+            What `function` raises.
+        """
+        try:
+            await asyncio.wait_for(self._turn.acquire(), self.timeout)
+        except TimeoutError:
+            raise Crowded(f"the model had no time for this within {self.timeout:g} s; ask again later") from None
+        try:
+            if not self._pool.active:  # the process ended while nothing was asked of it
+                self.restarts += 1
+                self._pool = self._begun()
+            return await asyncio.wrap_future(self._pool.schedule(_answer, (function, *arguments), timeout=self.timeout))
+        except TimeoutError:
+            self.restarts += 1
+            raise Overdue(f"this took longer than {self.timeout:g} s and was given up; give less at once") from None
+        except ProcessExpired:
+            self.restarts += 1
+            raise GantoolsError("the model's process ended over this request and was begun anew") from None
+        finally:
+            self._turn.release()
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _begin(folder: str, device: str, max_megapixels: float) -> None:
+    """Load the model; what goes wrong is kept, to be said to whoever asks."""
+    global _model
+    from gantools import load
+    from gantools.serve.answers import ready
+
+    try:
+        _model = ready(load(folder, device), max_megapixels)
+    except Exception as error:
+        _model = error
+
+
+def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
+    if isinstance(_model, Exception):
+        raise GantoolsError(f"the model cannot be loaded ({_model})")
+    return function(_model, *arguments)
+
+
+def _nothing(model: Any) -> None:
+    """To ask for when only an answer is wanted."""

@@ -1,0 +1,244 @@
+"""What a served model answers is what the model says; what cannot be answered is said and costs nobody else."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from skimage import data
+
+from gantools import load
+from gantools.errors import ConfigError
+from tests.serve.conftest import PIECES, serving
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def encoded(picture: np.ndarray, kind: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, kind)
+    return stream.getvalue()
+
+
+def decoded(answer: httpx.Response) -> np.ndarray:
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def sent(client: httpx.Client, path: str, picture: bytes, name: str = "picture.png") -> httpx.Response:
+    return client.post(path, files={"picture": (name, picture)})
+
+
+def test_scores_and_heatmaps_are_the_models(
+    detector: httpx.Client, models: dict[str, Path], digits: Arrays, tmp_path: Path
+) -> None:
+    picture = (digits[0][500] * 255).astype(np.uint8)
+    told = sent(detector, "/score", encoded(picture)).json()
+    mine = load(models["detector"]).score_table([picture]).iloc[0]
+    assert told["anomaly_score"] == pytest.approx(mine["anomaly_score"], abs=1e-5)
+    assert told["p_value"] == mine["p_value"]
+    assert told["is_anomaly"] == mine["is_anomaly"]
+    assert {f"part_{name}" for name in told["parts"]} == {c for c in mine.index if c.startswith("part_")}
+    assert decoded(sent(detector, "/heatmap", encoded(picture))).shape == (128, 128, 3)
+    about = detector.get("/model").json()
+    assert about["class"] == "GanAnomalyDetector"
+    assert about["endpoints"] == ["/score", "/heatmap"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"hello", "is text"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is text"),
+        (encoded(data.astronaut()[:64, :64])[:900], "cannot be decoded"),
+        (encoded(np.zeros((400, 400), np.uint8)), "more than the limit of 0.1 megapixels"),
+        (os.urandom(1000), "is not a picture that can be read"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/score", "/heatmap"])
+def test_files_that_are_no_pictures(detector: httpx.Client, path: str, content: bytes, said: str) -> None:
+    answer = sent(detector, path, content, "../../etc/passwd.png")
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+    assert answer.json()["detail"].startswith("the picture")
+    assert "/tmp" not in answer.text
+
+
+def test_requests_that_are_refused(detector: httpx.Client) -> None:
+    large = os.urandom(300_000)
+    declared = sent(detector, "/score", large)
+    undeclared = detector.post("/score", content=iter([large[:150_000], large[150_000:]]))
+    assert [declared.status_code, undeclared.status_code] == [413, 413]
+    assert "0.2 MB" in declared.json()["detail"]
+    assert detector.post("/score").json()["detail"] == "picture: Field required"
+    assert detector.post("/score", data={"picture": "/etc/passwd"}).status_code == 422
+    assert detector.get("/health", headers={"Host": "evil.example"}).status_code == 400
+    foreign = detector.post("/score", headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+
+
+def test_more_at_once_than_may_wait_are_told_so(models: dict[str, Path], digits: Arrays) -> None:
+    picture = encoded((digits[0][0] * 255).astype(np.uint8))
+    with serving(models["detector"], "--queue", "2") as client:
+        assert sent(client, "/heatmap", picture).status_code == 200  # loaded
+        with ThreadPoolExecutor(24) as many:
+            codes = list(many.map(lambda _: sent(client, "/heatmap", picture).status_code, range(120)))
+        assert set(codes) == {200, 429}
+        assert client.get("/health").json() == {"status": "ok", "in_progress": 0, "restarts": 0}
+        counted = client.get("/metrics").text
+        assert f'gantools_requests_total{{path="/heatmap",status="429"}} {codes.count(429)}.0' in counted
+        assert f'gantools_requests_total{{path="/heatmap",status="200"}} {codes.count(200) + 1}.0' in counted
+
+
+def test_pictures_are_enlarged_in_their_format(models: dict[str, Path]) -> None:
+    low = np.dstack([PIECES[0][:40, :30], np.full((40, 30), 255, np.uint8)])
+    low[:5, :5, 3] = 0
+    with serving(models["resolver"], "--timeout", "3") as client:
+        resolver = load(models["resolver"])
+        for perception in (0.0, 1.0):
+            told = sent(client, f"/upscale?perception={perception}", encoded(low))
+            np.testing.assert_array_equal(decoded(told), resolver.set_params(perception=perception).transform([low])[0])
+        assert sent(client, "/upscale", encoded(low[..., :3], "JPEG")).headers["content-type"] == "image/jpeg"
+        palette = io.BytesIO()
+        Image.fromarray(low[..., :3]).quantize(8).save(palette, "GIF")
+        told = sent(client, "/upscale", palette.getvalue())
+        assert told.headers["content-type"] == "image/png"
+        assert "palette" in told.headers["gantools-notes"]
+        assert sent(client, "/upscale?perception=1.5", encoded(low)).status_code == 422
+
+        began = time.monotonic()
+        endless = sent(client, "/upscale", encoded(np.zeros((4000, 4000), np.uint8)))
+        assert endless.status_code == 504, endless.text
+        assert "3 s" in endless.json()["detail"]
+        answers = [503]
+        while answers[-1] == 503 and time.monotonic() - began < 90:  # the model is loaded again
+            answers.append(sent(client, "/upscale", encoded(low)).status_code)
+        assert answers[-1] == 200
+        assert client.get("/health").json()["restarts"] == 1
+
+
+def test_what_arrives_too_slowly(models: dict[str, Path]) -> None:
+    with serving(models["table"], "--timeout", "1") as client:
+        host, port = client.base_url.host, client.base_url.port
+        with socket.create_connection((host, port)) as slow:
+            slow.sendall(b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{")
+            slow.settimeout(30)
+            assert b"408" in slow.recv(100)
+
+
+def test_pictures_are_translated(models: dict[str, Path]) -> None:
+    source = np.ascontiguousarray(PIECES[1][:50, :41, 0])
+    with serving(models["translator"]) as client:
+        told = decoded(sent(client, "/translate?texture=0", encoded(source)))
+        expected = load(models["translator"]).set_params(texture=0.0).transform([source])[0]
+        np.testing.assert_array_equal(told, expected)
+        answer = sent(client, "/translate?seed=1", encoded(source))
+        assert answer.status_code == 422
+        assert "variety" in answer.json()["detail"]
+
+
+def test_samples(synthesizer: httpx.Client) -> None:
+    first, again, other = (synthesizer.post(f"/samples?n=3&label=4&seed={seed}") for seed in (1, 1, 2))
+    assert first.content == again.content != other.content
+    with zipfile.ZipFile(io.BytesIO(first.content)) as packed:
+        assert packed.namelist() == [
+            "4/sample-000000.png",
+            "4/sample-000001.png",
+            "4/sample-000002.png",
+            "manifest.csv",
+        ]
+        assert Image.open(packed.open("4/sample-000000.png")).size == (16, 16)
+    assert decoded(synthesizer.post("/grid?n=9")).shape == (48, 48)
+    for query, said in (("n=0", "n: "), ("label=a", "there are 0, 1"), ("truncation=-1", "truncation: ")):
+        answer = synthesizer.post(f"/samples?{query}")
+        assert answer.status_code == 422
+        assert said in answer.json()["detail"]
+
+
+def test_samples_that_pass_gates(models: dict[str, Path]) -> None:
+    with serving(models["augmenter"]) as client:
+        assert decoded(client.post("/grid?n=1&label=3")).shape == (16, 16)
+        assert "gates" in client.post("/samples?n=1&truncation=0.5").json()["detail"]
+
+
+def test_rows_of_tables(table: httpx.Client, models: dict[str, Path]) -> None:
+    row = {"a": 13.0, "b": 2, "c": None, "d": 18.5, "kind": "x"}
+    told = table.post("/score", json={"rows": [row, {**row, "a": 1e300}]}).json()["rows"]
+    mine = load(models["table"]).anomaly_score(pd.DataFrame([row]).assign(c=np.nan))
+    assert told[0]["anomaly_score"] == pytest.approx(mine[0], abs=1e-6)
+    assert len(told) == 2
+    missing = table.post("/score", json={"rows": [{"a": 1}]})
+    assert missing.status_code == 422
+    assert "b" in missing.json()["detail"]
+    with serving(models["rows"]) as client:
+        made = client.post("/samples?n=5&seed=3").json()["rows"]
+        assert len(made) == 5
+        assert set(made[0]) == set(row)
+        assert made[0]["kind"] in ("x", "y")
+        assert client.post("/samples?label=x").json()["detail"].startswith("labels were asked for")
+
+
+def test_the_model_ends_with_a_server_that_is_killed(models: dict[str, Path]) -> None:
+    with serving(models["table"]) as client:
+        client.post("/score", json={"rows": [{"a": 1}]})
+        workers = _workers(client)
+        assert workers
+        os.kill(int(client.headers["X-Test-Process"]), 9)
+        for _ in range(300):
+            if not any(_runs(pid) for pid in workers):
+                break
+            time.sleep(0.1)
+        assert not any(_runs(pid) for pid in workers)
+
+
+def test_a_model_whose_process_is_killed_is_begun_anew(models: dict[str, Path]) -> None:
+    with serving(models["table"]) as client:
+        row = {"a": 13.0, "b": 2, "c": None, "d": 18.5, "kind": "x"}
+        first = client.post("/score", json={"rows": [row]}).json()
+        os.kill(_workers(client)[-1], 9)
+        time.sleep(1)
+        assert client.post("/score", json={"rows": [row]}).json() == first
+        assert client.get("/health").json()["restarts"] == 1
+
+
+def _workers(client: httpx.Client) -> list[int]:
+    """Processes that the server began."""
+    server = client.headers["X-Test-Process"]
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", server], capture_output=True, text=True, check=True)
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+def test_mistakes_are_told(models: dict[str, Path], tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from gantools.cli import app
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = CliRunner().invoke(app, ["serve", str(models["table"]), "--port", port])
+    assert isinstance(done.exception, ConfigError)
+    assert "--port names another" in str(done.exception)
+    code = "import sys; sys.modules['pebble'] = None; from gantools.cli import main; main(['serve', 'MODEL'])"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "pip install 'gantools[serve]'" in ran.stderr
