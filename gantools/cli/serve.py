@@ -12,6 +12,7 @@ import typer
 from gantools.cli import shared
 from gantools.errors import ConfigError
 
+_CONNECTIONS = 1000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -49,7 +50,12 @@ def serve(
         app = application(served, worker, round(max_mb * 1e6), queue, hosts)
         level = "warning" if quiet or json else "info"
         config = uvicorn.Config(
-            app, log_level=level, server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=5
+            app,
+            log_level=level,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=5,
         )
         uvicorn.Server(config).run(sockets=[opened])
     finally:
@@ -87,8 +93,11 @@ def _listening(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        opened = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigError(
             f"cannot listen at {host} port {port}: {error.strerror or error}; --port names another"
         ) from None
+    # asyncio does so only for sockets made with the protocol's number; otherwise each answer waits 40 ms for an ACK.
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return opened

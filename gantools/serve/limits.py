@@ -14,6 +14,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+_PAUSE = 0.5  # seconds: a client that asks again at once would take the time that the others are waiting for
+
+
 class _Refused(Exception):
     """An HTTP status and the words for it."""
 
@@ -25,8 +28,8 @@ class _Refused(Exception):
 class Limits:
     """Lets in so many POSTs at once, each read whole, in bounded memory and time, before anything is made of it.
 
-    429 is the answer to more of them, 413 to larger ones, 408 to slower ones, and 403 to those that a page of another
-    site had a browser send.
+    429 is the answer to more of them, after half a second; 413 to larger ones, 408 to slower ones, and 403 to those
+    that a page of another site had a browser send.
 
     Parameters
     ----------
@@ -55,6 +58,7 @@ class Limits:
             return await self.app(scope, receive, send)
         if self.taken >= self.most_at_once:
             words = f"{self.taken} requests wait already; ask again later"
+            await asyncio.sleep(_PAUSE)
             return await _refuse(429, words, {"Retry-After": "1"})(scope, receive, send)
         self.taken += 1
         try:
