@@ -4,9 +4,9 @@
     python -m benchmarks.serving --seconds 10 --rounds 3
 
 Models are fitted for seconds only. In each round the model is called in a process of its own, and then asked by wrk
-over 1, 8 and 64 connections, in turns. Rows are appended to results/serving.jsonl: requests a second that were answered (200),
-their ratio to direct calls, the share told to come again later (429), other answers, milliseconds at the median and the
-99th percentile of all answers, and the megabytes that the server's processes hold before and after.
+over 1, 8 and 64 connections, in turns. Rows are appended to results/serving.jsonl: requests a second that were
+answered (200), their ratio to direct calls, the share told to come again later (429), other answers, milliseconds at
+the median and the 99th percentile of all answers, and the megabytes that the server's processes hold before and after.
 """
 
 from __future__ import annotations
