@@ -324,6 +324,28 @@ _EXPORT_TEXT = (
 )
 
 
+def _serving() -> str:
+    rows = pd.DataFrame(rows_of("serving"))
+    if rows.empty:
+        return ""
+    rows["data"] = rows["data"] + ", connections: " + rows["connections"].astype(str)
+    columns = ["per_s", "ratio", "told later", "other", "median ms", "99 % ms", "restarts", "MB before", "MB after"]
+    names = {"per_s": "answered a second", "ratio": "beside direct calls"}
+    shown = rows.groupby("data", sort=False).last()[columns].rename(columns=names)
+    return "\n".join([*_SERVING_TEXT, _figures(shown), ""])
+
+
+_SERVING_TEXT = (
+    "## A served model under load",
+    "",
+    "`gantools serve` with its defaults, asked by wrk over so many connections on the same two cores, in turns with",
+    "the same model called directly, one picture after another; medians of three rounds. 16 requests may wait, so of",
+    "64 connections most are told to come again later (429); wrk does so at once. Times are of all answers.",
+    "Nothing else was answered, no process was begun anew (`python -m benchmarks.serving`).",
+    "",
+)
+
+
 TRANSLATIONS = {
     "lines": "OpenMoji, lines to colour",
     "colours": "Photographs, gray to colour",
@@ -348,6 +370,7 @@ def write_report() -> Path:
         _superres(),
         _translation(),
         _export(),
+        _serving(),
     ]
     path = HERE / "RESULTS.md"
     path.write_text("\n".join(s for s in sections if s))
