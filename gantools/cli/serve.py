@@ -46,7 +46,7 @@ def serve(
     try:
         worker.ready()
         _tell(address, model, served, json, quiet, host in _LOOPBACK)
-        hosts = _LOOPBACK if host in _LOOPBACK else ["*"]
+        hosts = (*_LOOPBACK, "[::1]") if host in _LOOPBACK else ["*"]
         app = application(served, worker, round(max_mb * 1e6), queue, hosts)
         level = "warning" if quiet or json else "info"
         config = uvicorn.Config(

@@ -87,7 +87,7 @@ def decoding_errors(path: Path, max_megapixels: float) -> Iterator[None]:
     """What goes wrong inside comes as a `DataError` that names the file and the reason."""
     try:
         yield
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
@@ -99,8 +99,8 @@ def decoding_errors(path: Path, max_megapixels: float) -> Iterator[None]:
         raise DataError(
             f"{path}: more than the limit of {max_megapixels:g} megapixels (max_megapixels raises it)"
         ) from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error})") from None
+    except Exception as error:  # decoders raise anything: struct.error of a broken EXIF, cv2.error, KeyError
+        raise DataError(f"{path}: cannot be decoded ({str(error) or type(error).__name__})") from None
 
 
 def _why_not_a_picture(path: Path) -> str:

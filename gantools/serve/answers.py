@@ -21,6 +21,7 @@ from gantools.data.sources import FileSource
 from gantools.errors import ConfigError, DataError, GantoolsError
 
 _THE_PICTURE = "the picture"
+_MOST_MADE = 256_000_000  # pixels
 _MEDIA_TYPES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -85,8 +86,21 @@ def heatmap(detector: Any, picture: bytes) -> Made:
 
 
 def score_rows(detector: Any, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How abnormal rows of a table are; a row that cannot be scored has `error` alone."""
-    return _rows(detector.score_table(pd.DataFrame(list(rows)).infer_objects()))
+    """How abnormal rows of a table are; a row that cannot be scored has `error` alone.
+
+    Raises
+    ------
+    DataError
+        When a column is unknown, or no row has one that the model was fitted on.
+    """
+    known = list(detector.encoder_.columns)
+    given = set().union(*rows)
+    if given != set(known):
+        word, name = (
+            ("unknown", min(given - set(known))) if given - set(known) else ("missing", min(set(known) - given))
+        )
+        raise DataError(f"column {name!r} is {word}; the model was fitted on {', '.join(known)}")
+    return _rows(detector.score_table(pd.DataFrame(list(rows), columns=known).infer_objects()))
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -109,6 +123,7 @@ def upscale(resolver: Any, picture: bytes, perception: float | None) -> Made:
     """A picture enlarged, in its own format where that can hold it; `perception` is the model's if None."""
     with _as_file(picture, resolver.max_megapixels) as path:
         kept = read_kept(path, resolver.max_megapixels)[0]
+        _check_size(kept.pixels[..., 0].size * resolver.scale_**2)
         kept.pixels = resolver.enlarge(kept.pixels, resolver.enlarger(perception))
         return _written(path, kept)
 
@@ -180,10 +195,27 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _check_size(pixels: int) -> None:
+    """Refuse to make more than memory is sure to hold.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if pixels > _MOST_MADE:
+        raise ConfigError(
+            f"this would make {pixels / 1e6:.0f} megapixels, more than the {_MOST_MADE / 1e6:.0f} that may"
+        )
+
+
 def _drawn(sampler: Any, n: int, label: str | None, seed: int, truncation: float) -> tuple[Any, NDArray[Any] | None]:
     """`n` samples of a class, or of all: a synthesizer's as often as the reals have them, an augmenter's evenly."""
     from gantools.pipelines.augment import GanAugmenter
+    from gantools.pipelines.synthesize.forms import PictureForm
 
+    form = sampler.maker_.form if isinstance(sampler, GanAugmenter) else sampler.form_
+    if isinstance(form, PictureForm):
+        _check_size(n * form.out_height * form.out_width)
     if isinstance(sampler, GanAugmenter):
         if truncation != 1:
             raise ConfigError("truncation is for synthesizers; an augmenter's samples pass its gates instead")

@@ -100,6 +100,8 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": words}
     for status, words in {
         400: "What was sent is no form with a file, or no JSON.",
+        403: "A page of another site sent it.",
+        408: "It took too long to arrive.",
         413: "Larger than the limit.",
         422: "It cannot be used, for the reason given.",
         429: "Too many requests wait.",
@@ -149,7 +151,6 @@ def application(served: Served, worker: Worker, most_bytes: int, most_waiting: i
         exception_handlers={
             Exception: _failed,
             GantoolsError: _failed,
-            ValueError: _failed,
             RequestValidationError: _misread,
         },
     )
@@ -164,12 +165,12 @@ def application(served: Served, worker: Worker, most_bytes: int, most_waiting: i
 async def _failed(_: Request, error: Exception) -> JSONResponse:
     """An error as an answer; the log has more of one that is not ours."""
     status, retry = 500, {}
-    words = str(error) if isinstance(error, (GantoolsError, ValueError)) else f"unexpected {type(error).__name__}"
+    words = str(error) if isinstance(error, GantoolsError) else f"unexpected {type(error).__name__}"
     if isinstance(error, Crowded):
         status, retry = 503, {"Retry-After": "1"}
     elif isinstance(error, Overdue):
         status = 504
-    elif isinstance(error, (DataError, ConfigError, ValueError)):
+    elif isinstance(error, (DataError, ConfigError)):
         status = 422
     return JSONResponse({"detail": words}, status, retry)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import shutil
+import tempfile
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from gantools.errors import GantoolsError
 
+_LOADING = 120  # seconds beyond the timeout that a request may wait for the model to be loaded
 _model: Any = None  # of the worker's process alone
 
 
@@ -21,6 +25,10 @@ class Overdue(GantoolsError):
 
 class Crowded(GantoolsError):
     """The model had no time for a request as long as that could wait."""
+
+
+class Unloadable(GantoolsError):
+    """The model cannot be loaded now; it is tried again for the next request."""
 
 
 class Worker:
@@ -44,13 +52,15 @@ class Worker:
         self.timeout = timeout
         self.restarts = 0
         self._given = (str(folder.absolute()), device, max_megapixels)
+        # The process is ended without a chance to clear up; what it leaves is cleared up here.
+        self._files = tempfile.TemporaryDirectory(prefix="gantools-serve-")
         self._pool = self._begun()
         # The pool is given one request at a time: it ends a process to take back what waits in it.
         self._turn = asyncio.Lock()
 
     def _begun(self) -> ProcessPool:
         context = multiprocessing.get_context("spawn")
-        return ProcessPool(1, initializer=_begin, initargs=self._given, context=context)
+        return ProcessPool(1, initializer=_begin, initargs=(*self._given, self._files.name), context=context)
 
     def ready(self) -> None:
         """Wait until the model is loaded.
@@ -60,7 +70,10 @@ class Worker:
         GantoolsError
             When it cannot be.
         """
-        self._pool.schedule(_answer, (_nothing,)).result()
+        try:
+            self._pool.schedule(_answer, (_nothing,)).result()
+        except (BrokenProcessPool, ProcessExpired):
+            raise GantoolsError("the model's process ended while the model was being loaded") from None
 
     async def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What `function`, of `gantools.serve.answers`, makes of the model and of `arguments`.
@@ -68,8 +81,8 @@ class Worker:
         Raises
         ------
         Crowded, Overdue
-        GantoolsError, ValueError
-            What `function` raises.
+        GantoolsError
+            What `function` raises; and when the process ended over it, or the model cannot be loaded.
         """
         try:
             await asyncio.wait_for(self._turn.acquire(), self.timeout)
@@ -77,27 +90,49 @@ class Worker:
             raise Crowded(f"the model had no time for this within {self.timeout:g} s; ask again later") from None
         try:
             if not self._pool.active:  # the process ended while nothing was asked of it
-                self.restarts += 1
-                self._pool = self._begun()
-            return await asyncio.wrap_future(self._pool.schedule(_answer, (function, *arguments), timeout=self.timeout))
+                await self._begin_anew()
+            try:
+                return await self._asked(function, arguments)
+            except BrokenProcessPool:  # or has just done so, or while the model was being loaded
+                await self._begin_anew()
+                return await self._asked(function, arguments)
         except TimeoutError:
-            self.restarts += 1
+            await self._begin_anew()
             raise Overdue(f"this took longer than {self.timeout:g} s and was given up; give less at once") from None
-        except ProcessExpired:
-            self.restarts += 1
+        except (ProcessExpired, BrokenProcessPool):
+            await self._begin_anew()
             raise GantoolsError("the model's process ended over this request and was begun anew") from None
+        except Unloadable:
+            await self._begin_anew()
+            raise
         finally:
             self._turn.release()
 
-    def stop(self) -> None:
-        """End the process, whatever it does."""
+    async def _asked(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        job = self._pool.schedule(_answer, (function, *arguments), timeout=self.timeout)
+        return await asyncio.wait_for(asyncio.wrap_future(job), self.timeout + _LOADING)
+
+    async def _begin_anew(self) -> None:
+        self.restarts += 1
+        await asyncio.to_thread(self._end)
+        for left in Path(self._files.name).iterdir():
+            shutil.rmtree(left, ignore_errors=True)
+        self._pool = self._begun()
+
+    def _end(self) -> None:
         self._pool.stop()
         self._pool.join()
 
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self._end()
+        self._files.cleanup()
 
-def _begin(folder: str, device: str, max_megapixels: float) -> None:
+
+def _begin(folder: str, device: str, max_megapixels: float, files: str) -> None:
     """Load the model; what goes wrong is kept, to be said to whoever asks."""
     global _model
+    tempfile.tempdir = files
     from gantools import load
     from gantools.serve.answers import ready
 
@@ -109,7 +144,7 @@ def _begin(folder: str, device: str, max_megapixels: float) -> None:
 
 def _answer(function: Callable[..., Any], *arguments: Any) -> Any:
     if isinstance(_model, Exception):
-        raise GantoolsError(f"the model cannot be loaded ({_model})")
+        raise Unloadable(f"the model cannot be loaded ({_model})")
     return function(_model, *arguments)
 
 

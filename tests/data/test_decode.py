@@ -110,3 +110,17 @@ def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path: Path) -> No
         read_picture(path)
     with pytest.raises(DataError, match=r"limit of 0\.001"):
         read_picture(saved(tmp_path / "s.png", np.zeros((40, 40), np.uint8)), max_megapixels=0.001)
+
+
+def test_a_broken_exif_is_the_files_fault(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(path, exif=b"MM\0*")
+    with pytest.raises(DataError, match=r"a\.png: cannot be decoded"):
+        read_picture(path)
+
+
+def test_a_file_that_is_named_as_a_picture_and_is_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(path, "EPS")
+    with pytest.raises(DataError, match=r"a\.png: is (text|not a picture)"):
+        read_picture(path)

@@ -29,7 +29,7 @@ def test_answers_are_as_announced(served: str, mode: Any, request: pytest.Fixtur
         if mode is schemathesis.GenerationMode.NEGATIVE and operation.method == "get":
             continue  # these take nothing that could be wrong
 
-        @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def answered(case: Any) -> None:
             case.call_and_validate(checks=CHECKS)
