@@ -26,8 +26,8 @@ def known(what: str, key: Row) -> bool:
 
 
 def record(what: str, row: Row) -> None:
-    """Print a figure and append it to those of its kind, rounded to four digits."""
-    line = json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
+    """Print a figure and append it to those of its kind, rounded to six significant digits."""
+    line = json.dumps({k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in row.items()})
     print(line, flush=True)
     RESULTS.mkdir(exist_ok=True)
     with _file(what).open("a") as file:

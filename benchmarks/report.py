@@ -311,7 +311,15 @@ def _export() -> str:
     frame = rows.groupby("data", sort=False).last()
     apart = frame[[c for c in frame if str(c).startswith("apart ")]].max(axis=1)
     shown = frame[["torch", "onnx", "ratio", "megabytes"]].assign(**{"largest difference": apart})
-    return "\n".join([*_EXPORT_TEXT, _figures(shown), ""])
+    return "\n".join([*_EXPORT_TEXT, _figures(shown), "", *_int8()])
+
+
+def _int8() -> list[str]:
+    rows = pd.DataFrame(rows_of("int8"))
+    if rows.empty:
+        return []
+    frame = rows.groupby("data", sort=False).last()
+    return [*_INT8_TEXT, _figures(frame.drop(columns="refused", errors="ignore")), ""]
 
 
 _EXPORT_TEXT = (
@@ -319,7 +327,16 @@ _EXPORT_TEXT = (
     "",
     "Samples a second of the model and of its ONNX file, in turns on two cores, the median of the rounds' ratios, and",
     "how far the file's outputs are from the model's: relative for scores and maps, the share of pixels or decisions",
-    "that differ otherwise, rounded to four digits (`python -m benchmarks.export`).",
+    "that differ otherwise (`python -m benchmarks.export exact`).",
+    "",
+)
+
+_INT8_TEXT = (
+    "### In eight bits",
+    "",
+    "Models that learnt for a minute or two from 25 photographs, their files put into eight bits (`--int8`) and judged",
+    "by the truth of twelve other photographs, in pieces of 128 pixels; speed beside the exact file, in turns",
+    "(`python -m benchmarks.export int8`).",
     "",
 )
 

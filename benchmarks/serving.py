@@ -50,7 +50,6 @@ wrk.headers["Content-Type"] = "multipart/form-data; boundary=gantools"
 local file = io.open("{picture}", "rb")
 wrk.body = "--gantools\\r\\nContent-Disposition: form-data; name=\\"picture\\"; filename=\\"p.png\\"\\r\\n" ..
   "Content-Type: image/png\\r\\n\\r\\n" .. file:read("*a") .. "\\r\\n--gantools--\\r\\n"
-local counts = {{}}
 local threads = {{}}
 function setup(thread) table.insert(threads, thread) end
 function init() good, busy, other = 0, 0, 0 end

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json as json_
 import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -34,20 +33,24 @@ def serve(
     try:
         import uvicorn
 
-        from gantools.serve.app import Served, application
+        from gantools.serve.app import application, served
         from gantools.serve.worker import Worker
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed; serving needs: pip install 'gantools[serve]'") from None
 
-    served = _checked(model, Served)
+    what = served(model)
     opened = _listening(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}"
     worker = Worker(model, device, max_megapixels, timeout)
     try:
         worker.ready()
-        _tell(address, model, served, json, quiet, host in _LOOPBACK)
+        words = f"{model} at {address} (a page to try it; {address}/docs for programs). Ctrl-C ends it."
+        told = {"url": address, "model": str(model), "class": what.kind.__name__}
+        shared.report(told, json, quiet, lambda: words)
+        if host not in _LOOPBACK:
+            typer.echo("gantools: whoever reaches this address may use it: there is no password", err=True)
         hosts = (*_LOOPBACK, "[::1]") if host in _LOOPBACK else ["*"]
-        app = application(served, worker, round(max_mb * 1e6), queue, hosts)
+        app = application(what, worker, round(max_mb * 1e6), queue, hosts)
         level = "warning" if quiet or json else "info"
         config = uvicorn.Config(
             app,
@@ -58,29 +61,8 @@ def serve(
             timeout_graceful_shutdown=5,
         )
         uvicorn.Server(config).run(sockets=[opened])
-    finally:
+    finally:  # for what fails before the server runs; a signal skips this, and the application stops the worker itself
         worker.stop()
-
-
-def _tell(address: str, model: Path, served: Any, json: bool, quiet: bool, loopback: bool) -> None:
-    """Where the model is to be found."""
-    if json:
-        typer.echo(json_.dumps({"url": address, "model": str(model), "class": served.kind.__name__}))
-    elif not quiet:
-        typer.echo(f"{model} at {address} (a page to try it; {address}/docs for programs). Ctrl-C ends it.", err=True)
-    if not loopback:
-        typer.echo("gantools: whoever reaches this address may use it: there is no password", err=True)
-
-
-def _checked(model: Path, served: Any) -> Any:
-    """What there is to say of a model, once it is known that it can be loaded."""
-    from gantools import load
-    from gantools.pipelines.synthesize.forms import TableForm
-
-    estimator = load(model, "cpu")
-    form = getattr(estimator, "form_", None) or getattr(getattr(estimator, "maker_", None), "form", None)
-    of_tables = getattr(estimator, "kind_", "") == "table" or isinstance(form, TableForm)
-    return served(model.absolute().name, type(estimator), of_tables, estimator.training_)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -96,7 +78,7 @@ def _listening(host: str, port: int) -> socket.socket:
         opened = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen at {host} port {port}: {error.strerror or error}; --port names another"
+            f"cannot listen at {host} port {port}: {error.strerror or error}; name another --host or --port"
         ) from None
     # asyncio does so only for sockets made with the protocol's number; otherwise each answer waits 40 ms for an ACK.
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

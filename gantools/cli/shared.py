@@ -142,9 +142,9 @@ def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callabl
     if not processes.first():
         return
     if as_json:
-        print(json.dumps(result, allow_nan=True))
+        print(json.dumps(result, allow_nan=True), flush=True)
     elif not quiet:
-        print(words())
+        print(words(), flush=True)
 
 
 def checkpoint_of(model: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import tempfile
 import zipfile
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from gantools.data.decode import FORMATS, decoding_errors, open_checked
 from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.sources import FileSource
+from gantools.data.tables import plain_value
 from gantools.errors import ConfigError, DataError, GantoolsError
 
 _THE_PICTURE = "the picture"
@@ -137,17 +139,10 @@ def translate(translator: Any, picture: bytes, texture: float | None, seed: int 
 
     with _as_file(picture, translator.max_megapixels) as path:
         kept = read_kept(path, translator.max_megapixels)[0]
-        translator = translator if texture is None else _with(translator, texture=texture)
+        translator = translator if texture is None else copy.copy(translator).set_params(texture=texture)
         translation = translator.translation() if seed is None else translator.variations(1, seed)[0]
         translate_kept(translation, kept)
         return _written(path, kept)
-
-
-def _with(estimator: Any, **parameters: Any) -> Any:
-    """The fitted estimator with other parameters, without a copy of what it learnt."""
-    import copy
-
-    return copy.copy(estimator).set_params(**parameters)
 
 
 def _written(path: Path, kept: Kept) -> Made:
@@ -188,11 +183,7 @@ def sample_rows(sampler: Any, n: int, label: str | None, seed: int, truncation: 
     table = pd.DataFrame(X.toarray() if hasattr(X, "toarray") else X)
     table = table.rename(columns=str) if y is None else table.rename(columns=str).assign(label=y)
     plain = table.astype(object).where(table.notna(), None)
-    return [{name: _plain(value) for name, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    return [{name: plain_value(value) for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _check_size(pixels: int) -> None:
@@ -213,7 +204,7 @@ def _drawn(sampler: Any, n: int, label: str | None, seed: int, truncation: float
     from gantools.pipelines.augment import GanAugmenter
     from gantools.pipelines.synthesize.forms import PictureForm
 
-    form = sampler.maker_.form if isinstance(sampler, GanAugmenter) else sampler.form_
+    form = _form(sampler)
     if isinstance(form, PictureForm):
         _check_size(n * form.out_height * form.out_width)
     if isinstance(sampler, GanAugmenter):
@@ -237,3 +228,17 @@ def ready(estimator: Any, max_megapixels: float) -> Any:
     if isinstance(estimator, GanAugmenter):
         estimator.maker_.form = replace(estimator.maker_.form, given="array")
     return estimator.set_params(max_megapixels=max_megapixels, verbose=0)
+
+
+def knows_tables(estimator: Any) -> bool:
+    """Whether a fitted estimator is one of feature tables, not of pictures."""
+    from gantools.pipelines.synthesize.forms import TableForm
+
+    return getattr(estimator, "kind_", None) == "table" or isinstance(_form(estimator), TableForm)
+
+
+def _form(estimator: Any) -> Any:
+    """What a synthesizer or an augmenter makes; None for others."""
+    if hasattr(estimator, "maker_"):
+        return estimator.maker_.form
+    return getattr(estimator, "form_", None)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Query, Request, UploadFile
@@ -16,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from gantools import GanAnomalyDetector, GanSuperResolver, GanTranslator, __version__
+from gantools import GanAnomalyDetector, GanSuperResolver, GanTranslator, __version__, load
 from gantools.errors import ConfigError, DataError, GantoolsError
 from gantools.serve import answers
 from gantools.serve.answers import Made
@@ -96,6 +97,19 @@ class Served:
     training: dict[str, Any]
 
 
+def served(folder: Path) -> Served:
+    """What there is to say of a model, once it is known that it can be loaded.
+
+    Raises
+    ------
+    ModelError
+        When it cannot.
+    """
+    estimator = load(folder, "cpu")
+    name = folder.absolute().name
+    return Served(name, type(estimator), answers.knows_tables(estimator), estimator.training_)
+
+
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": words}
     for status, words in {
@@ -121,12 +135,12 @@ def _file(*media_types: str) -> dict[int | str, dict[str, Any]]:
 _PICTURES = _file("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/x-portable-anymap")
 
 
-def application(served: Served, worker: Worker, most_bytes: int, most_waiting: int, hosts: Sequence[str]) -> App:
+def application(what: Served, worker: Worker, most_bytes: int, most_waiting: int, hosts: Sequence[str]) -> App:
     """The ASGI application: the model's end points, a page to try them, `/docs`, `/health`, `/metrics`.
 
     Parameters
     ----------
-    served : Served
+    what : Served
     worker : Worker
         Stopped when the application is.
     most_bytes : int
@@ -144,7 +158,7 @@ def application(served: Served, worker: Worker, most_bytes: int, most_waiting: i
         worker.stop()
 
     app = FastAPIOffline(
-        title=f"gantools: {served.name}",
+        title=f"gantools: {what.name}",
         version=__version__,
         redoc_url=None,
         lifespan=lifespan,
@@ -154,11 +168,11 @@ def application(served: Served, worker: Worker, most_bytes: int, most_waiting: i
             RequestValidationError: _misread,
         },
     )
-    paths = _endpoints(served.kind)(app, worker, served.of_tables)
+    paths = _endpoints(what.kind)(app, worker, what.of_tables)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    figures = Figures(worker, {*paths, "/", "/model", "/health", "/metrics"})
-    _add_about(app, served, worker, figures, paths)
-    limits = figures.limits = Limits(app, most_bytes, most_waiting + 1, worker.timeout)
+    limits = Limits(app, most_bytes, most_waiting + 1, worker.timeout)
+    figures = Figures(worker, limits, {*paths, "/", "/model", "/health", "/metrics"})
+    _add_about(app, what, figures, paths)
     return figures.counting(limits)
 
 
@@ -268,7 +282,7 @@ def _endpoints(kind: type) -> Callable[[FastAPI, Worker, bool], list[str]]:
     return _translator if issubclass(kind, GanTranslator) else _sampler
 
 
-def _add_about(app: FastAPI, served: Served, worker: Worker, figures: Figures, paths: list[str]) -> None:
+def _add_about(app: FastAPI, served: Served, figures: Figures, paths: list[str]) -> None:
     """The end points that are the same for every model."""
     page = resources.files("gantools.serve").joinpath("page.html").read_text(encoding="utf-8")
 
@@ -286,11 +300,7 @@ def _add_about(app: FastAPI, served: Served, worker: Worker, figures: Figures, p
     @app.get("/health")
     async def health() -> dict[str, Any]:
         """That the server runs, and how many requests it is about."""
-        return {
-            "status": "ok",
-            "in_progress": figures.limits.taken if figures.limits else 0,
-            "restarts": worker.restarts,
-        }
+        return {"status": "ok", "in_progress": figures.limits.taken, "restarts": figures.worker.restarts}
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:

@@ -21,13 +21,13 @@ class Figures:
     Parameters
     ----------
     worker : Worker
+    limits : Limits
     paths : collection of str
         That are counted by name; others are "other".
     """
 
-    def __init__(self, worker: Worker, paths: Collection[str]) -> None:
-        self.worker, self.paths = worker, paths
-        self.limits: Limits | None = None
+    def __init__(self, worker: Worker, limits: Limits, paths: Collection[str]) -> None:
+        self.worker, self.limits, self.paths = worker, limits, paths
         self.registry = CollectorRegistry()
         named = {"labelnames": ["path", "status"], "registry": self.registry}
         self.requests = Counter("gantools_requests", "Requests that were answered.", **named)
@@ -41,7 +41,7 @@ class Figures:
         restarts = CounterMetricFamily("gantools_restarts", "Times the model's process was begun anew.")
         restarts.add_metric([], self.worker.restarts)
         waiting = GaugeMetricFamily("gantools_requests_in_progress", "Requests that are being answered or wait.")
-        waiting.add_metric([], self.limits.taken if self.limits else 0)
+        waiting.add_metric([], self.limits.taken)
         return [restarts, waiting]
 
     def text(self) -> bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +16,7 @@ from gantools import GanAnomalyDetector, GanSuperResolver, GanSynthesizer
 from gantools.report import write_detector, write_pictures, write_scores, write_synthesizer, write_usefulness
 from gantools.report.page import table, write_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ODD = 'it\'s "odd" <b>bold</b> & <script>alert(1)</script> 🎨, ünï.png'
-
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs a Chromium on the path (Debian: apt install chromium)"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 class Shown:
@@ -83,7 +66,6 @@ def scored(detector: Any, digits: Any, tmp_path_factory: pytest.TempPathFactory)
     return report, table
 
 
-@needs_browser
 def test_the_threshold_recounts_and_what_it_flags_is_saved(browser: Any, scored: Any, tmp_path: Path) -> None:
     report, table = scored
     shown = Shown(browser, report)
@@ -112,7 +94,6 @@ def test_the_threshold_recounts_and_what_it_flags_is_saved(browser: Any, scored:
     shown.check(report)
 
 
-@needs_browser
 def test_gallery_pages_filters_and_sorts_and_names_are_text(browser: Any, scored: Any) -> None:
     report, table = scored
     shown = Shown(browser, report)
@@ -148,7 +129,6 @@ def test_gallery_pages_filters_and_sorts_and_names_are_text(browser: Any, scored
     shown.check(report)
 
 
-@needs_browser
 def test_labels_give_curves_and_counts(browser: Any, detector: Any, digits: Any, tmp_path: Path) -> None:
     X, y = digits
     abnormal = y[:120] != 3
@@ -164,7 +144,6 @@ def test_labels_give_curves_and_counts(browser: Any, detector: Any, digits: Any,
     shown.check(report)
 
 
-@needs_browser
 def test_ten_thousand_pictures_stay_usable(browser: Any, detector: Any, digits: Any, tmp_path: Path) -> None:
     X, _ = digits
     many = np.concatenate([X] * 6)[:10_000]
@@ -184,7 +163,6 @@ def test_ten_thousand_pictures_stay_usable(browser: Any, detector: Any, digits: 
     shown.check(report)
 
 
-@needs_browser
 def test_the_divide_between_two_pictures_moves(browser: Any, digits: Any, tmp_path: Path) -> None:
     pictures = [np.kron(p, np.ones((4, 4), np.uint8)) for p in digits[0][:10]]
     resolver = GanSuperResolver(scale=2, max_images=64, random_state=0).fit(pictures)
@@ -221,7 +199,6 @@ def test_the_divide_between_two_pictures_moves(browser: Any, digits: Any, tmp_pa
     shown.check(report)
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [360, 1200])
 def test_training_is_told_with_pictures_over_time(
     browser: Any, detector: Any, digits: Any, tmp_path: Path, width: int
@@ -245,7 +222,6 @@ def test_training_is_told_with_pictures_over_time(
     shown.check(report)
 
 
-@needs_browser
 def test_a_table_of_numbers_has_a_report(browser: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 4))
@@ -263,7 +239,6 @@ def test_a_table_of_numbers_has_a_report(browser: Any, tmp_path: Path) -> None:
     shown.check(report)
 
 
-@needs_browser
 def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
     said = pd.DataFrame(
         [
@@ -279,7 +254,6 @@ def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
     shown.check(report)
 
 
-@needs_browser
 def test_a_column_with_gaps_sorts(browser: Any, tmp_path: Path) -> None:
     frame = pd.DataFrame({"name": list("abcde"), "value": [3.0, np.nan, 5.0, np.inf, 1.0]})
     report = tmp_path / "gaps.html"

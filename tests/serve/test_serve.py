@@ -267,7 +267,7 @@ def test_mistakes_are_told(models: dict[str, Path], tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         done = CliRunner().invoke(app, ["serve", str(models["table"]), "--port", port])
     assert isinstance(done.exception, ConfigError)
-    assert "--port names another" in str(done.exception)
+    assert "name another --host or --port" in str(done.exception)
     code = "import sys; sys.modules['pebble'] = None; from gantools.cli import main; main(['serve', 'MODEL'])"
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
