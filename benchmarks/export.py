@@ -111,16 +111,14 @@ def on_int8(rounds: int) -> None:
     sharp = {kind: [p for picture in found.values() for p in pieces(picture)] for kind, found in sets._asdict().items()}
     low = {kind: [shrunk(p, 2) for p in found] for kind, found in sharp.items()}
     gray = {kind: [np.round(p.mean(2)).astype(np.uint8) for p in found] for kind, found in sharp.items()}
-    resolver = partial(GanSuperResolver, adversarial_share=0.0, random_state=0)
     kinds: dict[str, tuple[Any, tuple[int, int] | None, dict[str, list[np.ndarray]]]] = {
-        "super-resolution x2, tiny": (resolver(2, max_images=60_000).fit(sharp["train"]), None, low),
-        "super-resolution x2, small": (
-            resolver(2, size="small", batch_size=16, patch=16, max_images=30_000).fit(sharp["train"]),
+        "super-resolution x2": (
+            GanSuperResolver(2, adversarial_share=0.0, max_images=30_000, random_state=0).fit(sharp["train"]),
             None,
             low,
         ),
         "gray to colour": (
-            GanTranslator(size=128, max_images=6_000, random_state=0).fit(gray["train"], sharp["train"]),
+            GanTranslator(size=128, max_images=4_000, random_state=0).fit(gray["train"], sharp["train"]),
             (128, 128),
             gray,
         ),

@@ -48,10 +48,10 @@ def _by_hand(players: Players, reals: Tensor, steps: int, relativistic: bool) ->
             fakes = generator(torch.randn(len(reals), _LATENT))
         if relativistic:
             x, y = reals.detach().requires_grad_(True), fakes.detach().requires_grad_(True)
-            real, fake = discriminator(reals), discriminator(fakes)
+            real, fake = discriminator(x), discriminator(y)
             loss = F.softplus(fake - real).mean()
-            for samples in (x, y):
-                (slope,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+            for logits, samples in ((real, x), (fake, y)):
+                (slope,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
                 loss = loss + 0.25 * slope.square().flatten(1).sum(1).mean()
         else:
             loss = F.softplus(-discriminator(reals)).mean() + F.softplus(discriminator(fakes)).mean()

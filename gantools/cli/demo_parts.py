@@ -36,12 +36,13 @@ class Setting:
     quiet: bool
     share: float = 1.0
 
-    def options(self, max_images: int) -> dict[str, Any]:
-        """What every estimator is told."""
+    def options(self, max_images: int, max_minutes: float) -> dict[str, Any]:
+        """What every estimator is told; on a slow machine time is over before the images are."""
         return {
             "random_state": self.seed,
             "device": self.device,
             "max_images": max(64, round(self.share * max_images)),
+            "max_minutes": max_minutes,
             "verbose": int(not self.quiet),
         }
 
@@ -88,7 +89,7 @@ def digits(setting: Setting) -> Part:
     half = np.flatnonzero(normal)[::2]
     train, test = pictures[half], np.delete(pictures, half, axis=0)
     what = f"{len(half)} threes of scikit-learn's digits to learn from; which of the others are no threes?"
-    return _found("Strange digits", what, train, test, np.delete(~normal, half), setting, 6000)
+    return _found("Strange digits", what, train, test, np.delete(~normal, half), setting, (6000, 0.4))
 
 
 def bricks(setting: Setting) -> Part:
@@ -106,7 +107,9 @@ def bricks(setting: Setting) -> Part:
     good = [crop(320, 512) for _ in range(12)]
     spoilt = [_painted(crop(320, 512), rng) for _ in range(12)]
     what = "40 pieces of a brick wall to learn from; which of 24 others have spots of paint, and where?"
-    return _found("Spoilt bricks", what, train, np.stack([*good, *spoilt]), np.repeat([False, True], 12), setting, 1200)
+    return _found(
+        "Spoilt bricks", what, train, np.stack([*good, *spoilt]), np.repeat([False, True], 12), setting, (1200, 0.8)
+    )
 
 
 def _painted(piece: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
@@ -124,7 +127,7 @@ def _found(
     test: NDArray[Any],
     abnormal: NDArray[np.bool_],
     setting: Setting,
-    max_images: int,
+    limits: tuple[int, float],
 ) -> Part:
     """Fit, score, and compare with an isolation forest on the pixels."""
     from sklearn.ensemble import IsolationForest
@@ -135,7 +138,7 @@ def _found(
     from gantools.report import scores
 
     setting.say(what)
-    detector = GanAnomalyDetector(**setting.options(max_images)).fit(train)
+    detector = GanAnomalyDetector(**setting.options(*limits)).fit(train)
     table = detector.score_table(test)
     detector.save(setting.folder / "model")
     write_atomically(setting.folder / "scores.csv", table.to_csv(index=False).encode())
@@ -176,7 +179,7 @@ def rare(setting: Setting) -> Part:
     test = np.setdiff1d(order, train)
     what = f"{len(train)} digits to learn from, only ten of each odd one; do new samples of these help a classifier?"
     setting.say(what)
-    augmenter = GanAugmenter(**setting.options(60_000))
+    augmenter = GanAugmenter(**setting.options(60_000, 0.7))
     X, y = pictures[train], bunch.target[train]
     more = augmenter.fit_resample(X, y)
     augmenter.save(setting.folder / "model")
@@ -230,7 +233,7 @@ def photographs(setting: Setting) -> Part:
     train = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.stereo_motorcycle()[0], *jpegs]
     what = f"{len(train)} photographs to learn from, and a cat to make four times larger"
     setting.say(what)
-    resolver = GanSuperResolver(scale=4, holdout=0.0, **setting.options(60_000)).fit(train)
+    resolver = GanSuperResolver(scale=4, holdout=0.0, **setting.options(60_000, 0.8)).fit(train)
     resolver.save(setting.folder / "model")
     cat = [skimage.data.chelsea()]
     figures = {**means(resolver.evaluate(cat)), "seconds_training": resolver.training_["seconds"]}
@@ -266,7 +269,7 @@ def colours(setting: Setting) -> Part:
     what = f"the left halves of {len(pictures)} photographs to learn from, the right ones, in gray, to give colour to"
     setting.say(what)
     translator = GanTranslator(
-        colour_only=True, size=160, patch=64, batch_size=8, holdout=0.0, **setting.options(4000)
+        colour_only=True, size=160, patch=64, batch_size=8, holdout=0.0, **setting.options(4000, 0.6)
     ).fit(list(left))
     translator.save(setting.folder / "model")
     figures = {**means(*translator.evaluate(list(right))), "seconds_training": translator.training_["seconds"]}

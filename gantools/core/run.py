@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 _DROPPED_IN_A_ROW = 50
 
 
+def _total_norm(gradients: list[Tensor]) -> Tensor:
+    """The Euclidean norm of all of them as one vector."""
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
+
+
 def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
     parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
     parameters = parameters or [torch.zeros(0, requires_grad=True)]
@@ -184,10 +190,12 @@ class Run:
         if len(moves) > 1:
             loss = torch.stack([m.loss for m in moves]).mean()
             figures = {key: torch.stack([m.figures[key] for m in moves]).mean() for key in figures}
+        gradients = [p.grad for p in weights if p.grad is not None]
         if self.world.size > 1:
-            gradients = [p.grad for p in weights if p.grad is not None]
             self.communicated += self.world.mean([*gradients, loss, *figures.values()])
-        norm = nn.utils.clip_grad_norm_(weights, self.trainer.max_norm or math.inf)
+        norm = _total_norm(gradients) if gradients else torch.zeros_like(loss)
+        if self.trainer.max_norm is not None:
+            nn.utils.clip_grads_with_norm_(weights, self.trainer.max_norm, norm)
         if bool(torch.isfinite(loss) & torch.isfinite(norm)):
             optimiser.step()
             self._dropped_in_a_row[name] = 0

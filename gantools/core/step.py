@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from gantools.core.augment import augmented
 from gantools.core.game import Batch, Game, Negatives
 from gantools.core.losses import Loss, discriminator_loss, generator_loss, negative_loss
-from gantools.core.penalties import wgan_gradient_penalty, zero_centred_penalty
+from gantools.core.penalties import not_compiled, wgan_gradient_penalty, zero_centred_penalty
 
 
 class Rules(NamedTuple):
@@ -56,27 +57,34 @@ class Move(NamedTuple):
 
 
 def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator) -> Move:
-    """The discriminator's cost: reals towards real, detached fakes and negatives towards fake."""
-    loss, reals = rules.loss, batch["reals"]
+    """The discriminator's cost: reals towards real, detached fakes and negatives towards fake.
 
-    def logits_of(samples: Tensor) -> Tensor:
-        return judged(game, rules, samples, batch, rng)
+    R1 and R2 are slopes of the very logits that the loss is made of, as in R3GAN (Huang et al. 2024).
+    """
+    loss, sloping = rules.loss, rules.r1 > 0 or rules.r2 > 0
 
+    def logits_of(samples: Tensor, exactly: bool = sloping) -> Tensor:
+        if not exactly:
+            return judged(game, rules, samples, batch, rng)
+        with not_compiled():
+            return judged(game, rules._replace(half=False), samples, batch, rng)
+
+    reals = batch["reals"].detach().requires_grad_(sloping)
     real = logits_of(reals)
     figures = {"d_real": real.detach().sigmoid().mean()}
     if game.fake_weight > 0:
         with torch.no_grad(), rules_precision(rules, reals):
             fakes = game.fakes(batch, rng)
-        fakes = fakes.to(reals.dtype)
+        fakes = fakes.detach().to(reals.dtype).requires_grad_(sloping)
         fake = logits_of(fakes)
         total = discriminator_loss(loss, real, fake, game.fake_weight)
         figures["d_fake"] = fake.detach().sigmoid().mean()
         figures["d_wins"] = share_of_wins(real.detach(), fake.detach())
     else:
-        fakes = reals
+        fakes, fake = reals, real
         total = real.new_zeros(()) if loss.relativistic else loss.real(real).mean()
     for negatives in game.negatives(batch, rng):
-        logits = logits_of(negatives.samples)
+        logits = judged(game, rules, negatives.samples, batch, rng)
         total = total + negatives.weight * negative_loss(loss, real, logits, mask_of(negatives, logits))
         figures["d_negative"] = logits.detach().sigmoid().mean()
     for name, term in game.discriminator_terms(batch, rng).items():
@@ -86,11 +94,12 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
 
     penalty = real.new_zeros(())
     if rules.r1 > 0:
-        penalty = penalty + rules.r1 * zero_centred_penalty(logits_of, reals)
+        penalty = penalty + rules.r1 * zero_centred_penalty(real, reals)
     if rules.r2 > 0:
-        penalty = penalty + rules.r2 * zero_centred_penalty(logits_of, fakes)
+        penalty = penalty + rules.r2 * zero_centred_penalty(fake, fakes)
     if rules.wgan_gp > 0:
-        penalty = penalty + rules.wgan_gp * wgan_gradient_penalty(logits_of, reals, fakes, rng)
+        exact = partial(logits_of, exactly=True)
+        penalty = penalty + rules.wgan_gp * wgan_gradient_penalty(exact, reals, fakes, rng)
     figures["penalty"] = penalty.detach()
     return Move(total + penalty, figures)
 

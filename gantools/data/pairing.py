@@ -93,7 +93,7 @@ def _subset(source: FileSource, order: list[int]) -> FileSource:
     return FileSource([source.paths[i] for i in order], [source.names[i] for i in order], source.max_megapixels)
 
 
-def listed(lines: list[str], most: int = 20) -> str:
+def listed(lines: list[str], most: int = 1000) -> str:
     """Lines of a message, one below the other, with a count of those left out."""
     more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
     return "\n".join([*(f"  {line}" for line in lines[:most]), *more])
