@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from gantools import processes
 from gantools.core.checkpoint import join_state, split_state
@@ -31,7 +33,7 @@ FORMAT = 1
 DESCRIPTION, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.csv"
 _FILES = frozenset({DESCRIPTION, WEIGHTS, HISTORY})
 _SHAPE = {"class": str, "parameters": dict, "versions": dict, "summary": dict, "checksums": dict}
-_LARGEST = {DESCRIPTION: 2**28, WEIGHTS: 2**35, HISTORY: 2**30}
+_LARGEST = {DESCRIPTION: 2**24, WEIGHTS: 2**31, HISTORY: 2**28}
 
 
 # What building an estimator from a description that makes no sense can end in.
@@ -94,12 +96,14 @@ def write_model(
     Raises
     ------
     ModelError
-        When `folder` holds something that is no model, or cannot be written.
+        When `folder` holds something that is no model, or cannot be written, or the model could not be read again.
     """
     if not processes.first():
         return
     check_target(folder)
     outline, tensors = split_state(state)
+    if not _all_finite(tensors):
+        raise ModelError(f"{folder}: the {name}'s weights are not all finite numbers; no model was saved")
     weights = save_tensors(tensors)
     steps = history.to_csv(index=False).encode()
     content: dict[str, Any] = {
@@ -113,12 +117,16 @@ def write_model(
     }
     content["checksum"] = _checksum(_canonical(content))
     description = json.dumps(content, indent=1).encode()
+    files = {WEIGHTS: weights, HISTORY: steps, DESCRIPTION: description}
+    for file, data in files.items():
+        if len(data) > _LARGEST[file]:
+            raise ModelError(f"{folder / file} would have {len(data) / 1e6:,.0f} MB, {_too_large(file)}; fit on less")
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         temporary.chmod(0o755)
-        for file, data in ((WEIGHTS, weights), (HISTORY, steps), (DESCRIPTION, description)):
+        for file, data in files.items():
             with (temporary / file).open("wb") as stream:
                 stream.write(data)
                 stream.flush()
@@ -173,10 +181,9 @@ def read_model(folder: Path) -> StoredModel:
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: there is no model folder of this name")
-    contents = {file: _read(folder / file) for file in (DESCRIPTION, WEIGHTS, HISTORY)}
     path = folder / DESCRIPTION
     try:
-        description = json.loads(contents[DESCRIPTION])
+        description = json.loads(_read(path))
         found_format = description["format"]
         claimed = description.pop("checksum")
         checksums = description["checksums"]
@@ -188,13 +195,17 @@ def read_model(folder: Path) -> StoredModel:
         raise ModelError(f"{path} has format {found_format}; this version of gantools reads format {FORMAT}")
     if claimed != _checksum(_canonical(description)):
         raise ModelError(f"{path} was altered after it was saved; save the model again")
-    for file in (WEIGHTS, HISTORY):
+    contents = {file: _read(folder / file) for file in (WEIGHTS, HISTORY)}
+    for file in contents:
         if checksums.get(file) != _checksum(contents[file]):
             raise ModelError(f"{folder / file} was altered or truncated after it was saved; save the model again")
     try:
-        state = join_state(description["state"], load_tensors(contents[WEIGHTS]))
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        tensors = load_tensors(contents[WEIGHTS])
+        state = join_state(description["state"], tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ModelError(f"{folder / WEIGHTS} does not fit {path} ({error})") from None
+    if not _all_finite(tensors):
+        raise ModelError(f"{folder / WEIGHTS} holds numbers that are not finite; fit and save the model again")
     try:
         history = pd.read_csv(io.BytesIO(contents[HISTORY]))
     except ValueError as error:
@@ -216,12 +227,22 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise ModelError(f"{path} is no plain file but a link or a device; copy the file itself into the folder")
         if found.st_size > _LARGEST[path.name]:
-            raise ModelError(f"{path} has {found.st_size / 1e6:,.0f} MB, more than any model of gantools")
+            raise ModelError(f"{path} has {found.st_size / 1e6:,.0f} MB, {_too_large(path.name)}")
         return path.read_bytes()
+    except MemoryError:
+        raise ModelError(f"{path} has {found.st_size / 1e6:,.0f} MB, which this machine's memory cannot hold") from None
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; the model folder is incomplete") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _too_large(file: str) -> str:
+    return f"more than the {_LARGEST[file] / 1e6:,.0f} MB that a model's may have"
+
+
+def _all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    return all(bool(t.isfinite().all()) for t in tensors.values() if t.is_floating_point())
 
 
 def _canonical(content: dict[str, Any]) -> bytes:

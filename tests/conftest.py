@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from sklearn.datasets import load_digits
+from skimage import data
+from sklearn.datasets import load_digits, load_wine
 
-from gantools import GanAnomalyDetector
+from gantools import GanAnomalyDetector, GanAugmenter, GanSuperResolver, GanSynthesizer, GanTranslator
+
+PIECES = [data.astronaut()[i : i + 64, i : i + 64] for i in range(0, 384, 48)]
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +31,30 @@ def threes(digits: tuple[np.ndarray, np.ndarray]) -> GanAnomalyDetector:
     """A quickly fitted detector to which threes are normal."""
     pictures, labels = digits
     return GanAnomalyDetector(random_state=0, max_images=1600).fit(pictures[labels == 3][:120])
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory, digits: tuple[np.ndarray, np.ndarray]) -> dict[str, Path]:
+    """A folder with a barely trained model of each task, by name."""
+    root = tmp_path_factory.mktemp("models")
+    pictures, labels = digits[0][:300], digits[1][:300]
+    rows = pd.DataFrame(load_wine().data[:100, :4], columns=list("abcd")).assign(kind=["x", "y"] * 50)
+    small = {"max_images": 640, "random_state": 0}
+    fitted = {
+        "detector": GanAnomalyDetector(**small).fit(pictures[:120]),
+        "table": GanAnomalyDetector(**small).fit(rows),
+        "tiles": GanAnomalyDetector(
+            view="tiles", parts=["pretrained", "pretrained_discriminator"], max_images=32, random_state=0
+        ).fit(PIECES),
+        "resolver": GanSuperResolver(scale=2, max_images=64, random_state=0).fit(PIECES),
+        "translator": GanTranslator(size=32, max_images=64, random_state=0).fit([p[..., :1] for p in PIECES], PIECES),
+        "augmenter": GanAugmenter(per_class=2, **small).fit(pictures, labels),
+        "synthesizer": GanSynthesizer(**small).fit(pictures, labels),
+        "rows": GanSynthesizer(**small).fit(rows),
+    }
+    for name, estimator in fitted.items():
+        estimator.save(root / name)
+    return {name: root / name for name in fitted}
 
 
 @pytest.fixture

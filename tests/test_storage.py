@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save
 
 from gantools import GanAnomalyDetector, load
 from gantools.errors import GantoolsError, ModelError
@@ -133,10 +135,11 @@ def test_links_and_pipes_are_not_followed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_files_too_large_for_a_model_are_not_read(folder: Path) -> None:
-    with (folder / "model.json").open("r+b") as file:
-        file.truncate(2**31)  # sparse: takes no room on the disk
-    with pytest.raises(ModelError, match=r"model.json has 2,147 MB"):
-        load(folder)
+    for file, size, said in (("weights.safetensors", 2**34, "17,180"), ("model.json", 2**25, "34")):
+        with (folder / file).open("r+b") as opened:
+            opened.truncate(size)  # sparse: takes no room on the disk
+        with pytest.raises(ModelError, match=rf"{file} has {said} MB, more than the"):
+            load(folder)
 
 
 def test_deep_nesting_is_an_error_and_no_crash(folder: Path) -> None:
@@ -151,6 +154,43 @@ def test_a_safetensors_header_that_lies_is_refused(folder: Path) -> None:
     (folder / "weights.safetensors").write_bytes(content)
     forged(folder, lambda d: d["checksums"].update({"weights.safetensors": _checksum(content)}))
     with pytest.raises(ModelError, match=r"weights\.safetensors does not fit"):
+        load(folder)
+
+
+def with_tensor(folder: Path, key: str, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """One tensor changed by someone who mends the checksums too."""
+    tensors = load_file(folder / "weights.safetensors")
+    content = save({**tensors, key: change(tensors[key]).contiguous()})
+    (folder / "weights.safetensors").write_bytes(content)
+    forged(folder, lambda d: d["checksums"].update({"weights.safetensors": _checksum(content)}))
+
+
+CHANGES: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (
+    lambda t: t.to(torch.int32),
+    lambda t: t.to(torch.float16),
+    lambda t: t[None],
+    lambda t: torch.cat([t, t], -1) if t.ndim else t[None],
+)
+
+
+@pytest.mark.parametrize("name", ["table", "detector", "tiles", "synthesizer", "augmenter", "resolver", "translator"])
+def test_every_tensor_has_its_numbers_and_its_shape(models: dict[str, Path], name: str, tmp_path: Path) -> None:
+    sound = load_file(models[name] / "weights.safetensors")
+    few = len(sound) // 8 if name in ("resolver", "translator") else 1  # nothing but two generators
+    for place, key in enumerate(list(sound)[::few]):
+        folder = tmp_path / key
+        shutil.copytree(models[name], folder)
+        with_tensor(folder, key, CHANGES[place % len(CHANGES)])
+        with contextlib.suppress(ModelError):
+            load(folder, "cpu")
+            pytest.fail(f"{name}: tensor {key}, {sound[key].dtype} {tuple(sound[key].shape)}, changed, was taken")
+
+
+def test_numbers_that_are_not_finite_are_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(models["detector"], folder)
+    with_tensor(folder, "0", lambda t: torch.full_like(t, torch.nan))
+    with pytest.raises(ModelError, match=r"weights\.safetensors holds numbers that are not finite"):
         load(folder)
 
 

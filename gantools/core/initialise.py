@@ -23,6 +23,28 @@ def initialised(build: Callable[[], Player], rng: torch.Generator) -> Player:
         return build()
 
 
+def _kind(tensor: Tensor) -> str:
+    """Its numbers and its shape, as in "float32 (3, 4)"."""
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def fitting(name: str, tensor: Tensor, dtype: torch.dtype, *sides: int | None) -> Tensor:
+    """A stored tensor, if it has these numbers and sides; None is a side of any length.
+
+    Raises
+    ------
+    ValueError
+        Naming it, where it has not.
+    """
+    if tensor.dtype != dtype or tensor.ndim != len(sides):
+        raise ValueError(
+            f"{name} should be {str(dtype).removeprefix('torch.')} of {len(sides)} sides and is {_kind(tensor)}"
+        )
+    if any(side not in (None, found) for side, found in zip(sides, tensor.shape, strict=True)):
+        raise ValueError(f"{name} should have the sides {sides} and is {_kind(tensor)}")
+    return tensor
+
+
 def restored(build: Callable[[], Player], weights: Mapping[str, Tensor]) -> Player:
     """Build a network and give it `weights`, ready for use.
 
@@ -35,8 +57,8 @@ def restored(build: Callable[[], Player], weights: Mapping[str, Tensor]) -> Play
         Naming the first tensor that does not fit.
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        wanted = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        wanted = {name: _kind(tensor) for name, tensor in build().state_dict().items()}
+    found = {name: _kind(tensor) for name, tensor in weights.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise ValueError(f"{name} should be {wanted.get(name)} and is {found.get(name)}")

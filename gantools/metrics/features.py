@@ -23,8 +23,11 @@ class PictureFeatures:
     ----------
     name : str
         To print beside every figure.
+    length : int
+        How many features there are.
     """
 
+    length = 304
     name = "efficientnet-lite0, blocks 10 and 14"
 
     def __init__(self, device: torch.device | str = "cpu") -> None:

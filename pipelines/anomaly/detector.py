@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import astuple
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -535,7 +536,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             scores, errors = self._shared_out(source)
             names = [source.name(i) for i in range(len(source))]
         fused = self._fused(scores)
-        valid = ~np.isnan(fused)
+        valid = np.isfinite(fused)
+        errors |= {int(i): "its score is not a finite number" for i in np.flatnonzero(~valid) if int(i) not in errors}
         p = np.full(len(fused), np.nan)
         p[valid] = p_values(fused[valid], self.calibration_)
         flagged = pd.array(-fused - self.offset_ < 0, dtype="boolean")
@@ -655,9 +657,16 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         state = stored.state
         detector.kind_ = state["kind"]
         detector.parts_ = tuple(state["parts"])
-        detector.offset_ = state["offset"]
+        detector.offset_ = float(state["offset"])
         detector.scales_ = {p: Scale(*numbers) for p, numbers in state["scales"].items()}
-        detector.calibration_ = np.asarray(state["calibration"])
+        detector.calibration_ = np.asarray(state["calibration"], np.float64).reshape(-1)
+        numbers = [
+            detector.offset_,
+            *detector.calibration_,
+            *(n for s in detector.scales_.values() for n in astuple(s)),
+        ]
+        if not np.isfinite(numbers).all():
+            raise ValueError("threshold, scales and calibration should be finite numbers")
         if state["n_features"] is not None:
             detector.n_features_in_ = state["n_features"]
         if state["feature_names"]:

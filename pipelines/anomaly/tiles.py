@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gantools.core import Batch, Training
 from gantools.core.batches import Order, mine
-from gantools.core.initialise import initialised, restored
+from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
 from gantools.errors import ConfigError, DataError
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
@@ -233,7 +233,9 @@ class TileModel:
         build = partial(kind, state["channels"], state["width"])
         discriminator: Discriminator = restored(build, state["discriminator"])
         discriminator.to(device, memory_format=torch.channels_last)
-        bank, scales = state["bank"].to(device), np.asarray(state["pixel_scales"])
+        sides = (None, _FEATURES) if "pretrained" in parts else (0,)
+        bank = fitting("the bank of normals", state["bank"], torch.float32, *sides).to(device)
+        scales = np.asarray(state["pixel_scales"], np.float64).reshape(len(parts), 2)
         return cls(parts, state["n_neighbors"], discriminator, _backbone(parts, device), bank, scales)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gantools.core import Batch, Training
 from gantools.core.batches import Order
-from gantools.core.initialise import initialised, restored
+from gantools.core.initialise import fitting, initialised, restored
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.pipelines.anomaly.games import VectorGame
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
@@ -111,4 +111,5 @@ class VectorModel:
         """The model that `state` describes, on `device`."""
         build = partial(MlpDiscriminator, state["n_features"], width=state["width"])
         discriminator = restored(lambda: build().double(), state["discriminator"]).to(device)
-        return cls(tuple(state["parts"]), state["n_neighbors"], discriminator, state["bank"].to(device))
+        bank = fitting("the bank of normals", state["bank"], torch.float64, None, state["n_features"])
+        return cls(tuple(state["parts"]), state["n_neighbors"], discriminator, bank.to(device))

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from gantools.core import Batch, Training
 from gantools.core.batches import Order
-from gantools.core.initialise import initialised, restored
+from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
@@ -222,9 +222,19 @@ class WholeModel:
         build = partial(WholeDiscriminator, state["channels"], N_TRANSFORMATIONS, state["width"])
         discriminator = restored(build, state["discriminator"]).to(device, memory_format=torch.channels_last)
         parts = tuple(state["parts"])
-        banks = {name: bank.to(device) for name, bank in state["banks"].items()}
         backbone = _backbone(parts, device)
-        places, pixel_scale = state["places"].to(device), tuple(state["pixel_scale"])
+        lengths = {"features": discriminator.maps[-1].conv.out_channels}
+        if backbone is not None:
+            _, middle, last = backbone.channels
+            lengths["pretrained"] = 5 * middle + last
+        banks = {
+            name: fitting(f"the bank {name}", bank, torch.float32, None, lengths[name]).to(device)
+            for name, bank in state["banks"].items()
+        }
+        looked_at = discriminator.maps[2].conv.out_channels if backbone is None else backbone.channels[0]
+        places = fitting("places", state["places"], torch.float32, 2, looked_at, None, None).to(device)
+        centre, spread = state["pixel_scale"]
+        pixel_scale = (float(centre), float(spread))
         return cls(parts, state["n_neighbors"], discriminator, backbone, banks, places, pixel_scale)
 
 

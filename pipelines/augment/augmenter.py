@@ -516,7 +516,7 @@ log, verbose
             augmenter.synthesizer_.history_, augmenter.synthesizer_.training_ = stored.history, augmenter.training_
         form = form_from(state["form"])
         numbers = {int(c): int(i) for c, i in state["numbers"]}
-        gates = Gates(**state["gates"])
+        gates = Gates.restored(state["gates"], form)
         augmenter.names_, augmenter.policy_ = state["names"], state["policy"]
         policy = built_policy(state["policy"], str(augmenter.policy)) if isinstance(form, PictureForm) else None
         augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
+from gantools.core.initialise import fitting
 from gantools.errors import DataError
 from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import neighbourhoods, spread_ratio
@@ -124,8 +126,29 @@ class Gates:
         return spread_ratio(real, fake), covered / max(usual, 1e-12)
 
     def state(self) -> dict[str, Any]:
-        """What a model folder holds of it; `Gates(**state)` is the way back."""
+        """What a model folder holds of it; `restored` is the way back."""
         return dict(vars(self))
+
+    @classmethod
+    def restored(cls, state: dict[str, Any], form: Form) -> Gates:
+        """From what `state` gave, for samples of this form.
+
+        Raises
+        ------
+        ValueError
+            When its parts do not fit together.
+        """
+        n, n_classes, seen = len(state["labels"]), len(state["intercepts"]), len(state["scale"])
+        lengths = [math.prod(form.shape), *([PictureFeatures.length] if isinstance(form, PictureForm) else [])]
+        for view, length in zip(state["views"], lengths, strict=True):
+            fitting("what the gates see", view, torch.float32, n, length)
+        fitting("labels", state["labels"], torch.int64, None)
+        fitting("rows", state["rows"], torch.int64, n)
+        fitting("reaches", state["reaches"], torch.float32, len(state["views"]), n_classes, 2)
+        fitting("scale", state["scale"], torch.float64, seen)
+        fitting("coefficients", state["coefficients"], torch.float64, n_classes, seen)
+        fitting("intercepts", state["intercepts"], torch.float64, n_classes)
+        return cls(**{**state, "worst": float(state["worst"])})
 
 
 def _views(samples: Tensor, form: Form) -> list[Tensor]:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gantools.core.initialise import fitting
+
 _JITTER = 1e-5
 
 
@@ -101,5 +103,25 @@ class ClassLatents:
         return means + truncation * away
 
     def state(self) -> dict[str, Any]:
-        """What a model folder holds of it; `ClassLatents(**state)` is the way back."""
+        """What a model folder holds of it; `restored` is the way back."""
         return {"latents": self.latents, "labels": self.labels, "means": self.means, "factors": self.factors}
+
+    @classmethod
+    def restored(cls, state: dict[str, Tensor], n_classes: int, latent: int, device: torch.device) -> ClassLatents:
+        """From what `state` gave.
+
+        Raises
+        ------
+        ValueError
+            When that is not of so many classes and of latents of this length.
+        """
+        labels = fitting("labels", state["labels"], torch.int64, None)
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < n_classes:
+            raise ValueError(f"labels should be from 0 to {n_classes - 1}")
+        parts = (
+            fitting("latents", state["latents"], torch.float32, len(labels), latent),
+            labels,
+            fitting("means", state["means"], torch.float32, n_classes, latent),
+            fitting("factors", state["factors"], torch.float32, n_classes, latent, latent),
+        )
+        return cls(*(part.to(device) for part in parts))

@@ -233,8 +233,8 @@ class Synthesis:
         encoder = restored(settings.encoder, state["encoder"]).to(settings.device)
         decoder = restored(settings.decoder, state["decoder"]).to(settings.device)
         discriminator = restored(settings.discriminator, state["discriminator"]).to(settings.device)
-        latents = {name: tensor.to(settings.device) for name, tensor in state["latents"].items()}
-        return cls(encoder, decoder, discriminator, ClassLatents(**latents))
+        latents = ClassLatents.restored(state["latents"], settings.n_classes, settings.latent, settings.device)
+        return cls(encoder, decoder, discriminator, latents)
 
 
 def held_out(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

@@ -22,7 +22,8 @@ from skimage import data
 from gantools import load
 from gantools.errors import ConfigError
 from gantools.serve.answers import ready, upscale
-from tests.serve.conftest import PIECES, serving
+from tests.conftest import PIECES
+from tests.serve.conftest import serving
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
