@@ -1,4 +1,4 @@
-"""What the documents show of the augmenter and the translator runs as it stands, but for shorter training."""
+"""What the documents show in Python runs as it stands, but for shorter training."""
 
 from __future__ import annotations
 
@@ -28,10 +28,43 @@ def snippets(of: str, documents: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 AUGMENTER = snippets("GanAugmenter(", ("README.md", "docs/augmentation.md"))
-SYNTHESIZER = snippets("GanSynthesizer(", ("docs/training.md",))
+SYNTHESIZER = snippets("GanSynthesizer(", ("docs/training.md", "docs/synthesis.md"))
 REPORTS = snippets("plot_history", ("docs/reports.md",))
 MODELS = snippets("model.json", ("docs/models.md",))
 TRANSLATOR = snippets("GanTranslator(", ("README.md", "docs/translation.md"))
+
+
+DETECTOR = snippets('load("MODEL").score', ("README.md",))
+RESOLVER = snippets("GanSuperResolver(", ("README.md",))
+CONSUMER = snippets("onnxruntime", ("docs/deployment.md",))  # run in tests/pipelines/test_export.py
+RUN = (AUGMENTER, SYNTHESIZER, REPORTS, MODELS, TRANSLATOR, DETECTOR, RESOLVER, CONSUMER)
+
+
+def test_no_snippet_is_left_out() -> None:
+    run = {code for some in RUN for _, code in some}
+    for document in ("README.md", *(f"docs/{d.name}" for d in (ROOT / "docs").glob("*.md"))):
+        for _, code in snippets("", (document,)):
+            assert code in run, f"{document} shows what no test runs:\n{code}"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_snippets_of_the_detector_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pictures, labels = load_digits(return_X_y=True)
+    X, normal = np.round(pictures[:150].reshape(-1, 8, 8) * 15.9).astype(np.uint8), labels[:150] == 3
+    for _, code in DETECTOR:
+        names = {"X_normal": X[:60], "X": X[:20], "y": np.where(normal[:20], 1, -1)}
+        exec(code.replace("random_state=0", "random_state=0, max_images=128"), names)
+        assert names["detector"].predict(X).shape == (150,)  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_snippets_of_the_resolver_run() -> None:
+    pictures = np.round(load_digits().images[:12] * 15.9).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    for _, code in RESOLVER:
+        names = {"sharp_pictures": pictures, "small_pictures": pictures[:2], "other_sharp_pictures": pictures[:2]}
+        exec(code.replace("random_state=0", "random_state=0, max_images=32"), names)
+        assert names["large"].shape == (2, 128, 128)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("document", "code"), TRANSLATOR, ids=lambda v: v if v.endswith(".md") else "")
@@ -115,8 +148,6 @@ def test_every_recipe_is_in_the_documents_and_the_other_way_round() -> None:
 
 
 def test_there_are_snippets() -> None:
-    assert SYNTHESIZER
-    assert REPORTS
-    assert MODELS
+    assert all(RUN)
     assert {document for document, _ in AUGMENTER} == {"README.md", "docs/augmentation.md"}
     assert {document for document, _ in TRANSLATOR} == {"README.md", "docs/translation.md"}

@@ -1,4 +1,5 @@
 "use strict";
+const MOST_STOPS = 20;
 const BINS = 60;
 
 const read = (root) => JSON.parse(root.querySelector('script[type="application/json"]').textContent);
@@ -220,11 +221,20 @@ function scores(root) {
     find("on").disabled = page >= pages - 1;
   }
 
+  // Beyond the histogram, which the highest hundredth would stretch, the slider goes on from score to score.
+  const rest = data.scores.filter((score) => score > high).sort((a, b) => a - b);
+  const stops = Math.min(rest.length, MOST_STOPS);
+  const beyond = Array.from({ length: stops }, (_, k) => rest[Math.ceil(((k + 1) * rest.length) / stops) - 1]);
+  find("threshold").max = 1000 + stops;
+  const scoreAt = (place) => (place > 1000 ? beyond[place - 1001] : low + (place / 1000) * (high - low));
+  const placeOf = (score) =>
+    score > high ? 1000 + beyond.filter((stop) => stop <= score).length : (1000 * (score - low)) / (high - low);
+
   const mark = histogram();
   function moved(to) {
     threshold = to;
     find("count").textContent = wordsOf();
-    find("threshold").value = (1000 * (to - low)) / (high - low);
+    find("threshold").value = placeOf(to);
     find("exact").value = Number(to.toFixed(4));
     mark();
     list();
@@ -243,7 +253,7 @@ function scores(root) {
 
   find("low").textContent = low.toFixed(2);
   find("high").textContent = `${high.toFixed(2)} and more`;
-  find("threshold").addEventListener("input", (event) => moved(low + (event.target.value / 1000) * (high - low)));
+  find("threshold").addEventListener("input", (event) => moved(scoreAt(Number(event.target.value))));
   find("exact").addEventListener("change", (event) => moved(Number(event.target.value)));
   find("reset").addEventListener("click", () => moved(data.threshold));
   find("export").addEventListener("click", exported);

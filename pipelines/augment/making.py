@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -102,11 +103,17 @@ class Maker:
             left -= chunk
 
     def settle_novelty(self, label: int, seed: int) -> None:
-        """The least novelty of a class at which few of its samples are copies."""
-        for self.novelties[label] in _NOVELTIES:
+        """The least novelty of a class at which few of its samples are copies; the farther from reals, the fewer are."""
+
+        def suits(novelty: float) -> bool:
+            self.novelties[label] = novelty
             _, verdict = next(self.attempts(label, _CHUNK, seed))
-            if float(verdict.copied.float().mean()) <= _MOST_COPIES:
-                return
+            return float(verdict.copied.float().mean()) <= _MOST_COPIES
+
+        least, *others, most = _NOVELTIES  # the least one mostly suits
+        if not suits(least):
+            found = bisect_left(others, True, key=suits)
+            self.novelties[label] = [*others, most][found]
 
     def attempts(self, label: int, n: int, seed: int) -> Iterator[tuple[Made, Verdict]]:
         """What passes of `n` samples that the generator makes, some at a time, and what the gates said of all."""

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from PIL import Image
 
 from gantools import GanSynthesizer
 from gantools.cli import demo, main
+from tests.report.shown import Shown
 
 Digits = tuple[np.ndarray, np.ndarray]
 QUICK = ["--max-images", "320", "--quiet"]
@@ -265,7 +266,7 @@ def test_samples_of_a_synthesizer_that_was_fitted_on_tensors(digits: Digits, tmp
     assert len(list(out.glob("*.png"))) >= 4
 
 
-def test_the_demo_makes_one_report_of_all_its_parts(tmp_path: Path) -> None:
+def test_the_demo_makes_one_report_of_all_its_parts(tmp_path: Path, browser: Any) -> None:
     parts = demo.run(tmp_path, 0, "cpu", quiet=True, share=0.02)
     assert list(parts) == ["digits", "bricks", "rare", "photographs", "colours"]
     report = (tmp_path / demo.REPORT).read_text(encoding="utf-8")
@@ -274,3 +275,6 @@ def test_the_demo_makes_one_report_of_all_its_parts(tmp_path: Path) -> None:
         assert all(command in report for command in part.commands)
         assert (tmp_path / name / "model" / "model.json").is_file()
         assert all(np.isfinite(value) for value in part.figures.values())
+    for width in (1200, 360):
+        shown = Shown(browser, tmp_path / demo.REPORT, width)
+        shown.check(tmp_path / demo.REPORT)

@@ -15,27 +15,9 @@ from sklearn.datasets import load_digits
 from gantools import GanAnomalyDetector, GanSuperResolver, GanSynthesizer
 from gantools.report import write_detector, write_pictures, write_scores, write_synthesizer, write_usefulness
 from gantools.report.page import table, write_page
+from tests.report.shown import Shown
 
 ODD = 'it\'s "odd" <b>bold</b> & <script>alert(1)</script> 🎨, ünï.png'
-
-
-class Shown:
-    """A report that is open, what it asked for and what it complained of."""
-
-    def __init__(self, browser: Any, path: Path, width: int = 1200) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append("a dialog"), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def check(self, path: Path) -> None:
-        assert self.complaints == []
-        assert {url for url in self.requests if not url.startswith(("data:", "blob:"))} == {path.as_uri()}
-        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +71,8 @@ def test_the_threshold_recounts_and_what_it_flags_is_saved(browser: Any, scored:
     assert np.allclose([float(row[1]) for row in rows[1:]], above["anomaly_score"])
     page.evaluate("s => { s.value = 1000; s.dispatchEvent(new Event('input')) }", page.query_selector(".threshold"))
     assert int(page.inner_text(".count").split()[0]) < len(above)
+    page.evaluate("s => { s.value = s.max; s.dispatchEvent(new Event('input')) }", page.query_selector(".threshold"))
+    assert page.inner_text(".count").startswith("0 of 150 flagged"), "the highest score is within reach"
     page.click(".reset")
     assert page.inner_text(".count").startswith(f"{flagged} of 150 flagged")
     shown.check(report)
@@ -213,6 +197,9 @@ def test_training_is_told_with_pictures_over_time(
     assert "Stage 2: adversarial" in text
     assert "<0>" in text
     assert shown.page.locator(".band i").count() > 0
+    shown.page.emulate_media(media="print")
+    adjusted = shown.page.eval_on_selector(".band i", "i => getComputedStyle(i).printColorAdjust")
+    assert adjusted == "exact", "otherwise browsers print no backgrounds, which the band is made of"
     assert shown.page.locator(".film img").count() == 4 + sum(len(s.images) for s in synthesizer.snapshots_.values())
     shown.check(report)
     report = tmp_path / "detector.html"

@@ -48,3 +48,15 @@ def table(models: dict[str, Path]) -> Iterator[httpx.Client]:
 def synthesizer(models: dict[str, Path]) -> Iterator[httpx.Client]:
     with serving(models["synthesizer"]) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def resolver(models: dict[str, Path]) -> Iterator[httpx.Client]:
+    with serving(models["resolver"], "--max-megapixels", "0.1") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def translator(models: dict[str, Path]) -> Iterator[httpx.Client]:
+    with serving(models["translator"], "--max-megapixels", "0.1") as client:
+        yield client

@@ -19,7 +19,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("served", ["detector", "table", "synthesizer"])
+@pytest.mark.parametrize("served", ["detector", "table", "synthesizer", "resolver", "translator"])
 def test_answers_are_as_announced(served: str, mode: Any, request: pytest.FixtureRequest) -> None:
     client: httpx.Client = request.getfixturevalue(served)
     schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")

@@ -70,9 +70,14 @@ def test_scores_and_heatmaps_are_the_models(
         (os.urandom(1000), "is not a picture that can be read"),
     ],
 )
-@pytest.mark.parametrize("path", ["/score", "/heatmap"])
-def test_files_that_are_no_pictures(detector: httpx.Client, path: str, content: bytes, said: str) -> None:
-    answer = sent(detector, path, content, "../../etc/passwd.png")
+@pytest.mark.parametrize(
+    ("served", "path"),
+    [("detector", "/score"), ("detector", "/heatmap"), ("resolver", "/upscale"), ("translator", "/translate")],
+)
+def test_files_that_are_no_pictures(
+    request: pytest.FixtureRequest, served: str, path: str, content: bytes, said: str
+) -> None:
+    answer = sent(request.getfixturevalue(served), path, content, "../../etc/passwd.png")
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
     assert answer.json()["detail"].startswith("the picture")
