@@ -26,8 +26,8 @@ class Target(NamedTuple):
 def targets(source: FileSource, folder: Path, without: Path | None = None) -> list[Target]:
     """Where each picture of `source` goes in `folder`: under the name the source gives it.
 
-    What lies in `folder`, or in `without`, already, as results of an earlier run do where it is inside the source's, is
-    no source.
+    What lies in `folder`, or in `without`, already, as results of an earlier run do where it is a folder inside the
+    source's, is no source.
 
     Raises
     ------
@@ -45,13 +45,22 @@ def targets(source: FileSource, folder: Path, without: Path | None = None) -> li
         destination = folder / inside
         if destination.resolve() == path.resolve():
             raise ConfigError(f"--out {folder}: {destination} would replace its own original; name another folder")
-        if path.resolve().is_relative_to(root):
+        if _is_inside(root, path, relative) and path.resolve().is_relative_to(root):
             continue
-        if destination in taken:
-            raise ConfigError(f"{path} and {taken[destination]} would both become {destination}; rename one")
-        taken[destination] = path
+        for name_of_one in {destination, as_png(destination)}:  # the second is taken where the format cannot hold it
+            if name_of_one in taken:
+                raise ConfigError(f"{path} and {taken[name_of_one]} would both become {name_of_one}; rename one")
+            taken[name_of_one] = path
         found.append(Target(path, destination))
     return found
+
+
+def _is_inside(root: Path, path: Path, name: Path) -> bool:
+    """Whether `root` is a folder inside the one in which `path` was found under `name`."""
+    if name.is_absolute() or ".." in name.parts:
+        return False
+    searched = path.absolute().parents[len(name.parts) - 1].resolve()
+    return root != searched and root.is_relative_to(searched)
 
 
 def convert_files(

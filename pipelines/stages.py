@@ -130,5 +130,5 @@ def split(n: int, holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray
     if holdout == 0 or n < _FEWEST_TO_SPLIT:
         return np.arange(n), np.empty(0, np.int64)
     shuffled = np.random.default_rng((seed, 1)).permutation(n)
-    k = min(max(1, round(holdout * n)), _MOST_HELD_OUT)
+    k = min(max(1, round(holdout * n)), _MOST_HELD_OUT, n - 1)
     return np.sort(shuffled[k:]), np.sort(shuffled[:k])

@@ -56,11 +56,9 @@ def fit(
     known = GanAnomalyDetector().get_params(deep=False)
     parameters = shared.settings_of("anomaly", config, settings, flags, known)
     shared.writable_files(report)
-    shared.make_ready(model, resume)
-    with shared.warnings_as_lines(quiet):
+    with shared.warnings_as_lines(quiet), shared.training_of(model, resume):
         detector = GanAnomalyDetector(**parameters).fit(data)
         detector.set_params(checkpoint=None, resume=False, log=None).save(model)
-    shared.remove_checkpoint(model)
     if report is not None and processes.first():
         from gantools.report import write_detector
 

@@ -134,12 +134,11 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         if strange:
             raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
         return loaded.set_params(verbose=augmenter.verbose)
-    if model is not None:
-        shared.make_ready(model, resume)
-    augmenter.fit(*labelled)
-    if model is not None:
+    if model is None:
+        return augmenter.fit(*labelled)
+    with shared.training_of(model, resume):
+        augmenter.fit(*labelled)
         augmenter.set_params(checkpoint=None, resume=False, log=None).save(model)
-        shared.remove_checkpoint(model)
     return augmenter
 
 

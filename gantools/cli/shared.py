@@ -152,8 +152,11 @@ def checkpoint_of(model: Path) -> Path:
     return model.with_name(model.name + ".checkpoint")
 
 
-def make_ready(model: Path, resume: bool) -> None:
-    """Just before training, when all settings are known to be right: away with old checkpoints, unless to `resume`.
+@contextmanager
+def training_of(model: Path, resume: bool) -> Iterator[None]:
+    """Inside, `model` is trained: an older training's checkpoints are laid aside, unless to `resume`.
+
+    They are gone in the end when all went well, and are as they were when training failed before its first checkpoint.
 
     Raises
     ------
@@ -163,8 +166,23 @@ def make_ready(model: Path, resume: bool) -> None:
     from gantools.storage import check_target
 
     check_target(model)
-    if not resume:
-        remove_checkpoint(model)
+    checkpoint = checkpoint_of(model)
+    aside = checkpoint.with_name(f"{checkpoint.name}.old")
+    if processes.first():
+        if not checkpoint.exists() and aside.exists():
+            aside.rename(checkpoint)  # a training was killed before its first checkpoint
+        if not resume and checkpoint.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            checkpoint.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if processes.first() and aside.exists() and not checkpoint.exists():
+            aside.rename(checkpoint)
+        raise
+    remove_checkpoint(model)
+    if processes.first():
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_checkpoint(model: Path) -> None:

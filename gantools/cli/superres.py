@@ -76,12 +76,11 @@ def fit(
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
     target = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
     shared.writable_files(report)
-    shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         resolver = GanSuperResolver(**parameters)
-        resolver.fit(*_pair(data, low))
-        resolver.set_params(checkpoint=None, resume=False, log=None).save(model)
-        shared.remove_checkpoint(model)
+        with shared.training_of(model, resume):
+            resolver.fit(*_pair(data, low))
+            resolver.set_params(checkpoint=None, resume=False, log=None).save(model)
         shared.by_first_alone()
         if not resolver.validation_.empty:
             _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)

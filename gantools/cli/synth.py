@@ -62,11 +62,9 @@ def fit(
     else:
         X, y = (read_table(data) if is_table(data) else data), None
     shared.writable_files(report)
-    shared.make_ready(model, resume)
-    with shared.warnings_as_lines(quiet):
+    with shared.warnings_as_lines(quiet), shared.training_of(model, resume):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False, log=None).save(model)
-    shared.remove_checkpoint(model)
     if report is not None and processes.first():
         _write_report(report, synthesizer, model, seed)
     summary = {"model": str(model), **synthesizer.training_}

@@ -88,12 +88,11 @@ def fit(
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
     place = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
     shared.writable_files(report)
-    shared.make_ready(model, resume)
     with shared.warnings_as_lines(quiet):
         translator = GanTranslator(**parameters)
-        translator.fit(source, target)
-        translator.set_params(checkpoint=None, resume=False, log=None).save(model)
-        shared.remove_checkpoint(model)
+        with shared.training_of(model, resume):
+            translator.fit(source, target)
+            translator.set_params(checkpoint=None, resume=False, log=None).save(model)
         shared.by_first_alone()
         if not translator.validation_.empty:
             _write_sheet(place, translator.held_out_examples(source, target), translator.methods(ends=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from gantools.errors import DataError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 MAX_MEGAPIXELS = 100.0
+_GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
+_BITS, _PHOTOMETRIC, _CHANNELS, _PLANES = 258, 262, 277, 284  # TIFF's tags
 # By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
 FORMATS = {
     "PNG": ".png",
@@ -61,6 +62,15 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
         return _decode(image, path)
 
 
+def has_colour(path: Path, max_megapixels: float) -> bool:
+    """Whether a file's header speaks of colour; False where it cannot be read."""
+    try:
+        with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
+            return image.mode not in _GRAY_MODES and not image.mode.startswith("I;16")
+    except DataError:
+        return False
+
+
 def open_checked(path: Path, max_megapixels: float) -> Image.Image:
     """The file, opened and not yet decoded, once its size is known to be within the limit.
 
@@ -69,10 +79,11 @@ def open_checked(path: Path, max_megapixels: float) -> Image.Image:
     DataError
         When it is larger. Other errors are Pillow's: see `decoding_errors`.
     """
-    with warnings.catch_warnings():
-        # The size is checked below, against a limit that the message can name.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    of_pillow, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:  # the size is checked below, against a limit that the message can name and the user can raise
         image = Image.open(path, formats=list(FORMATS))
+    finally:
+        Image.MAX_IMAGE_PIXELS = of_pillow
     if image.width * image.height / 1e6 > max_megapixels:
         image.close()
         raise DataError(
@@ -95,10 +106,6 @@ def decoding_errors(path: Path, max_megapixels: float) -> Iterator[None]:
         raise DataError(f"{path}: is a folder, not a picture") from None
     except UnidentifiedImageError:
         raise DataError(f"{path}: {_why_not_a_picture(path)}") from None
-    except Image.DecompressionBombError:
-        raise DataError(
-            f"{path}: more than the limit of {max_megapixels:g} megapixels (max_megapixels raises it)"
-        ) from None
     except Exception as error:  # decoders raise anything: struct.error of a broken EXIF, cv2.error, KeyError
         raise DataError(f"{path}: cannot be decoded ({str(error) or type(error).__name__})") from None
 
@@ -130,7 +137,26 @@ def _decode(image: Image.Image, path: Path) -> Picture:
 
 def is_deep(image: Image.Image) -> bool:
     """Whether the file, not yet decoded, holds more than eight bits a channel."""
+    if image.format == "TIFF" and max(image.tag_v2.get(_BITS, (8,))) > 8:  # type: ignore[attr-defined]
+        return True
     return image.mode in ("F", "I") or image.mode.startswith("I;16") or ";16" in raw_mode(image)
+
+
+def check_layout(image: Image.Image, path: Path) -> None:
+    """Refuse TIFFs of more than eight bits whose pixels would come out wrong.
+
+    Raises
+    ------
+    DataError
+        For channels in planes of their own, and where zero is white.
+    """
+    tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+    odd = {
+        "its channels in planes of their own": tags.get(_PLANES, 1) == 2 and tags.get(_CHANNELS, 1) > 1,
+        "zero for white": tags.get(_PHOTOMETRIC) == 0,
+    }
+    for words in (words for words, found in odd.items() if found):
+        raise DataError(f"{path}: is a TIFF of more than eight bits with {words}; save it as PNG, or without that")
 
 
 def raw_mode(image: Image.Image) -> str:
@@ -141,6 +167,7 @@ def raw_mode(image: Image.Image) -> str:
 
 def _decode_deep(image: Image.Image, path: Path) -> Picture:
     """Sixteen bits, gray or colour, to [0, 1]; transparency is laid on white."""
+    check_layout(image, path)
     data = read_deep(path)
     if data.dtype.kind == "f":
         if not (np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1):
@@ -170,6 +197,7 @@ def read_deep(path: Path) -> NDArray[Any]:
     """
     import cv2
 
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said below
     data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if data is None:
         raise DataError(f"{path}: cannot be decoded")

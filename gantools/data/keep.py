@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from gantools.core.checkpoint import write_atomically
-from gantools.data.decode import MAX_MEGAPIXELS, decoding_errors, is_deep, open_checked, oriented, raw_mode, read_deep
+from gantools.data.decode import (
+    MAX_MEGAPIXELS,
+    check_layout,
+    decoding_errors,
+    is_deep,
+    open_checked,
+    oriented,
+    raw_mode,
+    read_deep,
+)
 from gantools.errors import DataError, ModelError
 
 _ORIENTATION = 0x0112
@@ -110,6 +119,7 @@ def _deep_frame(image: Image.Image, path: Path) -> Kept:
     """Sixteen bits, upright. OpenCV turns TIFFs itself."""
     icc, dpi, gray = image.info.get("icc_profile"), image.info.get("dpi"), raw_mode(image).startswith("LA")
     exif, orientation = _kept_exif(image), image.getexif().get(_ORIENTATION, 1)
+    check_layout(image, path)
     pixels = read_deep(path)
     pixels = pixels if image.format == "TIFF" else oriented(pixels, orientation)
     pixels = pixels[..., [0, 3]] if gray and pixels.shape[2] == 4 else pixels

@@ -42,6 +42,9 @@ class HalfSource(PictureSource):
         """
         return self.half(self.pictures.read(index), index)
 
+    def is_coloured(self, index: int) -> bool:
+        return self.pictures.is_coloured(index)
+
     def half(self, whole: NDArray[Any], index: int) -> NDArray[Any]:
         """Half of a picture (H, W, C) that was read already; errors as of `read`."""
         half, odd = divmod(whole.shape[1], 2)

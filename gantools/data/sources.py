@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantools.data.decode import MAX_MEGAPIXELS, is_picture, read_picture
+from gantools.data.decode import MAX_MEGAPIXELS, has_colour, is_picture, read_picture
 from gantools.errors import DataError
 
 PATH_COLUMN = "path"
@@ -39,6 +39,10 @@ class PictureSource(ABC):
             When it cannot be read.
         """
 
+    @abstractmethod
+    def is_coloured(self, index: int) -> bool:
+        """Whether picture `index` has three channels or more, as far as can be told without decoding it."""
+
 
 class ArraySource(PictureSource):
     """Pictures in memory: an array (N, H, W[, C]) or a list of arrays (H, W[, C])."""
@@ -59,6 +63,10 @@ class ArraySource(PictureSource):
         if picture.ndim != 3 or 0 in picture.shape:
             raise DataError(f"picture {index} has shape {picture.shape}; (H, W) or (H, W, C) is wanted")
         return _to_unit_range(picture, f"picture {index}")
+
+    def is_coloured(self, index: int) -> bool:
+        shape = np.shape(self.pictures[index])
+        return len(shape) == 3 and shape[2] >= 3
 
 
 class FileSource(PictureSource):
@@ -83,6 +91,9 @@ class FileSource(PictureSource):
     def read(self, index: int) -> NDArray[np.float32]:
         return read_picture(self.paths[index], self.max_megapixels)
 
+    def is_coloured(self, index: int) -> bool:
+        return has_colour(self.paths[index], self.max_megapixels)
+
 
 class Selected(PictureSource):
     """Some of a source's pictures, in an order of their own.
@@ -106,6 +117,9 @@ class Selected(PictureSource):
 
     def read(self, index: int) -> NDArray[np.float32]:
         return self.source.read(self.chosen[index])
+
+    def is_coloured(self, index: int) -> bool:
+        return self.source.is_coloured(self.chosen[index])
 
 
 def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:

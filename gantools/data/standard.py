@@ -85,14 +85,14 @@ def _resized(x: Tensor, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Glance:
-    """What the first pictures of a source look like: their sizes (height, width) and channels."""
+    """What pictures of a source look like: the sizes (height, width) of the first, the most channels of all."""
 
     sizes: frozenset[tuple[int, int]]
     channels: int
 
     @classmethod
     def at(cls, source: PictureSource) -> Glance:
-        """Look at the first readable pictures.
+        """Look at the first readable pictures, and at the headers of the others while all are gray.
 
         Raises
         ------
@@ -114,6 +114,8 @@ class Glance:
                 break
         if not channels:
             raise DataError(f"none of the {len(source)} pictures can be read; the first: {first_error}")
+        if max(channels) == 1 and any(map(source.is_coloured, range(index + 1, len(source)))):
+            channels.append(3)
         return cls(frozenset(sizes), max(channels))
 
 

@@ -123,6 +123,30 @@ def test_pictures_of_one_stem_stay_two_and_resuming_makes_what_is_missing(work: 
     assert {p.name for p in out.iterdir()} == made
 
 
+def test_results_may_go_above_the_sources_and_never_onto_another_ones(work: Path, model: Path, tmp_path: Path) -> None:
+    inner = tmp_path / "pics/low"
+    inner.mkdir(parents=True)
+    Image.fromarray(data.chelsea()[:20, :30]).save(inner / "a.png")
+    done = gantools("sr", "upscale", inner, "--model", model, "--out", tmp_path / "pics", "--json")
+    assert json.loads(done.stdout)["n"] == 1
+    assert Image.open(tmp_path / "pics/a.png").size == (60, 40)
+    Image.fromarray(data.chelsea()[:20, :30]).quantize(8).save(inner / "b.gif")
+    Image.fromarray(data.chelsea()[:20, :30]).save(inner / "b.gif.png")
+    refused = gantools("sr", "upscale", inner, "--model", model, "--out", tmp_path / "out", code=2)
+    assert "would both become" in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_command_that_fails_leaves_an_older_trainings_checkpoints(work: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "m.checkpoint" / "fidelity.safetensors"
+    kept.parent.mkdir()
+    kept.write_text("hours of work")
+    gantools("sr", "fit", tmp_path / "nowhere", "--model", tmp_path / "m", code=1)
+    assert kept.read_text() == "hours of work"
+    gantools("sr", "fit", work / "train", "--model", tmp_path / "m", *QUICK)
+    assert not list(tmp_path.glob("m.checkpoint*"))
+
+
 def test_evaluate_gives_figures_for_every_picture(work: Path, model: Path) -> None:
     done = gantools(
         "sr", "evaluate", work / "test", "--model", model, "--json", "--quiet",

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from gantools.data.decode import read_picture
@@ -124,3 +125,14 @@ def test_a_file_that_is_named_as_a_picture_and_is_a_program(tmp_path: Path) -> N
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(path, "EPS")
     with pytest.raises(DataError, match=r"a\.png: is (text|not a picture)"):
         read_picture(path)
+
+
+def test_tiffs_of_many_bits_in_odd_layouts_are_refused_not_misread(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (3, 20, 30), np.uint16)
+    tifffile.imwrite(tmp_path / "planes.tif", pixels, photometric="rgb")
+    tifffile.imwrite(tmp_path / "white.tif", pixels[0], photometric="miniswhite")
+    for name, said in (("planes", "planes of their own"), ("white", "zero for white")):
+        with pytest.raises(DataError, match=said):
+            read_picture(tmp_path / f"{name}.tif")
+    tifffile.imwrite(tmp_path / "sound.tif", pixels.transpose(1, 2, 0), photometric="rgb")
+    np.testing.assert_allclose(read_picture(tmp_path / "sound.tif"), pixels.transpose(1, 2, 0) / 65535, atol=1e-6)

@@ -189,3 +189,13 @@ def test_unknown_corruption_is_named() -> None:
 
     with pytest.raises(ConfigError, match="swirl"):
         check_kinds(["swril"])
+
+
+def test_colour_after_many_gray_pictures_is_seen(tmp_path: Path) -> None:
+    gray, colour = np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.uint8)
+    pictures = [gray] * 70 + [colour]
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{i:03d}.png")
+    assert Glance.at(open_pictures(tmp_path)).channels == 3
+    assert Glance.at(open_pictures(pictures)).channels == 3
+    assert Glance.at(open_pictures(pictures[:-1])).channels == 1

@@ -20,6 +20,7 @@ from gantools import GanSuperResolver, load
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import reduced
 from gantools.errors import ConfigError, DataError, GantoolsError, Interrupted
+from gantools.pipelines.stages import split
 
 Pictures = list[np.ndarray]
 
@@ -289,3 +290,10 @@ def test_a_fit_that_fails_leaves_no_half_fitted_estimator(photographs: Pictures)
         resolver.fit([np.full((40, 40, 3), np.nan)])
     with pytest.raises(Exception, match="not fitted"):
         resolver.transform(photographs)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 8])
+def test_something_is_always_left_to_learn_from(n: int) -> None:
+    learnt, held = split(n, 0.95, 0)
+    assert len(learnt) > 0
+    assert sorted([*learnt, *held]) == list(range(n))
