@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -116,7 +117,7 @@ def write_model(
         "state": outline,
     }
     content["checksum"] = _checksum(_canonical(content))
-    description = json.dumps(content, indent=1).encode()
+    description = json.dumps(content, indent=1, default=_plain).encode()
     files = {WEIGHTS: weights, HISTORY: steps, DESCRIPTION: description}
     for file, data in files.items():
         if len(data) > _LARGEST[file]:
@@ -246,7 +247,14 @@ def _all_finite(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def _canonical(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars, as grids of parameters hold them, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ModelError(f"{value!r} cannot be kept in a model; use texts or numbers for labels and columns")
 
 
 def _checksum(data: bytes) -> str:

@@ -246,3 +246,10 @@ def test_loading_leaves_the_global_randomness_alone(folder: Path) -> None:
     before = torch.get_rng_state()
     load(folder)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_numpys_numbers_are_kept(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    detector = GanAnomalyDetector(n_neighbors=np.int64(3), width=np.int64(32), max_images=128, random_state=0).fit(X)
+    detector.save(tmp_path / "m")
+    np.testing.assert_allclose(load(tmp_path / "m").anomaly_score(X), detector.anomaly_score(X))

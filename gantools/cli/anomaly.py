@@ -95,13 +95,16 @@ def score(
     """Score DATA: one line in the CSV for every input, in input order; a high score is abnormal."""
     detector = _loaded(model, device, quiet)
     shared.writable_files(out, report)
-    table = detector.score_table(data)
     if detector.kind_ == "table" and maps is not None:
         raise ConfigError("--maps: a model of feature tables has no maps")
     if maps is not None:
+        _check_maps(detector, data, maps)
+    table = detector.score_table(data)
+    if processes.first():
+        _write_csv(table, out)
+    if maps is not None:
         _write_maps(detector, data, table, maps, quiet)
     shared.by_first_alone()
-    _write_csv(table, out)
     if report is not None:
         from gantools.report import write_scores
 
@@ -149,7 +152,7 @@ def evaluate(
     shared.by_first_alone()
     result = _measured(table, abnormal)
     if masks is not None:
-        result |= _measured_maps(detector, data, table, masks)
+        result |= _measured_maps(detector, data, table, masks, abnormal)
     if report is not None:
         from gantools.report import write_scores
 
@@ -173,6 +176,28 @@ def _write_csv(table: pd.DataFrame, out: Path) -> None:
     write_atomically(out, table.to_csv(index=False).encode())
 
 
+def _check_maps(detector: Any, data: Path, folder: Path) -> None:
+    """Refuse, before all is scored, a folder that cannot be one, and pictures whose maps would have one name."""
+    from gantools.data.sources import open_pictures
+
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"--maps {folder}: is a file; name a folder")
+    source = open_pictures(data, detector.max_megapixels)
+    names: dict[Path, str] = {}
+    for name in (source.name(i) for i in range(len(source))):
+        place = _map_of(folder, name)
+        if place in names:
+            raise ConfigError(f"--maps: {name} and {names[place]} would both become {place}; score them apart")
+        names[place] = name
+
+
+def _map_of(folder: Path, name: str) -> Path:
+    """Where a picture's heatmap goes."""
+    path = Path(name)
+    inside = path.name if path.is_absolute() or ".." in path.parts else str(path)
+    return folder / f"{inside}.png"
+
+
 def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, quiet: bool) -> None:
     from gantools.core.world import world
     from gantools.data.sources import open_pictures
@@ -183,9 +208,7 @@ def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, qu
     with Stages(not quiet) as stages, stages.stage("heatmaps") as advance:
         mine = list(world().share(_readable(table)))
         for index, picture, anomaly_map in mapped(detector, source, mine):
-            name = Path(source.name(index))
-            inside = name.name if name.is_absolute() or ".." in name.parts else str(name)
-            save_png(folder / f"{inside}.png", overlay(picture, anomaly_map))
+            save_png(_map_of(folder, source.name(index)), overlay(picture, anomaly_map))
             advance((index + 1) / len(table))
 
 
@@ -199,7 +222,6 @@ def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
     import pandas as pd
 
     from gantools.data.sources import read_table
-    from gantools.pipelines.anomaly.labels import abnormal_from_labels
 
     if labels is None:
         words = [{part.lower() for part in Path(p).parts[:-1]} for p in table["path"]]
@@ -213,20 +235,32 @@ def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
     missing = [c for c in ("path", "label") if c not in given.columns]
     if missing:
         raise DataError(f"{labels}: has no column named {missing[0]!r} (it has {', '.join(given.columns)})")
+    given = given.drop_duplicates(["path", "label"])
+    twice = given["path"][given["path"].duplicated()]
+    if len(twice):
+        raise DataError(f"{labels}: has two labels for {twice.iloc[0]!r}; leave one")
     by_path = pd.Series(given["label"].to_numpy(), index=given["path"].astype(str))
     unknown = [p for p in table["path"] if p not in by_path.index]
     if unknown:
         raise DataError(f"{labels}: has no label for {unknown[0]!r} ({len(unknown)} pictures without)")
-    abnormal = abnormal_from_labels(by_path[table["path"]].to_numpy())
+    abnormal = _known_labels(by_path[table["path"]], labels)
     _both(abnormal, str(labels))
     return abnormal
+
+
+def _known_labels(values: pd.Series, where: Path) -> np.ndarray:
+    from gantools.pipelines.anomaly.labels import abnormal_from_labels
+
+    try:
+        return abnormal_from_labels(values.to_numpy())
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def _table_labels(
     frame: pd.DataFrame, labels: Path | None, detector: Any, data: Path
 ) -> tuple[np.ndarray, pd.DataFrame]:
     from gantools.data.sources import read_table
-    from gantools.pipelines.anomaly.labels import abnormal_from_labels
 
     if labels is not None:
         given = read_table(labels)
@@ -236,8 +270,9 @@ def _table_labels(
     elif "label" in frame.columns and "label" not in detector.encoder_.columns:
         values, frame = frame["label"], frame.drop(columns="label")
     else:
-        raise DataError(f"{data}: has no column 'label'; name a CSV that has one with --labels")
-    abnormal = abnormal_from_labels(values.to_numpy())
+        learnt = ", which the model has not learnt as a feature" if "label" in frame.columns else ""
+        raise DataError(f"{data}: has no column 'label'{learnt}; name a CSV that has one with --labels")
+    abnormal = _known_labels(values, labels or data)
     _both(abnormal, str(labels or data))
     return abnormal, frame
 
@@ -269,7 +304,9 @@ def _measured(table: pd.DataFrame, abnormal: np.ndarray) -> dict[str, Any]:
     return result | {f"auroc_{p.removeprefix('part_')}": auroc(y, scored[p].to_numpy()) for p in parts}
 
 
-def _measured_maps(detector: Any, data: Path, table: pd.DataFrame, masks: Path) -> dict[str, float]:
+def _measured_maps(
+    detector: Any, data: Path, table: pd.DataFrame, masks: Path, abnormal: np.ndarray
+) -> dict[str, float]:
     import numpy as np
     import torch
     from torch.nn import functional as F
@@ -280,6 +317,10 @@ def _measured_maps(detector: Any, data: Path, table: pd.DataFrame, masks: Path) 
     from gantools.report.heatmaps import mapped
 
     source = open_pictures(data, detector.max_megapixels)
+    without = [i for i in _readable(table) if abnormal[i] and _mask_of(masks, source.name(i)) is None]
+    if without:
+        name = source.name(without[0])
+        raise DataError(f"{masks}: has no mask for {name!r}, which is abnormal ({len(without)} such pictures)")
     truths: list[Any] = []
     found: list[Any] = []
     for index, _, anomaly_map in mapped(detector, source, _readable(table)):

@@ -114,9 +114,10 @@ def _parents(labelled: Any) -> set[Path]:
 
 def _missing(labels: list[Any], to: int) -> dict[Any, int]:
     """New samples of each class that make it `to` large."""
-    from gantools.pipelines.synthesize.labels import UNLABELLED
+    from gantools.pipelines.synthesize.labels import numbered
 
-    return {label: max(0, to - labels.count(label)) for label in dict.fromkeys(labels) if label != UNLABELLED}
+    classes, numbers = numbered(labels, len(labels))
+    return {label: max(0, to - int((numbers == c).sum())) for c, label in enumerate(classes.tolist())}
 
 
 def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
@@ -150,7 +151,6 @@ def _write(
     from gantools.pipelines.augment.files import Writer
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
     from gantools.pipelines.synthesize.forms import PictureForm
-    from gantools.pipelines.synthesize.labels import UNLABELLED
     from gantools.pipelines.synthesize.writing import clear_out
     from gantools.progress import Stages
 
@@ -162,7 +162,7 @@ def _write(
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
         if include_real and pictures:
             for path, label in zip(*labelled, strict=True):
-                if label != UNLABELLED and _readable(path):
+                if label in augmenter.classes_ and _readable(path):
                     writer.real(path, label)
         total, done = max(1, sum(wanted.values())), 0
         for made in augmenter.makes(wanted, seed):

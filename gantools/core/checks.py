@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -30,7 +31,11 @@ _AT_LEAST_0 = (
     *("clip", "instance_noise", "feature_matching", "ema"),
 )
 _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (("n_critic", "penalty_every", "accumulate"), lambda v: isinstance(v, int) and v >= 1, "a whole number from 1 up"),
+    (
+        ("n_critic", "penalty_every", "accumulate"),
+        lambda v: isinstance(v, Integral) and int(v) >= 1,
+        "a whole number from 1 up",
+    ),
     (("lr_generator", "lr_discriminator"), lambda v: _number(v) and v > 0, "a number above 0"),
     (("beta1", "beta2"), lambda v: _number(v) and 0 <= v < 1, "in [0, 1)"),
     (_AT_LEAST_0, lambda v: _number(v) and v >= 0, "a number of at least 0"),
@@ -136,4 +141,4 @@ def _penalties(trainer: AdversarialTrainer) -> str:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -22,7 +22,8 @@ class _Column:
     """How one column is written.
 
     `quantiles` of a number's known values, empty for a category; `categories` of a category, or of whether a number
-    is missing; `dtype` of the column; of a categorical one also its `levels`, and whether they are `ordered`.
+    is missing; `dtype` of the column; of a categorical one also its `levels`, and whether they are `ordered`; `whole`
+    where numbers are whole, though a gap among them may have made them floating point.
     """
 
     dtype: str
@@ -30,6 +31,7 @@ class _Column:
     categories: list[Any] = field(default_factory=list)
     levels: list[Any] | None = None
     ordered: bool = False
+    whole: bool = False
 
     def series(self, values: Any) -> pd.Series:
         """Values in the column's dtype."""
@@ -68,7 +70,8 @@ class TableCodec:
                 n = min(_MOST_QUANTILES, max(len(known), 1))
                 quantiles = np.quantile(known, np.linspace(0, 1, n)) if len(known) else np.zeros(1)
                 choice = ["known", _MISSING] if len(known) < len(values) else []
-                self.columns[name] = _Column(str(column.dtype), quantiles.tolist(), choice)
+                whole = bool(len(known)) and bool((known == np.round(known)).all())
+                self.columns[name] = _Column(str(column.dtype), quantiles.tolist(), choice, whole=whole)
             else:
                 distinct_texts(column, name)
                 plain = column.astype(object).where(column.notna(), None)
@@ -120,8 +123,7 @@ class TableCodec:
             if column.quantiles:
                 values = np.interp(vectors[:, at], _grid(len(column.quantiles)), column.quantiles)
                 at += 1
-                whole = "int" in column.dtype.lower()
-                values = np.round(values) if whole else values
+                values = np.round(values) if column.whole or "int" in column.dtype.lower() else values
                 if column.categories:
                     values = np.where(vectors[:, at : at + 2].argmax(1) == 1, np.nan, values)
                     at += 2

@@ -148,8 +148,12 @@ def column_numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
 
 
 def column_texts(column: pd.Series) -> list[str]:
-    """A column's values as texts, "missing" where there is none."""
-    return ["missing" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
+    """A column's values as texts, "missing" where there is none; 2.0, as a gap makes of whole numbers, is "2"."""
+    return ["missing" if missing else _text(v) for v, missing in zip(column, column.isna(), strict=True)]
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
 
 
 def infinite_rows(frame: pd.DataFrame) -> dict[int, str]:

@@ -355,7 +355,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         if isinstance(X, pd.DataFrame) and (infinite := infinite_rows(X)):
             row, reason = next(iter(infinite.items()))
             raise DataError(f"row {row}: {reason}; leave it empty if it is unknown ({len(infinite)} such rows)")
-        if isinstance(X, pd.DataFrame) and not all(map(pd.api.types.is_numeric_dtype, X.dtypes)):
+        learnt = [] if reset else self.encoder_.categories  # what a column is does not go by the rows to be scored
+        if isinstance(X, pd.DataFrame) and (learnt or not all(map(pd.api.types.is_numeric_dtype, X.dtypes))):
             validate_data(self, X, skip_check_array=True, reset=reset)
             if len(X) < least:
                 raise DataError(f"the table has {len(X)} sample(s), while a minimum of 2 is required")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from gantools.errors import DataError
@@ -16,9 +17,14 @@ def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
     Raises
     ------
     DataError
-        For numbers other than 1 with 0 or -1.
+        For numbers other than 1 with 0 or -1, and for labels that are missing.
     """
-    labels = np.asarray(y)
+    given = pd.Series(np.asarray(y).ravel()).infer_objects()
+    if given.isna().any():
+        row = int(np.flatnonzero(given.isna())[0])
+        raise DataError(f"sample {row} has no label ({int(given.isna().sum())} without); say of each what it is")
+    numbers = pd.to_numeric(given, errors="coerce")
+    labels = given.to_numpy() if numbers.isna().any() or given.dtype == bool else numbers.to_numpy()
     if labels.dtype.kind == "b":
         return labels
     if labels.dtype.kind in "iuf":

@@ -84,8 +84,18 @@ def as_bytes(pictures: NDArray[Any]) -> NDArray[Any]:
 
 
 def write_samples(X: Any, y: Any, seed: int, out: Path) -> None:
-    """Pictures as PNG, a folder a class where there are classes, or a table as samples.csv; and manifest.csv."""
+    """Pictures as PNG, a folder a class where there are classes, or a table as samples.csv; and manifest.csv.
+
+    Raises
+    ------
+    ConfigError
+        When two classes would share a folder.
+    """
     labels = [""] * X.shape[0] if y is None else [str(label) for label in y]
+    folders: dict[str, str] = {}
+    for label in dict.fromkeys(filter(None, labels)):
+        if folders.setdefault(folder_name(label), label) != label:
+            raise ConfigError(f"labels {folders[folder_name(label)]!r} and {label!r} would share a folder; rename one")
     if len(X.shape) == 2:
         table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
         table = table if y is None else table.assign(label=y)

@@ -442,3 +442,8 @@ def test_augmentation_by_need_resumes_exactly(tmp_path: Path) -> None:
         trainer.train(PictureGame(), pictures_until(23), max_images=400, seed=3, checkpoint=file)
     resumed = trainer.train(PictureGame(), pictures_until(None), max_images=400, seed=3, checkpoint=file, resume=True)
     assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    """Grids of parameters hold them."""
+    AdversarialTrainer(n_critic=np.int64(2), lr_generator=np.float32(1e-3), r1=np.float64(0.5)).check()

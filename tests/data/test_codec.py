@@ -75,3 +75,12 @@ def test_dtypes_come_back() -> None:
 def test_a_column_of_names_is_refused() -> None:
     with pytest.raises(DataError, match="'who' is text with 30 different values"):
         TableCodec().fit(pd.DataFrame({"who": [f"n{i}" for i in range(30)]}))
+
+
+def test_whole_numbers_with_a_gap_among_them_stay_whole() -> None:
+    frame = pd.DataFrame({"n": [1.0, 5.0, np.nan, 40.0, 7.0] * 10, "x": np.linspace(0, 1, 50)})
+    codec = TableCodec().fit(frame)
+    made = codec.inverse(np.random.default_rng(0).normal(size=(200, codec.width)))
+    known = made["n"].dropna()
+    assert (known == known.round()).all()
+    assert (made["x"] != made["x"].round()).any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from gantools import AdversarialTrainer, GanAnomalyDetector, configs, load
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.anomaly import auroc, pixel_auroc
 from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
+from gantools.pipelines.anomaly.labels import abnormal_from_labels
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
 from gantools.pipelines.anomaly.tiles import windows
 
@@ -378,3 +380,25 @@ def test_a_table_without_rows_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("a,b\n")
     with pytest.raises(DataError, match=r"empty\.csv: has 0 rows under its header"):
         GanAnomalyDetector().fit(tmp_path / "empty.csv")
+
+
+def test_a_rows_score_does_not_depend_on_the_rows_beside_it() -> None:
+    """Rows in which all categories look like numbers, or none is known, are read as the whole table is."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.normal(size=60), "code": rng.choice(["1", "2", "x"], 60), "t": rng.random(60) > 0.5})
+    detector = GanAnomalyDetector(max_images=256, random_state=0).fit(rows)
+    whole = detector.anomaly_score(rows)
+    for kept in (rows["code"].isin(["1", "2"]), rows["t"]):
+        some = pd.read_csv(io.StringIO(rows[kept].to_csv(index=False)))
+        np.testing.assert_allclose(detector.anomaly_score(some), whole[kept], atol=1e-9)
+    gaps = rows.assign(code=None)
+    np.testing.assert_allclose(
+        detector.anomaly_score(gaps), detector.anomaly_score(gaps.assign(code=np.nan)), atol=1e-9
+    )
+
+
+def test_labels_that_are_missing_are_not_taken_for_abnormal() -> None:
+    with pytest.raises(DataError, match=r"sample 1 has no label \(2 without\)"):
+        abnormal_from_labels(["good", None, "bad", np.nan])
+    for labels in (["0", "1"], np.array([0, 1], object), [False, True], [1, -1], ["good", "scratch"]):
+        assert abnormal_from_labels(labels).tolist() == [False, True]
