@@ -341,6 +341,24 @@ _INT8_TEXT = (
 )
 
 
+def _startup() -> str:
+    rows = pd.DataFrame(rows_of("startup"))
+    if rows.empty:
+        return ""
+    return "\n".join(
+        [*_STARTUP_TEXT, _figures(rows.groupby("data", sort=False).last().rename(columns={"s": "seconds"})), ""]
+    )
+
+
+_STARTUP_TEXT = (
+    "## How long one waits",
+    "",
+    "From the command to its end, in a process of its own (`python -m benchmarks.startup`). The demo learns for 3.3",
+    "minutes at most, whatever the machine; the rest is reading, measuring and the report.",
+    "",
+)
+
+
 def _serving() -> str:
     rows = pd.DataFrame(rows_of("serving"))
     if rows.empty:
@@ -387,6 +405,7 @@ def write_report() -> Path:
         _superres(),
         _translation(),
         _export(),
+        _startup(),
         _serving(),
     ]
     path = HERE / "RESULTS.md"

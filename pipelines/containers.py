@@ -80,7 +80,8 @@ def is_flat(source: PictureSource, index: int) -> bool:
 def gathered(X: Any, found: list[NDArray[Any]]) -> Any:
     """Pictures made of others, in the container of X."""
     if isinstance(X, (list, tuple)) and isinstance(X[0], Tensor):
-        return [torch.from_numpy(f).to(x.device) for f, x in zip(found, X, strict=True)]
+        tensors = [torch.from_numpy(f).to(x.device) for f, x in zip(found, X, strict=True)]
+        return [t.permute(2, 0, 1) if channels_first(x[None]) else t for t, x in zip(tensors, X, strict=True)]
     if isinstance(X, (list, tuple)) or len({(f.shape, f.dtype) for f in found}) > 1:
         return found
     stacked = np.stack(found)

@@ -52,6 +52,10 @@ class PairedGame(Game):
         fakes: Tensor = self.generator(batch["source"])
         return fakes
 
+    def settings(self) -> dict[str, float]:
+        weights = {"pixels": self.pixels, "matching": self.matching, "perceptual": self.perceptual}
+        return {**super().settings(), **weights}
+
     def condition(self, batch: Batch) -> Tensor:
         """What the discriminator is shown beside a picture: the source, at the picture's size."""
         return batch["source"]

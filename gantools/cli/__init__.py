@@ -31,7 +31,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 
 _INTERRUPTED = 130
-_NO_MODEL = "interrupted; no model was written (if training had begun, --resume goes on from its checkpoint)"
+_NO_MODEL = "interrupted; nothing is half written, and where the command has --resume, it goes on from what there is"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = [word for word in given if word != "--debug"]
     try:
         code = app(given, standalone_mode=False)
+        if code == _INTERRUPTED:  # typer makes a result of Ctrl-C
+            print(f"gantools: {_NO_MODEL}", file=sys.stderr)
     except Exception as error:
         code, message = _explained(error)
         if debug:

@@ -147,9 +147,15 @@ def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callabl
         print(words(), flush=True)
 
 
+def beside(model: Path, ending: str) -> Path:
+    """A path beside a model's folder, its name with `ending`; "." has no name of its own."""
+    named = model if model.name else model.absolute()
+    return named.with_name(f"{named.name}{ending}")
+
+
 def checkpoint_of(model: Path) -> Path:
     """The folder for the checkpoints of the training that makes `model`."""
-    return model.with_name(model.name + ".checkpoint")
+    return beside(model, ".checkpoint")
 
 
 @contextmanager

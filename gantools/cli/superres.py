@@ -74,7 +74,7 @@ def fit(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
-    target = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
+    target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"))
     shared.writable_files(report)
     with shared.warnings_as_lines(quiet):
         resolver = GanSuperResolver(**parameters)

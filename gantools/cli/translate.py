@@ -86,7 +86,7 @@ def fit(
     }
     preset = config or ("unpaired" if unpaired else "cpu-128")
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
-    place = shared.writable_file(sheet or model.with_name(f"{model.name}-sheet.png"))
+    place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"))
     shared.writable_files(report)
     with shared.warnings_as_lines(quiet):
         translator = GanTranslator(**parameters)

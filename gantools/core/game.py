@@ -91,6 +91,10 @@ class Game:
         """Named losses that the generator has besides the adversarial one, already weighted."""
         return {}
 
+    def settings(self) -> dict[str, float]:
+        """Its own settings by name: a training can go on from a checkpoint only if they are what they were."""
+        return {"fake_weight": self.fake_weight}
+
     def held_out(self) -> Batch | None:
         """A batch of reals never trained on, by which the players' health is judged; None: by the last batch."""
         return None

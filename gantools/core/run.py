@@ -362,7 +362,8 @@ class Run:
             "max_images": self.max_images,
             "seed": self.seed,
             "game": type(self.game).__name__,
-            "shapes": shapes,
+            "sizes of the networks": shapes,
+            **{f"game's {name}": float(value) for name, value in self.game.settings().items()},
         }
 
     def _players(self) -> dict[str, Any]:

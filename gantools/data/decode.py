@@ -15,6 +15,7 @@ from gantools.errors import DataError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 MAX_MEGAPIXELS = 100.0
+_TIFF = (b"II*\0", b"MM\0*")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 _BITS, _PHOTOMETRIC, _CHANNELS, _PLANES = 258, 262, 277, 284  # TIFF's tags
 # By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
@@ -114,6 +115,8 @@ def _why_not_a_picture(path: Path) -> str:
     if path.stat().st_size == 0:
         return "is empty"
     head = path.read_bytes()[:64]
+    if head[:4] in _TIFF:
+        return "is a TIFF of a kind that cannot be read; save it with 8 or 16 bits a channel"
     if head.isascii():
         return "is text, not a picture"
     return "is not a picture that can be read"
@@ -201,11 +204,16 @@ def read_deep(path: Path) -> NDArray[Any]:
     data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     if data is None:
         raise DataError(f"{path}: cannot be decoded")
-    if data.dtype not in (np.uint8, np.uint16) and data.dtype.kind != "f":
-        raise DataError(f"{path}: {data.dtype} pixels; save it with 8 or 16 bits a channel")
+    check_depth(data, path)
     data = data[..., None] if data.ndim == 2 else data
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(data.shape[2])
     return data if order is None else data[..., order]
+
+
+def check_depth(pixels: NDArray[Any], path: Path) -> None:
+    """DataError unless they have 8 or 16 bits, or are floating point."""
+    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
+        raise DataError(f"{path}: {pixels.dtype} pixels; save it with 8 or 16 bits a channel")
 
 
 def _with_channels(array: Picture) -> Picture:

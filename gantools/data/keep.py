@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, ImageSequence
+from PIL import Image, ImageCms, ImageOps
 
 from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import (
     MAX_MEGAPIXELS,
+    check_depth,
     check_layout,
     decoding_errors,
     is_deep,
@@ -92,9 +93,7 @@ def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS, every_frame: b
     with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
         n_frames = getattr(image, "n_frames", 1)
         if n_frames > 1 and every_frame:
-            if is_deep(image):
-                return [_deep_page(path, i) for i in range(n_frames)]
-            return [_frame(frame.copy(), path) for frame in ImageSequence.Iterator(image)]
+            return [_page(image, path, number) for number in range(n_frames)]
         kept = _deep_frame(image, path) if is_deep(image) else _frame(image, path)
         if n_frames > 1:
             kept.notes.append(f"has {n_frames} frames, of which the first is taken (--frames takes all)")
@@ -127,14 +126,22 @@ def _deep_frame(image: Image.Image, path: Path) -> Kept:
     return Kept(np.ascontiguousarray(pixels), icc, exif, dpi, notes)
 
 
-def _deep_page(path: Path, number: int) -> Kept:
-    """One page of a TIFF of sixteen bits."""
+def _page(image: Image.Image, path: Path, number: int) -> Kept:
+    """One frame of several; those of sixteen bits are pages of a TIFF."""
     import tifffile
 
-    pixels, notes = _sixteen_bits(_with_channels(tifffile.imread(path, key=number)), path)
+    image.seek(number)
+    if not is_deep(image):
+        return _frame(image.copy(), path)
+    check_layout(image, path)
+    pixels = _with_channels(tifffile.imread(path, key=number))
+    check_depth(pixels, path)
+    pixels, notes = _sixteen_bits(pixels, path)
     if pixels.ndim != 3 or pixels.shape[2] > 4:
         raise DataError(f"{path}: page {number + 1} has shape {pixels.shape}; gray or colour, and alpha, is wanted")
-    return Kept(np.ascontiguousarray(pixels), notes=notes)
+    pixels = oriented(pixels, image.getexif().get(_ORIENTATION, 1))
+    icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
+    return Kept(np.ascontiguousarray(pixels), icc, dpi=dpi, notes=notes)
 
 
 def _sixteen_bits(pixels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:

@@ -193,12 +193,20 @@ def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
         raise DataError(f"{path}: no such file")
     try:
         if path.suffix.lower() == ".csv":
-            return pd.read_csv(path, nrows=rows)
+            return _separated(pd.read_csv(path, nrows=rows), path)
         return pd.read_parquet(path)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: is empty") from None
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as a table ({str(error).strip()})") from None
+
+
+def _separated(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table, unless its one column shows that its values are separated by something else than commas."""
+    mark = next((m for m in ";\t|" if len(table.columns) == 1 and m in str(table.columns[0])), "")
+    if mark:
+        raise DataError(f"{path}: its values are separated by {mark!r}; save it with commas between them")
+    return table
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
@@ -238,7 +246,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     if isinstance(X, (list, tuple)) and isinstance(X[0], (str, Path)):
         return FileSource([Path(p) for p in X], [str(p) for p in X], max_megapixels)
     if isinstance(X, (list, tuple)):
-        return ArraySource([x.numpy(force=True) if isinstance(x, Tensor) else np.asarray(x) for x in X])
+        return ArraySource([_channels_last(x) if isinstance(x, Tensor) else np.asarray(x) for x in X])
     array = np.asarray(X)
     if array.ndim not in (3, 4):
         raise DataError(f"an array of pictures has shape (N, H, W) or (N, H, W, C), not {array.shape}")
@@ -249,6 +257,11 @@ def channels_first(pictures: Tensor) -> bool:
     """Whether a tensor holds pictures as (N, C, H, W): its second axis is 1, 3 or 4 long, and its last is not."""
     counts = (1, 3, 4)
     return pictures.ndim == 4 and pictures.shape[1] in counts and pictures.shape[-1] not in counts
+
+
+def _channels_last(picture: Tensor) -> NDArray[Any]:
+    """One of a list of tensors, (H, W), (H, W, C) or (C, H, W), as an array whose channels come last."""
+    return (picture.permute(1, 2, 0) if channels_first(picture[None]) else picture).numpy(force=True)
 
 
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:

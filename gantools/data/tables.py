@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,6 +155,16 @@ def column_texts(column: pd.Series) -> list[str]:
 
 def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+
+
+def unusable_rows(frame: pd.DataFrame, numbers: Collection[str]) -> dict[int, str]:
+    """Rows that hold an infinite value, or no number in one of the columns `numbers`, each with a reason."""
+    found = infinite_rows(frame)
+    for name, column in frame.items():
+        if str(name) in numbers and not is_numeric(column):
+            wrong = (pd.to_numeric(column, errors="coerce").isna() & column.notna()).to_numpy()
+            found |= {int(r): f"column {name!r}: {column.iloc[r]!r} is not a number" for r in np.flatnonzero(wrong)}
+    return dict(sorted(found.items()))
 
 
 def infinite_rows(frame: pd.DataFrame) -> dict[int, str]:

@@ -23,7 +23,7 @@ from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
-from gantools.data.tables import TableEncoder, infinite_rows
+from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.anomaly import auroc
 from gantools.pipelines.anomaly import tiles
@@ -526,7 +526,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         check_is_fitted(self)
         if self.kind_ == "table":
             frame = read_table(Path(X)) if isinstance(X, (str, Path)) else pd.DataFrame(X)
-            errors = infinite_rows(frame)
+            errors = unusable_rows(frame, self.encoder_.numbers)
             usable = np.setdiff1d(np.arange(len(frame)), list(errors))
             scores = np.full((len(frame), len(self.parts_)), np.nan)
             if len(usable):

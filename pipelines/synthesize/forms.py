@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,12 @@ def joined(X: Any, new: Any) -> Any:
         if X.ndim == 4 and tensor.shape[1:] != X.shape[1:]:
             tensor = tensor.permute(0, 3, 1, 2)
         return torch.cat([X, tensor])
+    if isinstance(X, (list, tuple)) and isinstance(X[0], Tensor):
+        turned = channels_first(X[0][None])
+        tensors = [torch.from_numpy(np.ascontiguousarray(sample)).to(X[0]) for sample in new]
+        return [*X, *(t.permute(2, 0, 1) if turned else t for t in tensors)]
+    if isinstance(X, (list, tuple)) and isinstance(X[0], Path):
+        return [*X, *map(Path, new)]
     if isinstance(X, (list, tuple)):
         return [*X, *(new.tolist() if np.ndim(X[0]) == 1 else new)]
     return np.concatenate([X, np.asarray(new, dtype=object if X.dtype == object else None)])

@@ -61,6 +61,10 @@ class AutoencodingGame(Game):
         self.moves = moves
         self.backbone = backbone
 
+    def settings(self) -> dict[str, float]:
+        own = {"divergence": self.divergence, "perceptual": self.perceptual, "moves": self.moves}
+        return {**super().settings(), **own}
+
     def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """The reals, encoded and decoded. What else the losses need is kept for `generator_terms`."""
         reals = moved(batch["reals"], self.moves, rng)
@@ -120,6 +124,9 @@ class SpreadGame(ConditionalGame):
         self.moves = moves
         self.backbone = backbone
         self.held = held
+
+    def settings(self) -> dict[str, float]:
+        return {**super().settings(), "anchor": self.anchor, "perceptual": self.perceptual, "moves": self.moves}
 
     def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """One fake for each real, of its class, of a random novelty; of a random class where it has none."""

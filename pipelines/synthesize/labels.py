@@ -73,7 +73,8 @@ def numbered(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
 def _check_types(labels: NDArray[Any]) -> None:
     kinds = {
-        "text" if isinstance(v, str) else "number" if isinstance(v, (int, float, np.number)) else None for v in labels
+        "text" if isinstance(v, str) else "number" if isinstance(v, (int, float, np.number, np.bool_)) else None
+        for v in labels
     }
     missing = [i for i, v in enumerate(labels) if v is None or v != v]
     if missing:

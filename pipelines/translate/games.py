@@ -34,6 +34,9 @@ class VariedGame(PairedGame):
         super().__init__(generator, discriminator, **options)
         self.candidates = candidates
 
+    def settings(self) -> dict[str, float]:
+        return {**super().settings(), "candidates": self.candidates}
+
     def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Of each source's candidates, the one nearest to its truth."""
         source, reals = batch["source"], batch["reals"]
@@ -109,6 +112,9 @@ class UnpairedGame(Game):
         super().__init__(generator, discriminator)
         self.contrast = contrast
         self.cycle = cycle
+
+    def settings(self) -> dict[str, float]:
+        return {**super().settings(), "contrast": self.contrast, "cycle": self.cycle}
 
     def fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """What the generator makes of the sources."""

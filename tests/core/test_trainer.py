@@ -447,3 +447,12 @@ def test_augmentation_by_need_resumes_exactly(tmp_path: Path) -> None:
 def test_numpys_numbers_are_numbers() -> None:
     """Grids of parameters hold them."""
     AdversarialTrainer(n_critic=np.int64(2), lr_generator=np.float32(1e-3), r1=np.float64(0.5)).check()
+
+
+def test_a_game_of_other_weights_does_not_go_on_from_this_ones_checkpoint(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    AdversarialTrainer().train(game(), batches, max_images=40, seed=0, checkpoint=file)
+    other = game()
+    other.fake_weight = 0.5
+    with pytest.raises(ModelError, match=r"other settings \(game's fake_weight\)"):
+        AdversarialTrainer().train(other, batches, max_images=40, seed=0, checkpoint=file, resume=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -235,3 +236,19 @@ def test_a_cmyk_picture_goes_through_its_profile(tmp_path: Path) -> None:
     (kept,) = read_kept(tmp_path / "a.jpg")
     assert kept.icc is None
     assert (kept.pixels >= 254).all()
+
+
+def test_pages_of_many_bits_keep_depth_and_way_up_each_its_own(tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (6, 9), np.uint16)
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as tiff:
+        tiff.write(deep, extratags=[(274, "H", 1, 6, True)], resolution=(300, 300))
+        tiff.write((deep >> 8).astype(np.uint8))
+        tiff.write(deep)
+    first, second, third = read_kept(tmp_path / "pages.tif", every_frame=True)
+    assert [k.pixels.dtype for k in (first, second, third)] == [np.uint16, np.uint8, np.uint16]
+    np.testing.assert_array_equal(first.pixels[..., 0], np.rot90(deep, -1))
+    np.testing.assert_array_equal(second.pixels[..., 0], deep >> 8)
+    np.testing.assert_array_equal(third.pixels[..., 0], deep)
+    tifffile.imwrite(tmp_path / "int32.tif", np.zeros((2, 6, 9), np.int32))
+    with pytest.raises(DataError, match="int32 pixels"):
+        read_kept(tmp_path / "int32.tif", every_frame=True)

@@ -14,11 +14,12 @@ from hypothesis.extra import pandas as pdst
 from PIL import Image
 
 from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
-from gantools.data.sources import is_table, open_pictures
+from gantools.data.sources import is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures
 from gantools.data.tables import TableEncoder
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
 from gantools.errors import ConfigError, DataError
+from gantools.pipelines.containers import gathered
 
 PICTURES = np.random.default_rng(0).integers(0, 255, (4, 9, 12, 3), dtype=np.uint8)
 
@@ -199,3 +200,18 @@ def test_colour_after_many_gray_pictures_is_seen(tmp_path: Path) -> None:
     assert Glance.at(open_pictures(tmp_path)).channels == 3
     assert Glance.at(open_pictures(pictures)).channels == 3
     assert Glance.at(open_pictures(pictures[:-1])).channels == 1
+
+
+def test_a_list_of_tensors_may_have_its_channels_first() -> None:
+    planes, last = torch.rand(3, 9, 8), torch.rand(9, 8, 3)
+    source = open_pictures([planes, last])
+    assert [source.read(i).shape for i in range(2)] == [(9, 8, 3)] * 2
+    np.testing.assert_array_equal(source.read(0), planes.permute(1, 2, 0).numpy())
+    larger = [np.zeros((18, 16, 3), np.float32)] * 2
+    assert [tuple(t.shape) for t in gathered([planes, last], larger)] == [(3, 18, 16), (18, 16, 3)]
+
+
+def test_a_table_with_semicolons_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(DataError, match=r"t\.csv: its values are separated by ';'"):
+        read_table(tmp_path / "t.csv")

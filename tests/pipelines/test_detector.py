@@ -402,3 +402,14 @@ def test_labels_that_are_missing_are_not_taken_for_abnormal() -> None:
         abnormal_from_labels(["good", None, "bad", np.nan])
     for labels in (["0", "1"], np.array([0, 1], object), [False, True], [1, -1], ["good", "scratch"]):
         assert abnormal_from_labels(labels).tolist() == [False, True]
+
+
+def test_a_row_without_a_number_has_its_reason_and_the_others_their_scores() -> None:
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=list("abc"))
+    detector = GanAnomalyDetector(max_images=128, random_state=0).fit(rows)
+    spoilt = rows.astype(object)
+    spoilt.loc[3, "b"], spoilt.loc[5, "a"] = "n.a?", None
+    table = detector.score_table(spoilt)
+    assert table.loc[3, "error"] == "column 'b': 'n.a?' is not a number"
+    assert (table["error"] != "").sum() == 1
+    np.testing.assert_allclose(table["anomaly_score"][6:], detector.anomaly_score(rows)[6:], atol=1e-9)
