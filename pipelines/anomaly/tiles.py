@@ -38,6 +38,7 @@ _WINDOW = 512
 _OVERLAP = 64
 _BACKBONE_BLOCKS = (0, 2, 4)
 _FEATURES = 4 * 16 + 24 + 40
+_PATCH = 16 + 24 + 40
 _STRIDE = 8
 _STANDARDISED_ON = 4
 _SMOOTHING = 2.5
@@ -233,7 +234,7 @@ class TileModel:
         build = partial(kind, state["channels"], state["width"])
         discriminator: Discriminator = restored(build, state["discriminator"])
         discriminator.to(device, memory_format=torch.channels_last)
-        sides = (None, _FEATURES) if "pretrained" in parts else (0,)
+        sides = (None, _PATCH) if "pretrained" in parts else (0,)
         bank = fitting("the bank of normals", state["bank"], torch.float32, *sides).to(device)
         scales = np.asarray(state["pixel_scales"], np.float64).reshape(len(parts), 2)
         return cls(parts, state["n_neighbors"], discriminator, _backbone(parts, device), bank, scales)
