@@ -39,6 +39,12 @@ def digits() -> Digits:
     return np.round(pictures.reshape(-1, 8, 8) * 15.9375).astype(np.uint8), labels
 
 
+def few(digits: Digits, n: int, classes: tuple[int, ...] = (1, 3, 5)) -> Digits:
+    """The first `n` digits of some classes: judging takes as long as there are classes."""
+    mine = np.flatnonzero(np.isin(digits[1], classes))[:n]
+    return digits[0][mine], digits[1][mine]
+
+
 def long_tail(digits: Digits, seed: int = 0) -> tuple[Digits, Digits]:
     """100 of each even digit and 12 of each odd one; the others to test on."""
     order = np.random.default_rng(seed).permutation(len(digits[1]))
@@ -80,23 +86,23 @@ def test_it_helps_a_classifier_where_classes_are_rare(digits: Digits, seed: int)
 
 
 def test_reals_come_first_unchanged_and_classes_get_what_was_asked(digits: Digits, fitted: GanAugmenter) -> None:
-    X, y = (a[:300] for a in digits)
-    quick = GanAugmenter(per_class={3: 7, 5: 0}, max_images=256, random_state=0)
+    X, y = few(digits, 90)
+    quick = GanAugmenter(per_class={3: 7, 5: 0, 1: 0}, max_images=256, random_state=0)
     more, labels = quick.fit_resample(X, y)
-    np.testing.assert_array_equal(more[:300], X)
-    np.testing.assert_array_equal(labels[:300], y)
+    np.testing.assert_array_equal(more[:90], X)
+    np.testing.assert_array_equal(labels[:90], y)
     assert more.dtype == X.dtype
-    assert labels[300:].tolist() == [3] * 7
+    assert labels[90:].tolist() == [3] * 7
     balanced = clone(quick).set_params(per_class=None).fit_resample(X, y)[1]
-    assert len(set(np.bincount(balanced))) == 1
+    assert len(set(np.bincount(balanced)) - {0}) == 1
     sized = clone(quick).set_params(per_class=None, sampling_strategy={1: 60}).fit_resample(X, y)[1]
     assert (sized == 1).sum() == 60
     texts = clone(quick).set_params(per_class=2).fit_resample(list(X), [f"digit {v}" for v in y])
     assert isinstance(texts[0], list)
     assert isinstance(texts[1], list)
-    assert len(texts[0]) == 320
+    assert len(texts[0]) == 96
     tensor = clone(quick).set_params(per_class=1).fit_resample(torch.from_numpy(X), torch.from_numpy(y))
-    assert tensor[0].shape == (310, 8, 8)
+    assert tensor[0].shape == (93, 8, 8)
     assert tensor[0].dtype == torch.uint8
     first, second = (fitted.sample(3, random_state=2)[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -119,16 +125,17 @@ def test_tables_with_categories(tmp_path: Path) -> None:
 
 
 def test_paths_give_paths(digits: Digits, tmp_path: Path) -> None:
+    X, y = few(digits, 60)
     paths = []
-    for i, picture in enumerate(digits[0][:60]):
+    for i, picture in enumerate(X):
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(picture).save(paths[-1])
     quick = GanAugmenter(1, max_images=128, min_class_size=3, random_state=0)
     with pytest.raises(ConfigError, match=r"set folder=.*PictureLoader"):
-        quick.fit_resample(paths, digits[1][:60])
-    more, _ = quick.set_params(folder=tmp_path / "new").fit_resample(paths, digits[1][:60])
+        quick.fit_resample(paths, y)
+    more, _ = quick.set_params(folder=tmp_path / "new").fit_resample(paths, y)
     assert more[:60] == paths
-    assert len(more) == 70
+    assert len(more) == 63
     assert np.asarray(Image.open(more[-1])).shape == (8, 8)
     pipeline = ResamplingPipeline(
         [
@@ -138,11 +145,11 @@ def test_paths_give_paths(digits: Digits, tmp_path: Path) -> None:
             ("classify", LogisticRegression()),
         ]
     )
-    assert pipeline.fit(paths, digits[1][:60]).score(paths, digits[1][:60]) > 0.9
+    assert pipeline.fit(paths, y).score(paths, y) > 0.9
 
 
 def test_pipelines_grids_and_memory(digits: Digits, tmp_path: Path) -> None:
-    X, y = (a[:200] for a in digits)
+    X, y = few(digits, 90)
     augmenter = GanAugmenter(2, max_images=128, random_state=0)
     steps = [("augment", augmenter), ("flat", PictureFlattener()), ("classify", LogisticRegression(max_iter=200))]
     inside = ResamplingPipeline(steps, memory=str(tmp_path))
@@ -150,7 +157,7 @@ def test_pipelines_grids_and_memory(digits: Digits, tmp_path: Path) -> None:
     grid.fit(X, y)
     assert grid.cv_results_["mean_test_score"].min() > 0.7
     seen = [m.shape[0] for m in (inside.fit(X, y)[:1].fit_resample(X, y)[0],)]
-    assert seen == [220]
+    assert seen == [96]
     last = Pipeline([("flat", PictureFlattener()), ("classify", AugmentedClassifier(LogisticRegression(), augmenter))])
     assert cross_val_score(last, X, y, cv=2).mean() > 0.7
 
@@ -177,14 +184,14 @@ def test_small_classes_are_augmented_classically_and_it_is_said(digits: Digits) 
 
 
 def test_low_quality_is_acted_on(digits: Digits) -> None:
-    X, y = (a[:300] for a in digits)
+    X, y = few(digits, 90)
     settings: dict[str, Any] = {"max_images": 128, "min_spread": 5.0, "random_state": 0}
-    with pytest.raises(QualityError, match=r"class 0: spread .* \(least 5\)"):
+    with pytest.raises(QualityError, match=r"class 1: spread .* \(least 5\)"):
         GanAugmenter(1, on_low_quality="error", **settings).fit(X, y)
     with pytest.warns(UserWarning, match="these are augmented classically"):
         fallen = GanAugmenter(1, on_low_quality="fallback", **settings).fit(X, y)
     assert (fallen.quality_["method"] == "classical").all()
-    assert fallen.sample()[0].shape == (10, 8, 8)
+    assert fallen.sample()[0].shape == (3, 8, 8)
 
 
 def test_saved_and_loaded_makes_the_same(fitted: GanAugmenter, tmp_path: Path) -> None:
@@ -222,20 +229,21 @@ def test_unlabelled_samples_are_no_class_of_the_classifiers(digits: Digits) -> N
 
 
 def test_paths_in_every_container(digits: Digits, tmp_path: Path) -> None:
+    X, y = few(digits, 40)
     paths = []
-    for i, picture in enumerate(digits[0][:40]):
+    for i, picture in enumerate(X):
         paths.append(str(tmp_path / f"{i}.png"))
         Image.fromarray(picture).save(paths[-1])
     quick = GanAugmenter(1, max_images=64, min_class_size=3, folder=tmp_path / "a much longer name", random_state=0)
     containers = (np.asarray(paths), np.asarray(paths, dtype=object), pd.Series(paths), pd.DataFrame({"path": paths}))
     for container in containers:
-        more, _ = quick.fit_resample(container, digits[1][:40])
+        more, _ = quick.fit_resample(container, y)
         assert type(more) is type(container)
         last = more["path"].iloc[-1] if isinstance(more, pd.DataFrame) else list(more)[-1]
         assert Path(last).is_file()
-    assert len(list((tmp_path / "a much longer name").iterdir())) == 10  # the same samples have the same names
+    assert len(list((tmp_path / "a much longer name").iterdir())) == 3  # the same samples have the same names
     with pytest.raises(ConfigError, match="give the list of files"):
-        quick.fit_resample(str(tmp_path), digits[1][:40])
+        quick.fit_resample(str(tmp_path), y)
 
 
 def test_categorical_columns_and_names_that_are_no_texts() -> None:
@@ -251,7 +259,8 @@ def test_categorical_columns_and_names_that_are_no_texts() -> None:
 
 
 def test_evaluation_takes_the_users_own_labels(digits: Digits) -> None:
-    X, y = digits[0][:200], np.array([f"digit {v}" for v in digits[1][:200]])
+    X, y = few(digits, 90)
+    y = np.array([f"digit {v}" for v in y])
     quick = GanAugmenter({"digit 3": 4}, max_images=128, random_state=0)
     figures = quick.evaluate(X, y, {"neighbours": KNeighborsClassifier()}, n_splits=2)
     assert "recall digit 3" in figures
@@ -286,7 +295,7 @@ def test_amounts_and_mistakes(digits: Digits) -> None:
 
 
 def test_usefulness_is_measured_honestly(digits: Digits) -> None:
-    X, y = long_tail(digits)[0]
+    X, y = few(long_tail(digits)[0], 250, (2, 3, 4, 6))
     figures = GanAugmenter(5, max_images=640, random_state=0).evaluate(
         X, y, {"neighbours": KNeighborsClassifier(), "linear": LogisticRegression(max_iter=100)}, n_splits=3
     )

@@ -217,7 +217,7 @@ def test_several_results_where_several_are_plausible(tmp_path: Path) -> None:
     sources = np.stack([np.where(d, 0, 255) for d in discs]).astype(np.uint8)
     colours = [(255, 0, 0), (0, 0, 255)]
     targets = np.stack([np.where(d[..., None], colours[i % 2], 255) for i, d in enumerate(discs)]).astype(np.uint8)
-    settings = {"width": 8, "batch_size": 8, "max_images": 1600, "holdout": 0, "perceptual_weight": 0.0, "policy": None}
+    settings = {"width": 8, "batch_size": 8, "max_images": 4800, "holdout": 0, "perceptual_weight": 0.0, "policy": None}
     translator = GanTranslator(variety=3, adversarial_share=0, random_state=0, **settings).fit(sources[4:], targets[4:])
     several = translator.samples(sources[:4], 12, random_state=0)
     redness = np.array([made[0][discs[0]].mean(0) @ [1, 0, -1] for made in several])

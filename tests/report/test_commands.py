@@ -31,7 +31,7 @@ COMMANDS = {
     "translate evaluate gray colour --model translator": "psnr",
     "synth fit kinds --classes --model new --max-images 128": "Training",
     "augment kinds --per-class 2 --out more --max-images 128": "spread",
-    "augment kinds --evaluate --per-class 2 --max-images 128 --set trainer=vanilla": "Balanced accuracy",
+    "augment kinds --evaluate --folds 2 --per-class 2 --max-images 128 --set trainer=vanilla": "Balanced accuracy",
 }
 
 
