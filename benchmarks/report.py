@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -287,12 +287,16 @@ def _synthesis() -> str:
     return "\n".join(text)
 
 
+def _latest(
+    what: str, text: Sequence[str], shown: Callable[[pd.DataFrame], pd.DataFrame], by: Sequence[str] = ("data",)
+) -> str:
+    """A section with the last figures of each data set, as `shown` has them; nothing where there are none."""
+    rows = pd.DataFrame(rows_of(what))
+    return "" if rows.empty else "\n".join([*text, _figures(shown(rows.groupby(list(by), sort=False).last())), ""])
+
+
 def _overhead() -> str:
-    frame = pd.DataFrame(rows_of("overhead"))
-    if frame.empty:
-        return ""
-    table = frame.groupby("data", sort=False)[["by hand", "trainer", "ratio"]].last()
-    return "\n".join([*_OVERHEAD_TEXT, _figures(table), ""])
+    return _latest("overhead", _OVERHEAD_TEXT, lambda rows: rows[["by hand", "trainer", "ratio"]])
 
 
 _OVERHEAD_TEXT = (
@@ -305,21 +309,15 @@ _OVERHEAD_TEXT = (
 
 
 def _export() -> str:
-    rows = pd.DataFrame(rows_of("export"))
-    if rows.empty:
-        return ""
-    frame = rows.groupby("data", sort=False).last()
-    apart = frame[[c for c in frame if str(c).startswith("apart ")]].max(axis=1)
-    shown = frame[["torch", "onnx", "ratio", "megabytes"]].assign(**{"largest difference": apart})
-    return "\n".join([*_EXPORT_TEXT, _figures(shown), "", *_int8()])
+    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+        apart = rows[[c for c in rows if str(c).startswith("apart ")]].max(axis=1)
+        return rows[["torch", "onnx", "ratio", "megabytes"]].assign(**{"largest difference": apart})
+
+    return _latest("export", _EXPORT_TEXT, shown)
 
 
-def _int8() -> list[str]:
-    rows = pd.DataFrame(rows_of("int8"))
-    if rows.empty:
-        return []
-    frame = rows.groupby("data", sort=False).last()
-    return [*_INT8_TEXT, _figures(frame.drop(columns="refused", errors="ignore")), ""]
+def _int8() -> str:
+    return _latest("int8", _INT8_TEXT, lambda rows: rows.drop(columns="refused", errors="ignore"))
 
 
 _EXPORT_TEXT = (
@@ -342,12 +340,7 @@ _INT8_TEXT = (
 
 
 def _startup() -> str:
-    rows = pd.DataFrame(rows_of("startup"))
-    if rows.empty:
-        return ""
-    return "\n".join(
-        [*_STARTUP_TEXT, _figures(rows.groupby("data", sort=False).last().rename(columns={"s": "seconds"})), ""]
-    )
+    return _latest("startup", _STARTUP_TEXT, lambda rows: rows.rename(columns={"s": "seconds"}))
 
 
 _STARTUP_TEXT = (
@@ -360,14 +353,13 @@ _STARTUP_TEXT = (
 
 
 def _serving() -> str:
-    rows = pd.DataFrame(rows_of("serving"))
-    if rows.empty:
-        return ""
-    rows["data"] = rows["data"] + ", connections: " + rows["connections"].astype(str)
     columns = ["per_s", "ratio", "told later", "other", "median ms", "99 % ms", "restarts", "MB before", "MB after"]
     names = {"per_s": "answered a second", "ratio": "beside direct calls"}
-    shown = rows.groupby("data", sort=False).last()[columns].rename(columns=names)
-    return "\n".join([*_SERVING_TEXT, _figures(shown), ""])
+
+    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[columns].rename(columns=names).set_axis([f"{data}, connections: {c}" for data, c in rows.index])
+
+    return _latest("serving", _SERVING_TEXT, shown, by=("data", "connections"))
 
 
 _SERVING_TEXT = (
@@ -405,6 +397,7 @@ def write_report() -> Path:
         _superres(),
         _translation(),
         _export(),
+        _int8(),
         _startup(),
         _serving(),
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -63,11 +62,12 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
     """
     loss, sloping = rules.loss, rules.r1 > 0 or rules.r2 > 0
 
-    def logits_of(samples: Tensor, exactly: bool = sloping) -> Tensor:
-        if not exactly:
-            return judged(game, rules, samples, batch, rng)
+    def exact_logits_of(samples: Tensor) -> Tensor:
         with not_compiled():
             return judged(game, rules._replace(half=False), samples, batch, rng)
+
+    def logits_of(samples: Tensor) -> Tensor:
+        return exact_logits_of(samples) if sloping else judged(game, rules, samples, batch, rng)
 
     reals = batch["reals"].detach().requires_grad_(sloping)
     real = logits_of(reals)
@@ -98,8 +98,7 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
     if rules.r2 > 0:
         penalty = penalty + rules.r2 * zero_centred_penalty(fake, fakes)
     if rules.wgan_gp > 0:
-        exact = partial(logits_of, exactly=True)
-        penalty = penalty + rules.wgan_gp * wgan_gradient_penalty(exact, reals, fakes, rng)
+        penalty = penalty + rules.wgan_gp * wgan_gradient_penalty(exact_logits_of, reals, fakes, rng)
     figures["penalty"] = penalty.detach()
     return Move(total + penalty, figures)
 
