@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 
 class GantoolsError(Exception):
     """Anything gantools refuses or fails at, in words meant for its user."""
@@ -33,3 +37,13 @@ class Interrupted(GantoolsError):
     """Training stopped by the user, with a checkpoint to resume from."""
 
     exit_code = 130
+
+
+@contextmanager
+def about(what: Any) -> Iterator[None]:
+    """What is wrong with data inside is said with the name of its file or folder."""
+    try:
+        yield
+    except DataError as error:
+        words = str(error)
+        raise DataError(words if words.startswith(str(what)) else f"{what}: {words}") from None

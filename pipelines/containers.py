@@ -19,8 +19,8 @@ from gantools.data.sources import (
     ArraySource,
     FileSource,
     PictureSource,
-    channels_first,
     is_table,
+    laid_as,
     open_pictures,
 )
 from gantools.errors import DataError
@@ -80,12 +80,8 @@ def is_flat(source: PictureSource, index: int) -> bool:
 def gathered(X: Any, found: list[NDArray[Any]]) -> Any:
     """Pictures made of others, in the container of X."""
     if isinstance(X, (list, tuple)) and isinstance(X[0], Tensor):
-        tensors = [torch.from_numpy(f).to(x.device) for f, x in zip(found, X, strict=True)]
-        return [t.permute(2, 0, 1) if channels_first(x[None]) else t for t, x in zip(tensors, X, strict=True)]
+        return [laid_as(torch.from_numpy(f).to(x.device), x[None]) for f, x in zip(found, X, strict=True)]
     if isinstance(X, (list, tuple)) or len({(f.shape, f.dtype) for f in found}) > 1:
         return found
     stacked = np.stack(found)
-    if not isinstance(X, Tensor):
-        return stacked
-    tensor = torch.from_numpy(stacked).to(X.device)
-    return tensor.permute(0, 3, 1, 2) if channels_first(X) else tensor
+    return laid_as(torch.from_numpy(stacked).to(X.device), X) if isinstance(X, Tensor) else stacked

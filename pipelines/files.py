@@ -34,25 +34,39 @@ def targets(source: FileSource, folder: Path, without: Path | None = None) -> li
     ConfigError
         When `folder` is a file, a copy would replace its own original, or two would have one name.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--out {folder}: is a file; name a folder")
+    check_folder(folder, "--out")
     root = (without or folder).resolve()
     found: list[Target] = []
-    taken: dict[Path, Path] = {}
+    taken: dict[Path, Path | str] = {}
     for path, name in zip(source.paths, source.names, strict=True):
-        relative = Path(name)
-        inside = Path(relative.name) if relative.is_absolute() or ".." in relative.parts else relative
-        destination = folder / inside
+        destination = place_in(folder, name)
         if destination.resolve() == path.resolve():
             raise ConfigError(f"--out {folder}: {destination} would replace its own original; name another folder")
-        if _is_inside(root, path, relative) and path.resolve().is_relative_to(root):
+        if path.resolve().is_relative_to(root) and _is_inside(root, path, Path(name)):
             continue
-        for name_of_one in {destination, as_png(destination)}:  # the second is taken where the format cannot hold it
-            if name_of_one in taken:
-                raise ConfigError(f"{path} and {taken[name_of_one]} would both become {name_of_one}; rename one")
-            taken[name_of_one] = path
+        for place in {destination, as_png(destination)}:  # the second is taken where the format cannot hold it
+            claim(place, path, taken)
         found.append(Target(path, destination))
     return found
+
+
+def check_folder(folder: Path, option: str) -> None:
+    """Refuse a place for files that is a file itself."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{option} {folder}: is a file; name a folder")
+
+
+def place_in(folder: Path, name: str) -> Path:
+    """Where what is made of a picture called `name` goes: never outside `folder`."""
+    path = Path(name)
+    return folder / (path.name if path.is_absolute() or ".." in path.parts else path)
+
+
+def claim(place: Path, owner: Path | str, taken: dict[Path, Path | str]) -> None:
+    """Note in `taken` that `owner` becomes `place`; refused when something else does."""
+    if place in taken:
+        raise ConfigError(f"{owner} and {taken[place]} would both become {place}; rename one")
+    taken[place] = owner
 
 
 def _is_inside(root: Path, path: Path, name: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +11,13 @@ import typer
 
 from gantools import processes
 from gantools.cli import shared
-from gantools.errors import ConfigError, DataError
+from gantools.errors import ConfigError, DataError, about
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+LABEL = "label"
 
 app = typer.Typer(help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -56,8 +60,8 @@ def fit(
     known = GanAnomalyDetector().get_params(deep=False)
     parameters = shared.settings_of("anomaly", config, settings, flags, known)
     shared.writable_files(report)
-    with shared.warnings_as_lines(quiet), shared.training_of(model, resume):
-        detector = GanAnomalyDetector(**parameters).fit(data)
+    with shared.warnings_as_lines(quiet), shared.training_of(model, resume), about(data):
+        detector = GanAnomalyDetector(**parameters).fit(_normals(data))
         detector.set_params(checkpoint=None, resume=False, log=None).save(model)
     if report is not None and processes.first():
         from gantools.report import write_detector
@@ -70,6 +74,36 @@ def fit(
         **detector.training_,
     }
     shared.report(summary, json, quiet, lambda: _fitted(summary))
+
+
+def _normals(data: Path) -> Any:
+    """What to learn from: of a table with labels the rows that are normal, without the labels."""
+    features, labels = _features(data)
+    if labels is None:
+        return features
+    abnormal = _known_labels(labels, data)
+    warnings.warn(
+        f"{data}: the column 'label' is not learnt (rename it if it is a feature); "
+        f"{int(abnormal.sum())} rows that it calls abnormal are left out",
+        stacklevel=2,
+    )
+    return features[~abnormal]
+
+
+def _features(data: Path, learnt: Sequence[str] = ()) -> tuple[Any, pd.Series | None]:
+    """A table's features and its column `label`, which is none of them unless it was `learnt`; other data as it is."""
+    from gantools.data.sources import is_table, read_table, table_columns
+
+    if not is_table(data) or LABEL not in table_columns(data) or LABEL in learnt:
+        return data, None
+    frame = read_table(data)
+    return frame.drop(columns=LABEL), frame[LABEL]
+
+
+def _learnt(detector: Any) -> Sequence[str]:
+    """The columns that a model of tables was fitted on."""
+    columns: Sequence[str] = detector.encoder_.columns if detector.kind_ == "table" else ()
+    return columns
 
 
 def _fitted(summary: dict[str, Any]) -> str:
@@ -97,13 +131,13 @@ def score(
     shared.writable_files(out, report)
     if detector.kind_ == "table" and maps is not None:
         raise ConfigError("--maps: a model of feature tables has no maps")
-    if maps is not None:
-        _check_maps(detector, data, maps)
-    table = detector.score_table(data)
+    places = [] if maps is None else _map_places(detector, data, maps)
+    with about(data):
+        table = detector.score_table(_features(data, _learnt(detector))[0])
     if processes.first():
         _write_csv(table, out)
     if maps is not None:
-        _write_maps(detector, data, table, maps, quiet)
+        _write_maps(detector, data, table, places, quiet)
     shared.by_first_alone()
     if report is not None:
         from gantools.report import write_scores
@@ -139,15 +173,12 @@ def evaluate(
     """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
     shared.writable_files(report)
     detector = _loaded(model, device, quiet)
-    features: Any = data
-    if detector.kind_ == "table":
-        from gantools.data.sources import read_table
-
-        frame = read_table(data)
-        abnormal, features = _table_labels(frame, labels, detector, data)
+    features, beside = _features(data, _learnt(detector))
+    with about(data):
         table = detector.score_table(features)
+    if detector.kind_ == "table":
+        abnormal = _row_labels(len(table), labels, beside, data)
     else:
-        table = detector.score_table(data)
         abnormal = _picture_labels(table, labels)
     shared.by_first_alone()
     result = _measured(table, abnormal)
@@ -176,29 +207,22 @@ def _write_csv(table: pd.DataFrame, out: Path) -> None:
     write_atomically(out, table.to_csv(index=False).encode())
 
 
-def _check_maps(detector: Any, data: Path, folder: Path) -> None:
-    """Refuse, before all is scored, a folder that cannot be one, and pictures whose maps would have one name."""
+def _map_places(detector: Any, data: Path, folder: Path) -> list[Path]:
+    """Where each picture's heatmap goes; refused where that cannot be, before any time is spent on scores."""
     from gantools.data.sources import open_pictures
+    from gantools.pipelines.files import check_folder, claim, place_in
 
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--maps {folder}: is a file; name a folder")
+    check_folder(folder, "--maps")
     source = open_pictures(data, detector.max_megapixels)
-    names: dict[Path, str] = {}
-    for name in (source.name(i) for i in range(len(source))):
-        place = _map_of(folder, name)
-        if place in names:
-            raise ConfigError(f"--maps: {name} and {names[place]} would both become {place}; score them apart")
-        names[place] = name
+    names = [source.name(i) for i in range(len(source))]
+    places = [place_in(folder, f"{name}.png") for name in names]
+    taken: dict[Path, Path | str] = {}
+    for place, name in zip(places, names, strict=True):
+        claim(place, name, taken)
+    return places
 
 
-def _map_of(folder: Path, name: str) -> Path:
-    """Where a picture's heatmap goes."""
-    path = Path(name)
-    inside = path.name if path.is_absolute() or ".." in path.parts else str(path)
-    return folder / f"{inside}.png"
-
-
-def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, quiet: bool) -> None:
+def _write_maps(detector: Any, data: Path, table: pd.DataFrame, places: list[Path], quiet: bool) -> None:
     from gantools.core.world import world
     from gantools.data.sources import open_pictures
     from gantools.progress import Stages
@@ -208,7 +232,7 @@ def _write_maps(detector: Any, data: Path, table: pd.DataFrame, folder: Path, qu
     with Stages(not quiet) as stages, stages.stage("heatmaps") as advance:
         mine = list(world().share(_readable(table)))
         for index, picture, anomaly_map in mapped(detector, source, mine):
-            save_png(_map_of(folder, source.name(index)), overlay(picture, anomaly_map))
+            save_png(places[index], overlay(picture, anomaly_map))
             advance((index + 1) / len(table))
 
 
@@ -231,7 +255,7 @@ def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
             "the pictures' folders: put normals into a subfolder named normal or good, others beside it",
         )
         return abnormal
-    given = read_table(labels)
+    given = read_table(labels, texts=("path",))
     missing = [c for c in ("path", "label") if c not in given.columns]
     if missing:
         raise DataError(f"{labels}: has no column named {missing[0]!r} (it has {', '.join(given.columns)})")
@@ -257,24 +281,20 @@ def _known_labels(values: pd.Series, where: Path) -> np.ndarray:
         raise DataError(f"{where}: {error}") from None
 
 
-def _table_labels(
-    frame: pd.DataFrame, labels: Path | None, detector: Any, data: Path
-) -> tuple[np.ndarray, pd.DataFrame]:
+def _row_labels(n: int, labels: Path | None, beside: pd.Series | None, data: Path) -> np.ndarray:
+    """Which of a table's `n` rows are abnormal, by a file of labels or the table's own."""
     from gantools.data.sources import read_table
 
     if labels is not None:
         given = read_table(labels)
-        if "label" not in given.columns or len(given) != len(frame):
-            raise DataError(f"{labels}: needs a column 'label' with {len(frame)} rows, one for each row of {data}")
-        values = given["label"]
-    elif "label" in frame.columns and "label" not in detector.encoder_.columns:
-        values, frame = frame["label"], frame.drop(columns="label")
-    else:
-        learnt = ", which the model has not learnt as a feature" if "label" in frame.columns else ""
-        raise DataError(f"{data}: has no column 'label'{learnt}; name a CSV that has one with --labels")
-    abnormal = _known_labels(values, labels or data)
+        if LABEL not in given.columns or len(given) != n:
+            raise DataError(f"{labels}: needs a column {LABEL!r} with {n} rows, one for each row of {data}")
+        beside = given[LABEL]
+    if beside is None:
+        raise DataError(f"{data}: has no column {LABEL!r} that is no feature; name a CSV that has one with --labels")
+    abnormal = _known_labels(beside, labels or data)
     _both(abnormal, str(labels or data))
-    return abnormal, frame
+    return abnormal
 
 
 def _both(abnormal: np.ndarray, where: str) -> None:

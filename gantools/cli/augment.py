@@ -15,6 +15,8 @@ from gantools.errors import ConfigError, DataError, QualityError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gantools.pipelines.augment.files import Writer
+
 FORMATS = ("png", "jpg", "npz")
 
 
@@ -31,7 +33,7 @@ def augment(
     ] = None,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Whether they help, beside other methods.")] = False,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of --evaluate.")] = 5,
-    include_real: Annotated[bool, typer.Option("--include-real", help="Copy the real pictures too.")] = False,
+    include_real: Annotated[bool, typer.Option("--include-real", help="Copy the reals too, first.")] = False,
     format: Annotated[str, typer.Option("--format", help="png, jpg or npz.")] = "png",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in DIR.")] = False,
     config: shared.Config = "default",
@@ -53,8 +55,8 @@ def augment(
     gantools augment flowers/ --per-class 500 --out more-flowers/
     """
     from gantools import GanAugmenter
-    from gantools.pipelines.augment.files import read_labelled
-    from gantools.pipelines.synthesize.writing import check_out
+    from gantools.pipelines.augment.files import Writer, read_labelled
+    from gantools.pipelines.synthesize.writing import check_out, folders_of
 
     if out is None and not evaluate:
         raise ConfigError("say where the new samples shall go with --out DIR, or ask whether they help with --evaluate")
@@ -82,6 +84,8 @@ def augment(
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
     shared.writable_files(report)
+    in_folders = isinstance(labelled.X, list) and (format != "npz" or include_real)
+    folders = folders_of(labelled.y) if in_folders else {}
     if out is not None:
         check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
     result: dict[str, Any] = {}
@@ -97,7 +101,8 @@ def augment(
         assert out is not None
         augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
         shared.by_first_alone()
-        written, shown = _write(augmenter, labelled, out, format, include_real, seed, parameters.get("per_class"))
+        writer = Writer(out, format, augmenter.names_, folders)
+        written, shown = _write(augmenter, labelled, writer, include_real, seed, parameters.get("per_class"))
         result |= written
         _write_report(report, augmenter, shown, result["n"], usefulness)
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
@@ -144,26 +149,27 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
 
 
 def _write(
-    augmenter: Any, labelled: Any, out: Path, format: str, include_real: bool, seed: int, per_class: Any
+    augmenter: Any, labelled: Any, writer: Writer, include_real: bool, seed: int, per_class: Any
 ) -> tuple[dict[str, Any], dict[int, list[Any]]]:
     """Write new samples, the manifest and the contact sheet; how many, and pictures of each class to show."""
     from gantools.data.keep import Kept, write_kept
-    from gantools.pipelines.augment.files import Writer
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
     from gantools.pipelines.synthesize.forms import PictureForm
     from gantools.pipelines.synthesize.writing import clear_out
     from gantools.progress import Stages
 
     pictures = isinstance(augmenter.maker_.form, PictureForm)
-    clear_out(out)
     wanted = augmenter.settled(per_class)
     shown: dict[int, list[Any]] = {}
-    writer = Writer(out, format, augmenter.names_)
+    clear_out(writer.out)
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
-        if include_real and pictures:
-            for path, label in zip(*labelled, strict=True):
-                if label in augmenter.classes_ and _readable(path):
+        known = [i for i, label in enumerate(labelled.y) if label in augmenter.classes_] if include_real else []
+        if pictures:
+            for path, label in ((labelled.X[i], labelled.y[i]) for i in known):
+                if _readable(path):
                     writer.real(path, label)
+        elif known:
+            writer.real_rows(labelled.X.iloc[known], [labelled.y[i] for i in known])
         total, done = max(1, sum(wanted.values())), 0
         for made in augmenter.makes(wanted, seed):
             writer.made(made, augmenter.classes_[made.label].item(), augmenter.maker_.form)
@@ -173,7 +179,7 @@ def _write(
                 kept.append(made.first(2 * SHOWN))
             advance(done / total)
     if pictures and shown:
-        write_kept(out / "sheet.png", Kept(contact_sheet(augmenter.maker_, shown, augmenter.classes_)))
+        write_kept(writer.out / "sheet.png", Kept(contact_sheet(augmenter.maker_, shown, augmenter.classes_)))
     return {"n": done, "per_class": {str(label): n for label, n in wanted.items()}}, shown if pictures else {}
 
 

@@ -13,7 +13,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gantools.errors import DataError
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+_READ = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"}
+_NOT_READ = {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng"}  # told by name, not passed over
+PICTURE_SUFFIXES = frozenset(_READ | _NOT_READ)
 MAX_MEGAPIXELS = 100.0
 _TIFF = (b"II*\0", b"MM\0*")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
@@ -117,6 +119,8 @@ def _why_not_a_picture(path: Path) -> str:
     head = path.read_bytes()[:64]
     if head[:4] in _TIFF:
         return "is a TIFF of a kind that cannot be read; save it with 8 or 16 bits a channel"
+    if path.suffix.lower() in _NOT_READ:
+        return f"is of a kind that is not read ({path.suffix.lower()}); save it as PNG or JPEG"
     if head.isascii():
         return "is text, not a picture"
     return "is not a picture that can be read"
@@ -166,6 +170,12 @@ def raw_mode(image: Image.Image) -> str:
     """How the file, not yet decoded, stores a pixel, in Pillow's words."""
     arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+
+
+def most_of_ppm(image: Image.Image) -> int:
+    """The highest value that a PPM file, not yet decoded, can hold."""
+    arguments = image.tile[0][3] if image.tile else ()
+    return int(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else 255
 
 
 def _decode_deep(image: Image.Image, path: Path) -> Picture:

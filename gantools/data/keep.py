@@ -21,6 +21,7 @@ from gantools.data.decode import (
     check_layout,
     decoding_errors,
     is_deep,
+    most_of_ppm,
     open_checked,
     oriented,
     raw_mode,
@@ -33,12 +34,14 @@ _ORIENTATION = 0x0112
 _KEPT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 _CAMERA, _PLACE = 0x8769, 0x8825
 _DROPPED_CAMERA_TAGS = (0xA002, 0xA003, 0xA005, 0x927C)  # sizes, and what points into the old file
-_LARGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
+_JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+_TIFF = frozenset({".tif", ".tiff"})
+_LARGEST = {".webp": 16383, **dict.fromkeys(_JPEG, 65500)}
 _STRIP = 256
 _QUALITY = 95
-_DEEP_FORMATS = frozenset({".png", ".tif", ".tiff"})
-_FORMATS_WITH_ALPHA = frozenset({".png", ".tif", ".tiff", ".webp"})
-_FORMATS_WITH_PROFILES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
+_DEEP_FORMATS = _TIFF | {".png"}
+_FORMATS_WITH_ALPHA = _TIFF | {".png", ".webp"}
+_FORMATS_WITH_PROFILES = _TIFF | _JPEG | {".png", ".webp"}
 
 
 @dataclass
@@ -104,6 +107,8 @@ def _frame(image: Image.Image, path: Path) -> Kept:
     """Eight bits, upright."""
     icc, dpi, notes = image.info.get("icc_profile"), image.info.get("dpi"), []
     exif = _kept_exif(image)
+    if image.format == "PPM" and image.mode == "RGB" and most_of_ppm(image) > 255:
+        notes.append("had more than eight bits a channel, of which eight are left; save it as PNG or TIFF to keep them")
     image = ImageOps.exif_transpose(image)
     if image.mode == "CMYK":
         image, icc = _from_cmyk(image, icc), None
@@ -197,8 +202,8 @@ def write_kept(path: Path, kept: Kept) -> Path:
     """Write a picture in the format its name says, whole or not at all.
 
     GIF, which has 256 colours, becomes PNG, as `as_png` names it; so does what is too large for the format, or has 16
-    bits or alpha where the format has none. What else the
-    format cannot hold is added to the picture's notes.
+    bits or alpha where the format has none, and TIFFs of gray in 16 bits with alpha, which few programs can read. What
+    else the format cannot hold is added to the picture's notes.
 
     Returns
     -------
@@ -214,7 +219,8 @@ def write_kept(path: Path, kept: Kept) -> Path:
     deep = kept.pixels.dtype == np.uint16
     too_large = max(kept.pixels.shape[:2]) > _LARGEST.get(suffix, 1 << 31)
     loses = (deep and suffix not in _DEEP_FORMATS) or (kept.has_alpha and suffix not in _FORMATS_WITH_ALPHA)
-    if suffix == ".gif" or too_large or loses:
+    unreadable = deep and suffix in _TIFF and kept.pixels.shape[2] == 2  # Pillow and OpenCV have no such pictures
+    if suffix == ".gif" or too_large or loses or unreadable:
         path, suffix = as_png(path), ".png"
     if (kept.icc or kept.exif) and suffix not in _FORMATS_WITH_PROFILES:
         kept.notes.append(f"{suffix} files hold no colour profile and no EXIF, which are lost")
@@ -239,7 +245,7 @@ def _bytes(kept: Kept, suffix: str) -> bytes:
     options: dict[str, Any] = {name: value for name, value in (("icc_profile", kept.icc), ("exif", kept.exif)) if value}
     if kept.dpi:
         options["dpi"] = kept.dpi
-    if suffix in (".jpg", ".jpeg"):
+    if suffix in _JPEG:
         options |= {"quality": _QUALITY, "subsampling": 0}
     elif suffix == ".webp":
         options |= {"quality": _QUALITY}
@@ -252,7 +258,7 @@ def _bytes(kept: Kept, suffix: str) -> bytes:
 def _deep_bytes(kept: Kept, suffix: str) -> bytes:
     """Sixteen bits: by OpenCV for PNG, whose profile and EXIF are put in afterwards, and by tifffile for TIFF."""
     pixels = kept.pixels[..., 0] if kept.pixels.shape[2] == 1 else kept.pixels
-    if suffix in (".tif", ".tiff"):
+    if suffix in _TIFF:
         import tifffile
 
         stream = io.BytesIO()

@@ -181,8 +181,16 @@ def table_columns(path: Path) -> list[str]:
         raise DataError(f"{path}: cannot be read as Parquet ({error})") from None
 
 
-def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
+def read_table(path: Path, rows: int | None = None, texts: Sequence[str] = ()) -> pd.DataFrame:
     """A CSV or Parquet file as a DataFrame.
+
+    Parameters
+    ----------
+    path : Path
+    rows : int or None
+        So many at most, of a CSV.
+    texts : sequence of str
+        Columns of a CSV to be read letter by letter: 007 stays so, and None is a text.
 
     Raises
     ------
@@ -193,8 +201,16 @@ def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
         raise DataError(f"{path}: no such file")
     try:
         if path.suffix.lower() == ".csv":
-            return _separated(pd.read_csv(path, nrows=rows), path)
+            header = pd.read_csv(path, nrows=1, header=None, dtype=str).iloc[0].dropna()
+            if header.duplicated().any():
+                raise DataError(f"{path}: two columns are called {header[header.duplicated()].iloc[0]!r}; rename one")
+            table = _separated(pd.read_csv(path, nrows=rows), path)
+            columns = [c for c in texts if c in table]
+            letters = pd.read_csv(path, nrows=rows, usecols=columns, dtype=str, keep_default_na=False)
+            return table.assign(**{c: letters[c] for c in columns})
         return pd.read_parquet(path)
+    except DataError:
+        raise
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: is empty") from None
     except (OSError, ValueError, UnicodeDecodeError) as error:
@@ -259,6 +275,11 @@ def channels_first(pictures: Tensor) -> bool:
     return pictures.ndim == 4 and pictures.shape[1] in counts and pictures.shape[-1] not in counts
 
 
+def laid_as(pictures: Tensor, like: Tensor) -> Tensor:
+    """Pictures (..., H, W, C) with their channels where those of `like`, which are many, have theirs."""
+    return pictures.movedim(-1, -3) if channels_first(like) else pictures
+
+
 def _channels_last(picture: Tensor) -> NDArray[Any]:
     """One of a list of tensors, (H, W), (H, W, C) or (C, H, W), as an array whose channels come last."""
     return (picture.permute(1, 2, 0) if channels_first(picture[None]) else picture).numpy(force=True)
@@ -273,7 +294,7 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
             raise DataError(f"{path}: no pictures in this folder (looked for PNG, JPEG, TIFF, BMP, GIF, WebP)")
         return FileSource(paths, [str(p.relative_to(path)) for p in paths], max_megapixels)
     if is_table_file(path):
-        table = read_table(path)
+        table = read_table(path, texts=(PATH_COLUMN,))
         if PATH_COLUMN not in table.columns:
             raise DataError(f"{path}: has no column named {PATH_COLUMN!r} (it has {', '.join(table.columns)})")
         names = [str(p) for p in table[PATH_COLUMN]]

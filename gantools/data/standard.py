@@ -33,6 +33,8 @@ class InputContract:
         Whether pictures of other sizes are resized to `height` x `width`; otherwise they are refused.
     longest_short_side : int or None
         Without an exact size: pictures whose shorter side is longer are reduced until it is this long.
+    least_side : int
+        Without an exact size: pictures of which a side is then shorter are refused.
     """
 
     channels: int
@@ -40,6 +42,7 @@ class InputContract:
     width: int | None = None
     resize: bool = False
     longest_short_side: int | None = None
+    least_side: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; `InputContract(**d)` is the way back."""
@@ -56,11 +59,12 @@ class InputContract:
         x = to_tensor(self._with_channels(picture, name)).mul_(2).sub_(1)
         height, width = x.shape[1:]
         if self.height is None or self.width is None:
-            shorter = min(height, width)
-            if self.longest_short_side is None or shorter <= self.longest_short_side:
-                return x
-            ratio = self.longest_short_side / shorter
-            return _resized(x, round(height * ratio), round(width * ratio))
+            ratio = min(1.0, (self.longest_short_side or min(height, width)) / min(height, width))
+            height, width = round(height * ratio), round(width * ratio)
+            if min(height, width) < self.least_side:
+                least = f"each side needs {self.least_side} at least, or all one image_size"
+                raise DataError(f"{name}: is {width} x {height} pixels; {least}")
+            return x if ratio == 1 else _resized(x, height, width)
         if (height, width) == (self.height, self.width):
             return x
         if not self.resize:

@@ -70,16 +70,7 @@ class TableEncoder:
         DataError
             When columns are missing or too many, or numbers are infinite or not numbers.
         """
-        missing = [c for c in self.columns if c not in frame.columns]
-        extra = [c for c in frame.columns if c not in self.columns]
-        if missing or extra:
-            parts = [f"lacks {', '.join(map(repr, missing[:5]))}"] if missing else []
-            parts += [f"has {', '.join(map(repr, extra[:5]))}, unknown to the model"] if extra else []
-            raise DataError(
-                f"the table {' and '.join(parts)}; the model was fitted on {len(self.columns)} columns: "
-                + ", ".join(self.columns[:10])
-                + (", ..." if len(self.columns) > 10 else "")
-            )
+        self.check_columns(frame)
         blocks: list[NDArray[np.float64]] = []
         for name in self.columns:
             if name in self.numbers:
@@ -91,6 +82,25 @@ class TableEncoder:
                 texts = np.asarray(column_texts(frame[name]), dtype=object)
                 blocks.append(np.stack([texts == c for c in self.categories[name]], 1).astype(np.float64))
         return np.concatenate(blocks, axis=1)
+
+    def check_columns(self, frame: pd.DataFrame) -> None:
+        """Refuse a table whose columns, in whatever order, are not those learnt.
+
+        Raises
+        ------
+        DataError
+            When columns are missing or too many.
+        """
+        missing = [c for c in self.columns if c not in frame.columns]
+        extra = [c for c in frame.columns if c not in self.columns]
+        if missing or extra:
+            parts = [f"lacks {', '.join(map(repr, missing[:5]))}"] if missing else []
+            parts += [f"has {', '.join(map(repr, extra[:5]))}, unknown to the model"] if extra else []
+            raise DataError(
+                f"the table {' and '.join(parts)}; the model was fitted on {len(self.columns)} columns: "
+                + ", ".join(self.columns[:10])
+                + (", ..." if len(self.columns) > 10 else "")
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold of it; `TableEncoder(**d)` is the way back."""

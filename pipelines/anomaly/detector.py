@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import astuple
 from numbers import Integral, Real
 from pathlib import Path
@@ -24,14 +25,13 @@ from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
 from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
-from gantools.errors import ConfigError, DataError
+from gantools.errors import ConfigError, DataError, about
 from gantools.metrics.anomaly import auroc
-from gantools.pipelines.anomaly import tiles
 from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
 from gantools.pipelines.anomaly.kinds import KINDS, Kind
 from gantools.pipelines.anomaly.labels import abnormal_from_labels
 from gantools.pipelines.anomaly.settings import FitSettings, wanted
-from gantools.pipelines.anomaly.tiles import TileModel
+from gantools.pipelines.anomaly.tiles import SMALLEST, TileModel
 from gantools.pipelines.anomaly.vectors import VectorModel
 from gantools.pipelines.anomaly.whole import WholeModel
 from gantools.pipelines.base import (
@@ -299,7 +299,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             small = max(sizes[0]) <= _WHOLE_UP_TO and min(sizes[0]) >= 8 if size is None else size <= _WHOLE_UP_TO
             view = "whole" if one_size and small else "tiles"
         if view == "tiles":
-            return InputContract(glance.channels, longest_short_side=size or _SHORT_SIDE), view
+            return InputContract(glance.channels, longest_short_side=size or _SHORT_SIDE, least_side=SMALLEST), view
         if size is not None:
             return InputContract(glance.channels, size, size, resize=True), view
         height, width = sizes[0]
@@ -334,7 +334,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             max_images=self.max_images or kind.max_images,
             max_minutes=self.max_minutes,
             batch_size=self.batch_size or kind.batch_size,
-            width=self.width or kind.width,
+            width=self.width,
             n_neighbors=self.n_neighbors,
             max_bank=self.max_bank,
             device=resolve_device(self.device),
@@ -349,9 +349,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         """A feature table as standardised vectors, with scikit-learn's checks."""
         least = 2 if reset else 1
         if isinstance(X, (str, Path)):
-            path, X = X, read_table(Path(X))
-            if len(X) < least:
-                raise DataError(f"{path}: has {len(X)} rows under its header; at least {least} needed")
+            with about(X):
+                return self._vectors(self._rows(Path(X), fitted=not reset), reset=reset)
         if isinstance(X, pd.DataFrame) and (infinite := infinite_rows(X)):
             row, reason = next(iter(infinite.items()))
             raise DataError(f"row {row}: {reason}; leave it empty if it is unknown ({len(infinite)} such rows)")
@@ -377,6 +376,16 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         if reset:
             self.encoder_ = TableEncoder().fit(frame)
         return self.encoder_.transform(frame)
+
+    def _rows(self, path: Path, *, fitted: bool) -> pd.DataFrame:
+        """A table file's rows; once fitted on columns with names, these, in their order."""
+        frame, least = read_table(path), 1 if fitted else 2
+        if len(frame) < least:
+            raise DataError(f"{path}: has {len(frame)} rows under its header; at least {least} needed")
+        if not fitted or not hasattr(self, "feature_names_in_"):
+            return frame
+        self.encoder_.check_columns(frame)
+        return frame[self.encoder_.columns]
 
     # ------------------------------------------------------------------ scoring
 
@@ -419,21 +428,16 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         with Stages(bool(self.verbose)) as stages, stages.stage("scoring") as advance:
             for indices, pictures, wrong in read_in_batches(source, self.contract_, _BATCH):
                 errors |= wrong
-                for rows, found in self._scored(indices, pictures, errors):
+                for rows, found in self._scored(indices, pictures):
                     scores[rows] = found
                 advance((max([*indices, *wrong]) + 1) / len(source))
         return scores, errors
 
-    def _scored(self, indices: list[int], pictures: list[Tensor], errors: dict[int, str]) -> Any:
-        if not pictures:
-            return
-        if self.kind_ == "whole":
+    def _scored(self, indices: list[int], pictures: list[Tensor]) -> Iterator[tuple[list[int], Floats]]:
+        if self.kind_ == "whole" and pictures:
             yield indices, self.model_.scores(torch.stack(pictures))
-            return
-        for index, picture in zip(indices, pictures, strict=True):
-            if min(picture.shape[1:]) < tiles.SMALLEST:
-                errors[index] = f"is {picture.shape[2]} x {picture.shape[1]} pixels; at least {tiles.SMALLEST} needed"
-            else:
+        elif self.kind_ == "tiles":
+            for index, picture in zip(indices, pictures, strict=True):
                 yield [index], self.model_.scores(picture)
 
     def _pictures(self, X: Any) -> PictureSource:
@@ -525,7 +529,10 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         """
         check_is_fitted(self)
         if self.kind_ == "table":
-            frame = read_table(Path(X)) if isinstance(X, (str, Path)) else pd.DataFrame(X)
+            if isinstance(X, (str, Path)):
+                with about(X):
+                    return self.score_table(self._rows(Path(X), fitted=True))
+            frame = pd.DataFrame(X)
             errors = unusable_rows(frame, self.encoder_.numbers)
             usable = np.setdiff1d(np.arange(len(frame)), list(errors))
             scores = np.full((len(frame), len(self.parts_)), np.nan)

@@ -21,8 +21,8 @@ class Kind:
         Of each part in the fused score.
     synthetic : tuple of str
         Kinds of synthetic anomaly.
-    width, max_images, batch_size : int
-        Of the discriminator, of training and of a step.
+    max_images, batch_size : int
+        Of training and of a step.
     trainer : AdversarialTrainer
     """
 
@@ -30,7 +30,6 @@ class Kind:
     default_parts: tuple[str, ...]
     weights: Mapping[str, float]
     synthetic: tuple[str, ...]
-    width: int
     max_images: int
     batch_size: int
     trainer: AdversarialTrainer
@@ -57,7 +56,6 @@ KINDS = {
         default_parts=vectors.PARTS,
         weights=vectors.WEIGHTS,
         synthetic=("noise",),
-        width=128,
         max_images=80_000,
         batch_size=128,
         trainer=_trainer(2e-3),
@@ -67,7 +65,6 @@ KINDS = {
         default_parts=whole.DEFAULT_PARTS,
         weights=whole.WEIGHTS,
         synthetic=whole.SYNTHETIC,
-        width=24,
         max_images=16_000,
         batch_size=32,
         trainer=_trainer(4e-3),
@@ -77,7 +74,6 @@ KINDS = {
         default_parts=tiles.DEFAULT_PARTS,
         weights=tiles.WEIGHTS,
         synthetic=tiles.SYNTHETIC,
-        width=256,
         max_images=4_000,
         batch_size=8,
         trainer=_trainer(2e-3, n_critic=4),

@@ -30,7 +30,7 @@ class FitSettings:
     max_images: int
     max_minutes: float | None
     batch_size: int
-    width: int
+    width: int | None
     n_neighbors: int
     max_bank: int
     device: torch.device

@@ -18,7 +18,7 @@ from gantools.core import Batch, Training
 from gantools.core.batches import Order, mine
 from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
-from gantools.errors import ConfigError, DataError
+from gantools.errors import ConfigError
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
 from gantools.networks.dcgan import DcganGenerator
 from gantools.networks.patch import PatchDiscriminator
@@ -33,6 +33,8 @@ WEIGHTS = {"discriminator": 1.0, "pretrained_discriminator": 1.0, "pretrained": 
 SYNTHETIC = ("cutpaste", "blobs", "strokes", "swirl")
 
 TILE = 96
+_FEATURE_WIDTH = 256
+_PIXEL_WIDTH = 24
 SMALLEST = 32
 _WINDOW = 512
 _OVERLAP = 64
@@ -248,9 +250,9 @@ def _networks(settings: FitSettings, channels: int) -> tuple[Discriminator, Effi
     rng = settings.generator()
     discriminator: Discriminator
     if "pretrained_discriminator" in parts:
-        discriminator = initialised(lambda: FeatureDiscriminator(_FEATURES, settings.width), rng)
+        discriminator = initialised(lambda: FeatureDiscriminator(_FEATURES, settings.width or _FEATURE_WIDTH), rng)
     else:
-        discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width), rng)
+        discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width or _PIXEL_WIDTH), rng)
     discriminator = discriminator.to(settings.device, memory_format=torch.channels_last)
     return discriminator, _backbone(parts, settings.device)
 
@@ -262,12 +264,7 @@ def _backbone(parts: tuple[str, ...], device: torch.device) -> EfficientNetLite0
 
 
 def _smallest_side(pictures: StandardPictures, good: NDArray[np.int64]) -> int:
-    smallest = min(min(pictures[int(i)].shape[1:]) for i in good)
-    if smallest < SMALLEST:
-        raise DataError(
-            f"the smallest picture has a side of {smallest} pixels; with view='tiles' it must have {SMALLEST}"
-        )
-    return smallest
+    return min(min(pictures[int(i)].shape[1:]) for i in good)
 
 
 def windows(height: int, width: int) -> Iterator[tuple[slice, slice]]:

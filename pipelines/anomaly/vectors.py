@@ -21,6 +21,7 @@ from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 
 PARTS = ("discriminator", "features", "neighbours")
 WEIGHTS = {"discriminator": 0.3, "features": 0.3, "neighbours": 1.0}
+_WIDTH = 128
 
 
 @dataclass
@@ -53,7 +54,7 @@ class VectorModel:
         fitted, held = hold_out(np.arange(len(vectors)), settings.seed)
         x = torch.from_numpy(vectors).to(settings.device)
         reals = x[fitted].float()
-        width = settings.width
+        width = settings.width or _WIDTH
         rng = settings.generator()
         game = VectorGame(
             initialised(lambda: MlpGenerator(x.shape[1], width=width), rng).to(settings.device),

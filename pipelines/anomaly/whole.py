@@ -30,6 +30,7 @@ DEFAULT_PARTS = ("discriminator", "transformations", "pretrained")
 WEIGHTS = {"discriminator": 0.2, "transformations": 1.0, "features": 0.3, "pretrained": 1.0}
 SYNTHETIC = ("affine", "scale", "warp", "erase")
 
+_WIDTH = 24
 _BATCH = 64
 _BACKBONE_BLOCKS = (4, 10, 14)
 _BACKBONE_SIZE = 64
@@ -77,7 +78,8 @@ class WholeModel:
         fitted, held = hold_out(good, settings.seed)
         shape = tuple(pictures[int(good[0])].shape)
         rng = settings.generator()
-        discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, settings.width), rng).to(
+        width = settings.width or _WIDTH
+        discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, width), rng).to(
             settings.device, memory_format=torch.channels_last
         )
         generator = initialised(lambda: DcganGenerator((shape[0], shape[1], shape[2])), rng).to(settings.device)

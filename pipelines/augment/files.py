@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,10 @@ import pandas as pd
 from gantools.data.decode import is_picture
 from gantools.data.keep import Kept, write_kept
 from gantools.data.sources import PATH_COLUMN, is_table_file, read_table
-from gantools.errors import ConfigError, DataError
+from gantools.errors import DataError
 from gantools.pipelines.augment.making import Made
 from gantools.pipelines.synthesize.forms import Form, PictureForm
-from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes, folder_name
+from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes
 
 LABEL_COLUMN = "label"
 _COLUMNS = ("path", "label", "seed", "critic_score", "nearest_real", "nearest_distance")
@@ -43,16 +44,26 @@ def read_labelled(data: Path) -> Labelled:
         return _from_folder(data)
     if not is_table_file(data):
         raise DataError(f"{data}: is no folder with a subfolder for each class, and no CSV or Parquet file")
-    table = read_table(data)
+    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN))
     if LABEL_COLUMN not in table.columns:
         raise DataError(f"{data}: has no column named {LABEL_COLUMN!r} (it has {', '.join(map(str, table.columns))})")
-    if table[LABEL_COLUMN].isna().any():
-        line = int(np.flatnonzero(table[LABEL_COLUMN].isna())[0]) + 2
+    unknown = table[LABEL_COLUMN].isna() | table[LABEL_COLUMN].eq("")
+    if unknown.any():
+        line = int(np.flatnonzero(unknown)[0]) + 2
         raise DataError(f"{data}, line {line}: the label is missing")
-    labels = table[LABEL_COLUMN].tolist()
+    labels = _plain_numbers(table[LABEL_COLUMN].tolist())
     if PATH_COLUMN in table.columns:
         return Labelled([str(data.parent / str(p)) for p in table[PATH_COLUMN]], labels)
     return Labelled(table.drop(columns=[LABEL_COLUMN]), labels)
+
+
+def _plain_numbers(labels: list[Any]) -> list[Any]:
+    """Texts that are all numbers, as numbers, unless zeros before them say otherwise; others as they are."""
+    texts = all(isinstance(label, str) for label in labels)
+    if not texts or any(re.match(r"[+-]?0\d", label) for label in labels):
+        return labels
+    numbers = pd.to_numeric(pd.Series(labels, dtype=object), errors="coerce")
+    return labels if numbers.isna().any() else list(numbers.tolist())
 
 
 def _from_folder(data: Path) -> Labelled:
@@ -83,16 +94,18 @@ class Writer:
         "png", "jpg" or "npz"; of pictures.
     names : list of str
         What to call the reals, in the manifest.
+    folders : dict
+        The name of each class's folder, for pictures in files of their own.
     """
 
-    def __init__(self, out: Path, suffix: str, names: list[str]) -> None:
+    def __init__(self, out: Path, suffix: str, names: list[str], folders: dict[Any, str]) -> None:
         self.out = out
         self.suffix = suffix
         self.names = names
         self.n = 0
         self._kept: list[Any] = []
         self._labels: list[Any] = []
-        self._folders: dict[str, Any] = {}
+        self.folders = folders
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -112,6 +125,13 @@ class Writer:
         target = folder / f"real-{self.n:06d}{Path(path).suffix.lower()}"
         shutil.copyfile(path, target)
         self._line(target, label, "", "", path, "")
+
+    def real_rows(self, rows: pd.DataFrame, labels: list[Any]) -> None:
+        """Copy real rows of a table."""
+        self._kept.append(rows)
+        self._labels += labels
+        for number, label in zip(rows.index, labels, strict=True):
+            self._line(self.out / TABLE, label, "", "", self.names[number], "")
 
     def made(self, made: Made, label: Any, form: Form) -> None:
         """Write new samples."""
@@ -136,12 +156,7 @@ class Writer:
         self.n += 1
 
     def _folder(self, label: Any) -> Path:
-        name = folder_name(label)
-        if self._folders.setdefault(name, label) != label:
-            raise ConfigError(
-                f"labels {self._folders[name]!r} and {label!r} would share the folder {name!r}; rename one"
-            )
-        folder = self.out / name
+        folder = self.out / self.folders[label]
         folder.mkdir(exist_ok=True)
         return folder
 

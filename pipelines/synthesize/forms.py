@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.data.codec import TableCodec
-from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource, channels_first
+from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource, channels_first, laid_as
 from gantools.data.standard import InputContract, skip_or_refuse
 from gantools.data.tables import plain_value
 from gantools.errors import DataError
@@ -41,7 +41,7 @@ class PictureForm:
     flat : bool
         Whether a picture came as (H, W), without an axis of channels.
     given : str
-        What held the samples: "array", "list", "tensor", or "planes" for a tensor (N, C, H, W).
+        What held the samples, as `holder_of` says.
     """
 
     channels: int
@@ -214,20 +214,20 @@ def as_frame(X: Any) -> pd.DataFrame:
 
 
 def holder_of(X: Any) -> str:
-    """What holds samples: "array", "list" (of arrays), "tensor", or "planes" for a tensor (N, C, H, W)."""
+    """What holds samples: "array", "tensor", "planes" for a tensor (N, C, H, W), or "list of" one of these."""
     if isinstance(X, Tensor):
         return "planes" if channels_first(X) else "tensor"
-    return "list" if isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) >= 2 else "array"
+    listed = isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) >= 2
+    return f"list of {holder_of(X[0][None])}" if listed else "array"
 
 
 def held(form: Form, samples: Any) -> Any:
     """What `form.samples` gave in the holder that the reals came in; tensors are on the CPU."""
-    if form.given == "list":
-        return list(samples)
-    if form.given == "array":
-        return samples
-    tensor = torch.from_numpy(samples)
-    return tensor.permute(0, 3, 1, 2) if form.given == "planes" else tensor
+    kind = form.given.removeprefix("list of ")
+    if kind != "array":
+        samples = torch.from_numpy(samples)
+        samples = samples.movedim(-1, -3) if kind == "planes" else samples
+    return samples if kind == form.given else list(samples)
 
 
 def joined(X: Any, new: Any) -> Any:
@@ -241,14 +241,9 @@ def joined(X: Any, new: Any) -> Any:
     if isinstance(X, pd.Series):
         return pd.concat([X, pd.Series(list(new), name=X.name)], ignore_index=True)
     if isinstance(X, Tensor):
-        tensor = torch.from_numpy(new).to(X)
-        if X.ndim == 4 and tensor.shape[1:] != X.shape[1:]:
-            tensor = tensor.permute(0, 3, 1, 2)
-        return torch.cat([X, tensor])
+        return torch.cat([X, laid_as(torch.from_numpy(new).to(X), X)])
     if isinstance(X, (list, tuple)) and isinstance(X[0], Tensor):
-        turned = channels_first(X[0][None])
-        tensors = [torch.from_numpy(np.ascontiguousarray(sample)).to(X[0]) for sample in new]
-        return [*X, *(t.permute(2, 0, 1) if turned else t for t in tensors)]
+        return [*X, *laid_as(torch.from_numpy(new).to(X[0]), X[0][None])]
     if isinstance(X, (list, tuple)) and isinstance(X[0], Path):
         return [*X, *map(Path, new)]
     if isinstance(X, (list, tuple)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,23 @@ def folder_name(label: Any) -> str:
     return re.sub(r"[^\w.+ -]", "_", str(label)).strip(". ") or "_"
 
 
+def folders_of(labels: Iterable[Any]) -> dict[Any, str]:
+    """The name of each label's folder.
+
+    Raises
+    ------
+    ConfigError
+        When two labels would share one.
+    """
+    owners: dict[str, Any] = {}
+    for label in dict.fromkeys(labels):
+        name = folder_name(label)
+        if name in owners:
+            raise ConfigError(f"labels {owners[name]!r} and {label!r} would share the folder {name!r}; rename one")
+        owners[name] = label
+    return {label: name for name, label in owners.items()}
+
+
 def as_bytes(pictures: NDArray[Any]) -> NDArray[Any]:
     """Pictures that files can hold: floats in [0, 1] and truths as uint8, others as they are."""
     if pictures.dtype.kind == "f":
@@ -89,22 +107,19 @@ def write_samples(X: Any, y: Any, seed: int, out: Path) -> None:
     Raises
     ------
     ConfigError
-        When two classes would share a folder.
+        When two classes of pictures would share a folder.
     """
     labels = [""] * X.shape[0] if y is None else [str(label) for label in y]
-    folders: dict[str, str] = {}
-    for label in dict.fromkeys(filter(None, labels)):
-        if folders.setdefault(folder_name(label), label) != label:
-            raise ConfigError(f"labels {folders[folder_name(label)]!r} and {label!r} would share a folder; rename one")
     if len(X.shape) == 2:
         table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
         table = table if y is None else table.assign(label=y)
         write_atomically(out / TABLE, table.to_csv(index=False).encode())
         paths = [TABLE] * len(table)
     else:
+        folders = {"": "", **folders_of(filter(None, labels))}
         paths = []
         for i, (picture, label) in enumerate(zip(as_bytes(X), labels, strict=True)):
-            target = out / (folder_name(label) if label else "") / f"sample-{i:06d}.png"
+            target = out / folders[label] / f"sample-{i:06d}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_kept(target, Kept(picture[..., None] if picture.ndim == 2 else picture))
             paths.append(str(target.relative_to(out)))

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits, load_wine
 
+from gantools.errors import DataError
+from gantools.pipelines.augment.files import read_labelled
 from tests.cli.test_cli import gantools
 
 LENIENT = ("--set", "min_spread=0", "--set", "min_coverage=0")
@@ -76,6 +78,45 @@ def test_a_table(tmp_path: Path) -> None:
     made = pd.read_csv(tmp_path / "new" / "samples.csv")
     assert made.columns.tolist() == frame.columns.tolist()
     assert made["label"].tolist() == [0] * 5 + [1] * 5 + [2] * 5
+
+
+def test_a_table_with_its_real_rows_first(tmp_path: Path) -> None:
+    frame = load_wine(as_frame=True).frame.iloc[::4, 8:].rename(columns={"target": "label"})
+    frame["label"] = frame["label"].map({0: "a/b", 1: "a_b", 2: "007"})  # no folders, so no clash
+    frame.to_csv(tmp_path / "wine.csv", index=False)
+    out = tmp_path / "new"
+    gantools(
+        "augment", tmp_path / "wine.csv", "--per-class", 2, "--out", out, "--max-images", 640, "--include-real",
+        *LENIENT,
+    )  # fmt: skip
+    made = pd.read_csv(out / "samples.csv")
+    pd.testing.assert_frame_equal(made.head(len(frame)), frame.reset_index(drop=True))
+    assert len(made) == len(frame) + 6
+    manifest = pd.read_csv(out / "manifest.csv")
+    assert manifest["label"].tolist() == made["label"].tolist()
+    assert manifest["seed"].isna().sum() == len(frame)
+
+
+def test_labels_of_a_csv_are_read_letter_by_letter(folders: Path, tmp_path: Path) -> None:
+    paths = sorted(str(p) for p in folders.rglob("*.png"))
+    for words in (["007", "7"], ["None", "some"]):
+        pd.DataFrame({"path": paths, "label": np.resize(words, len(paths))}).to_csv(tmp_path / "t.csv", index=False)
+        assert set(read_labelled(tmp_path / "t.csv").y) == set(words)
+    pd.DataFrame({"path": paths, "label": np.resize([-1, 0, 7], len(paths))}).to_csv(tmp_path / "t.csv", index=False)
+    assert set(read_labelled(tmp_path / "t.csv").y) == {-1, 0, 7}
+    (tmp_path / "t.csv").write_text(f"path,label\n{paths[0]},a\n{paths[1]},\n")
+    with pytest.raises(DataError, match=r"t\.csv, line 3: the label is missing"):
+        read_labelled(tmp_path / "t.csv")
+
+
+def test_labels_that_would_share_a_folder_are_refused_before_anything_is_learnt(folders: Path, tmp_path: Path) -> None:
+    paths = sorted(str(p) for p in folders.rglob("*.png"))
+    pd.DataFrame({"path": paths, "label": np.resize(["a/b", "a_b"], len(paths))}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    done = gantools("augment", tmp_path / "t.csv", "--per-class", 2, "--out", tmp_path / "new", code=2)
+    assert "'a/b' and 'a_b' would share the folder 'a_b'" in done.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_whether_it_helps_is_said_in_words(folders: Path) -> None:

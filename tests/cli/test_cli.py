@@ -160,8 +160,36 @@ def test_tables_from_the_shell(work: Path) -> None:
     info = json.loads(gantools("info", model, "--json").stdout)
     assert info["kind"] == "table"
     assert info["parameters"]["random_state"] == 3
-    done = gantools("anomaly", "score", work / "odd.csv", "--model", model, "--out", work / "x.csv", code=1)
-    assert "label" in done.stderr
+
+
+def test_a_column_of_labels_is_no_feature(work: Path) -> None:
+    """One labelled table serves for all three commands; rows that it calls abnormal are not learnt."""
+    model, table = work / "labelled-model", work / "odd.csv"
+    said = gantools("anomaly", "fit", table, "--model", model, "--max-images", "640")
+    assert "the column 'label' is not learnt" in said.stderr
+    assert "10 rows that it calls abnormal are left out" in said.stderr
+    assert "Learnt from 20 normals" in said.stdout
+    gantools("anomaly", "score", table, "--model", model, "--out", work / "l.csv", "--quiet")
+    assert len(pd.read_csv(work / "l.csv")) == 30
+    gantools("anomaly", "evaluate", table, "--model", model, "--quiet")
+
+
+def test_columns_in_another_order_are_put_in_order_and_others_are_told_with_the_file(work: Path) -> None:
+    model, table = work / "ordered-model", pd.read_csv(work / "table.csv")
+    gantools("anomaly", "fit", work / "table.csv", "--model", model, *QUICK)
+    scores = []
+    for name, frame in (("table", table), ("turned", table[["c", "a", "b"]])):
+        frame.to_csv(work / f"{name}.csv", index=False)
+        gantools("anomaly", "score", work / f"{name}.csv", "--model", model, "--out", work / "o.csv", "--quiet")
+        scores.append(pd.read_csv(work / "o.csv"))
+    pd.testing.assert_frame_equal(*scores)
+    table.rename(columns={"a": "aa"}).to_csv(work / "renamed.csv", index=False)
+    (work / "twice.csv").write_text("a,b,a\n1,2,3\n")
+    for name, words in (("renamed", "lacks 'a'"), ("twice", "two columns are called 'a'")):
+        command = ["anomaly", "score", work / f"{name}.csv", "--model", model, "--out", work / "o.csv"]
+        done = gantools(*command, code=1)
+        assert f"{name}.csv: " in done.stderr
+        assert words in done.stderr
 
 
 def test_settings_reach_the_estimator(work: Path) -> None:

@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from gantools.data.decode import read_picture
+from gantools.data.sources import open_pictures
 from gantools.errors import DataError
 
 RAMP = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
@@ -136,3 +137,13 @@ def test_tiffs_of_many_bits_in_odd_layouts_are_refused_not_misread(tmp_path: Pat
             read_picture(tmp_path / f"{name}.tif")
     tifffile.imwrite(tmp_path / "sound.tif", pixels.transpose(1, 2, 0), photometric="rgb")
     np.testing.assert_allclose(read_picture(tmp_path / "sound.tif"), pixels.transpose(1, 2, 0) / 65535, atol=1e-6)
+
+
+def test_kinds_that_are_not_read_are_told_and_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "telephone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(range(200)))
+    saved(tmp_path / "web.jfif", COLOUR, format="JPEG")
+    source = open_pictures(tmp_path)
+    assert [source.name(i) for i in range(len(source))] == ["telephone.HEIC", "web.jfif"]
+    assert source.read(1).shape == (3, 4, 3)
+    with pytest.raises(DataError, match=r"telephone\.HEIC: is of a kind that is not read .*; save it as PNG or JPEG"):
+        source.read(0)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.exceptions import NotFittedError
@@ -69,11 +70,9 @@ def painted(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 
 def test_finds_and_locates_spots_on_a_wall() -> None:
-    import skimage.data
-
-    wall, rng = skimage.data.brick(), np.random.default_rng(0)
+    wall, rng = data.brick(), np.random.default_rng(0)
     crops = [wall[t : t + 96, s : s + 96] for t, s in rng.integers(0, 416, (32, 2))]
-    detector = GanAnomalyDetector(random_state=0, max_images=1600).fit(np.stack(crops[:20]))
+    detector = GanAnomalyDetector(random_state=0, max_images=320).fit(np.stack(crops[:20]))
     assert detector.kind_ == "tiles"
     spoilt, masks = zip(*(painted(c, rng) for c in crops[20:]), strict=True)
     pictures = np.stack([*crops[20:], *spoilt])
@@ -336,6 +335,17 @@ def test_p_values_are_valid() -> None:
 
 def test_scale_of_constant_scores_is_finite() -> None:
     assert np.isfinite(Scale.of(np.ones(10))(np.array([1.0, 2.0]))).all()
+
+
+def test_one_picture_too_small_for_tiles_is_named_and_the_others_are_learnt() -> None:
+    pictures = [data.brick()[i : i + 64, :80] for i in range(0, 320, 64)] + [data.brick()[:20, :90]]
+    detector = GanAnomalyDetector(view="tiles", parts="discriminator", width=8, max_images=16, random_state=0)
+    with pytest.raises(DataError, match="picture 5: is 90 x 20 pixels; each side needs 32 at least"):
+        detector.fit(pictures)
+    with pytest.warns(UserWarning, match="1 pictures were skipped: picture 5"):
+        detector.set_params(max_bad=1).fit(pictures)
+    table = detector.score_table(pictures)
+    assert np.flatnonzero(table["error"]).tolist() == [5]
 
 
 def test_windows_cover_everything_and_stay_small() -> None:
