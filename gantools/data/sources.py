@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -201,13 +202,7 @@ def read_table(path: Path, rows: int | None = None, texts: Sequence[str] = ()) -
         raise DataError(f"{path}: no such file")
     try:
         if path.suffix.lower() == ".csv":
-            header = pd.read_csv(path, nrows=1, header=None, dtype=str).iloc[0].dropna()
-            if header.duplicated().any():
-                raise DataError(f"{path}: two columns are called {header[header.duplicated()].iloc[0]!r}; rename one")
-            table = _separated(pd.read_csv(path, nrows=rows), path)
-            columns = [c for c in texts if c in table]
-            letters = pd.read_csv(path, nrows=rows, usecols=columns, dtype=str, keep_default_na=False)
-            return table.assign(**{c: letters[c] for c in columns})
+            return _with_texts(_read_csv(path, rows), path, rows, texts)
         return pd.read_parquet(path)
     except DataError:
         raise
@@ -217,12 +212,32 @@ def read_table(path: Path, rows: int | None = None, texts: Sequence[str] = ()) -
         raise DataError(f"{path}: cannot be read as a table ({str(error).strip()})") from None
 
 
-def _separated(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The table, unless its one column shows that its values are separated by something else than commas."""
+def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
+    """A CSV whose columns are what its header says."""
+    header = pd.read_csv(path, nrows=1, header=None, dtype=str).iloc[0].dropna()
+    if header.duplicated().any():
+        raise DataError(f"{path}: two columns are called {header[header.duplicated()].iloc[0]!r}; rename one")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, nrows=rows, index_col=False)
+    except pd.errors.ParserWarning:
+        raise DataError(
+            f"{path}: its rows have more values than its header has names; does each end with a comma?"
+        ) from None
     mark = next((m for m in ";\t|" if len(table.columns) == 1 and m in str(table.columns[0])), "")
     if mark:
         raise DataError(f"{path}: its values are separated by {mark!r}; save it with commas between them")
     return table
+
+
+def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequence[str]) -> pd.DataFrame:
+    """The table of a CSV, with some of its columns as they are written."""
+    columns = [name for name in texts if name in table]
+    if not columns:
+        return table
+    written = pd.read_csv(path, nrows=rows, usecols=columns, dtype=str, keep_default_na=False)
+    return table.assign(**{name: written[name] for name in columns})
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:

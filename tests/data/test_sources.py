@@ -215,3 +215,19 @@ def test_a_table_with_semicolons_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n1;2\n")
     with pytest.raises(DataError, match=r"t\.csv: its values are separated by ';'"):
         read_table(tmp_path / "t.csv")
+
+
+def test_a_table_whose_rows_are_longer_than_its_header_is_told_so(tmp_path: Path) -> None:
+    """pandas would take the first column for names of rows, and every value would be its neighbour's."""
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    assert read_table(tmp_path / "t.csv").to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+    (tmp_path / "t.csv").write_text("a,b\n1,2,5\n3,4,6\n")
+    with pytest.raises(DataError, match=r"t\.csv: its rows have more values than its header has names"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_columns_can_be_read_letter_by_letter(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n007,1\nNA,\n")
+    table = read_table(tmp_path / "t.csv", texts=("a", "none such"))
+    assert table["a"].tolist() == ["007", "NA"]
+    assert table["b"].isna().tolist() == [False, True]
