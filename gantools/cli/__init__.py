@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from gantools import processes
-from gantools.cli import anomaly, augment, demo, export, models, serve, superres, synth, translate
+from gantools.cli import anomaly, augment, demo, export, models, serve, shared, superres, synth, translate
 from gantools.errors import ConfigError, GantoolsError
 
 app = typer.Typer(
@@ -43,7 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     given = [word for word in given if word != "--debug"]
     try:
-        code = app(given, standalone_mode=False)
+        with shared.warnings_as_lines("--quiet" in given):
+            code = app(given, standalone_mode=False)
         if code == _INTERRUPTED:  # typer makes a result of Ctrl-C
             print(f"gantools: {_NO_MODEL}", file=sys.stderr)
     except Exception as error:

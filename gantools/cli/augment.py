@@ -90,21 +90,20 @@ def augment(
         check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
     result: dict[str, Any] = {}
     usefulness: tuple[pd.DataFrame, pd.DataFrame] | None = None
-    with shared.warnings_as_lines(quiet):
-        if evaluate:
-            usefulness, result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
-            if out is None:
-                _write_report(report, None, {}, 0, usefulness)
-                shared.report(result, json, quiet, lambda: words)
-                return
-            shared.report({}, False, quiet or json, lambda: words)
-        assert out is not None
-        augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
-        shared.by_first_alone()
-        writer = Writer(out, format, augmenter.names_, folders)
-        written, shown = _write(augmenter, labelled, writer, include_real, seed, parameters.get("per_class"))
-        result |= written
-        _write_report(report, augmenter, shown, result["n"], usefulness)
+    if evaluate:
+        usefulness, result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
+        if out is None:
+            _write_report(report, None, {}, 0, usefulness)
+            shared.report(result, json, quiet, lambda: words)
+            return
+        shared.report({}, False, quiet or json, lambda: words)
+    assert out is not None
+    augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
+    shared.by_first_alone()
+    writer = Writer(out, format, augmenter.names_, folders)
+    written, shown = _write(augmenter, labelled, writer, include_real, seed, parameters.get("per_class"))
+    result |= written
+    _write_report(report, augmenter, shown, result["n"], usefulness)
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
     result |= {"out": str(out), "low_quality": [str(label) for label in low]}
     shared.report(result, json, quiet, lambda: _words(augmenter, result))

@@ -125,14 +125,19 @@ def _synthesizer(settings: dict[str, Any]) -> Any:
 
 @contextmanager
 def warnings_as_lines(quiet: bool) -> Iterator[None]:
-    """Warnings inside come as plain lines on stderr."""
+    """Warnings inside come as plain lines on stderr, each once."""
+
+    told: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        if not quiet and processes.first():
+        if not quiet and processes.first() and str(message) not in told:
+            told.add(str(message))
             print(f"gantools: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
+        for of_developers in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
+            warnings.simplefilter("ignore", of_developers)
         warnings.showwarning = show
         yield
 

@@ -76,18 +76,17 @@ def fit(
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
     target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"))
     shared.writable_files(report)
-    with shared.warnings_as_lines(quiet):
-        resolver = GanSuperResolver(**parameters)
-        with shared.training_of(model, resume):
-            resolver.fit(*_pair(data, low))
-            resolver.set_params(checkpoint=None, resume=False, log=None).save(model)
-        shared.by_first_alone()
-        if not resolver.validation_.empty:
-            _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
-        if report is not None:
-            examples = resolver.held_out_examples(*_pair(data, low)) if not resolver.validation_.empty else ()
-            go_on = f"gantools sr upscale DATA --model {model} --out DIR"
-            _write_report(report, resolver, examples, resolver.validation_, True, estimator=resolver, commands=[go_on])
+    resolver = GanSuperResolver(**parameters)
+    with shared.training_of(model, resume):
+        resolver.fit(*_pair(data, low))
+        resolver.set_params(checkpoint=None, resume=False, log=None).save(model)
+    shared.by_first_alone()
+    if not resolver.validation_.empty:
+        _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
+    if report is not None:
+        examples = resolver.held_out_examples(*_pair(data, low)) if not resolver.validation_.empty else ()
+        go_on = f"gantools sr upscale DATA --model {model} --out DIR"
+        _write_report(report, resolver, examples, resolver.validation_, True, estimator=resolver, commands=[go_on])
     summary = {"model": str(model), **resolver.training_}
     shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
 
@@ -206,16 +205,15 @@ def evaluate(
     shared.writable_files(out, sheet, report)
     shared.by_first_alone()
     resolver = _loaded(model, device, quiet, perception, max_megapixels, {"tta": tta})
-    with shared.warnings_as_lines(quiet):
-        figures = resolver.evaluate(*_pair(data, low))
-        if figures.empty:
-            raise GantoolsError(f"{data}: none of the pictures can be judged")
-        if out is not None:
-            pictures.write_figures(out, figures)
-        if sheet is not None:
-            _write_sheet(sheet, resolver, resolver.examples(*_pair(data, low)), both_ends=False)
-        if report is not None:
-            _write_report(report, resolver, resolver.examples(*_pair(data, low)), figures, False)
+    figures = resolver.evaluate(*_pair(data, low))
+    if figures.empty:
+        raise GantoolsError(f"{data}: none of the pictures can be judged")
+    if out is not None:
+        pictures.write_figures(out, figures)
+    if sheet is not None:
+        _write_sheet(sheet, resolver, resolver.examples(*_pair(data, low)), both_ends=False)
+    if report is not None:
+        _write_report(report, resolver, resolver.examples(*_pair(data, low)), figures, False)
     result = {"n": int(figures["path"].nunique()), **means(figures)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(figures)}")
 

@@ -62,7 +62,7 @@ def fit(
     else:
         X, y = (read_table(data) if is_table(data) else data), None
     shared.writable_files(report)
-    with shared.warnings_as_lines(quiet), shared.training_of(model, resume):
+    with shared.training_of(model, resume):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False, log=None).save(model)
     if report is not None and processes.first():

@@ -88,16 +88,15 @@ def fit(
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
     place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"))
     shared.writable_files(report)
-    with shared.warnings_as_lines(quiet):
-        translator = GanTranslator(**parameters)
-        with shared.training_of(model, resume):
-            translator.fit(source, target)
-            translator.set_params(checkpoint=None, resume=False, log=None).save(model)
-        shared.by_first_alone()
-        if not translator.validation_.empty:
-            _write_sheet(place, translator.held_out_examples(source, target), translator.methods(ends=True))
-        if report is not None:
-            _write_fitted(report, translator, source, target, model)
+    translator = GanTranslator(**parameters)
+    with shared.training_of(model, resume):
+        translator.fit(source, target)
+        translator.set_params(checkpoint=None, resume=False, log=None).save(model)
+    shared.by_first_alone()
+    if not translator.validation_.empty:
+        _write_sheet(place, translator.held_out_examples(source, target), translator.methods(ends=True))
+    if report is not None:
+        _write_fitted(report, translator, source, target, model)
     summary = {"model": str(model), **translator.training_}
     table = _table(means(translator.validation_, {})) if not translator.validation_.empty else ""
     shared.report(summary, json, quiet, lambda: _fitted(summary, table, place, not translator.paired))
@@ -242,18 +241,17 @@ def evaluate(
     shared.by_first_alone()
     translator = _loaded(model, device, quiet, texture, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)
-    with shared.warnings_as_lines(quiet):
-        table, frechet = translator.evaluate(source, target)
-        if table.empty:
-            raise GantoolsError(f"{source}: none of the pictures can be judged")
-        if out is not None:
-            pictures.write_figures(out, table)
-        if sheet is not None:
-            _write_sheet(sheet, translator.examples(source, target), translator.methods())
-        if report is not None:
-            methods = {name: m for name, m in translator.methods().items() if name not in _TRIVIAL}
-            items = ((e.name, pictured(e, methods)) for e in translator.examples(source, target))
-            _write_report(report, items, table, extra=frechet)
+    table, frechet = translator.evaluate(source, target)
+    if table.empty:
+        raise GantoolsError(f"{source}: none of the pictures can be judged")
+    if out is not None:
+        pictures.write_figures(out, table)
+    if sheet is not None:
+        _write_sheet(sheet, translator.examples(source, target), translator.methods())
+    if report is not None:
+        methods = {name: m for name, m in translator.methods().items() if name not in _TRIVIAL}
+        items = ((e.name, pictured(e, methods)) for e in translator.examples(source, target))
+        _write_report(report, items, table, extra=frechet)
     result = {"n": int(table["path"].nunique()), **means(table, frechet)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(result)}")
 

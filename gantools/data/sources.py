@@ -213,8 +213,9 @@ def read_table(path: Path, rows: int | None = None, texts: Sequence[str] = ()) -
 
 
 def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
-    """A CSV whose columns are what its header says."""
-    header = pd.read_csv(path, nrows=1, header=None, dtype=str).iloc[0].dropna()
+    """A CSV whose columns are what its header says; a first one without a name is no column."""
+    header = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False).iloc[0]
+    numbered, header = len(header) > 1 and header.iloc[0] == "", header[header != ""]
     if header.duplicated().any():
         raise DataError(f"{path}: two columns are called {header[header.duplicated()].iloc[0]!r}; rename one")
     try:
@@ -225,6 +226,11 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
         raise DataError(
             f"{path}: its rows have more values than its header has names; does each end with a comma?"
         ) from None
+    if numbered:
+        warnings.warn(
+            f"{path}: the first column has no name and is taken for row numbers; name it to use it", stacklevel=2
+        )
+        table = table.iloc[:, 1:]
     mark = next((m for m in ";\t|" if len(table.columns) == 1 and m in str(table.columns[0])), "")
     if mark:
         raise DataError(f"{path}: its values are separated by {mark!r}; save it with commas between them")

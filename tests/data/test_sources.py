@@ -231,3 +231,11 @@ def test_columns_can_be_read_letter_by_letter(tmp_path: Path) -> None:
     table = read_table(tmp_path / "t.csv", texts=("a", "none such"))
     assert table["a"].tolist() == ["007", "NA"]
     assert table["b"].isna().tolist() == [False, True]
+
+
+def test_row_numbers_that_pandas_wrote_are_no_column(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [3, 4]}, index=[17, 5]).to_csv(tmp_path / "t.csv")
+    with pytest.warns(UserWarning, match=r"t\.csv: the first column has no name and is taken for row numbers"):
+        assert read_table(tmp_path / "t.csv").to_dict("list") == {"a": [3, 4]}
+    (tmp_path / "t.csv").write_text("NA,b\n1,2\n")
+    assert read_table(tmp_path / "t.csv").to_dict("list") == {"NA": [1], "b": [2]}
