@@ -47,13 +47,15 @@ class _SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow pads: the odd pixel goes to the bottom and the right."""
 
     def forward(self, x: Tensor) -> Tensor:
-        pads: list[int] = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+        pads, before = [], []
+        for size, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [total // 2, total - total // 2]
-        if pads[0] == pads[1] and pads[2] == pads[3]:
-            return F.conv2d(x, self.weight, self.bias, self.stride, (pads[2], pads[0]), groups=self.groups)
-        return F.conv2d(F.pad(x, pads), self.weight, self.bias, self.stride, groups=self.groups)
+            pads.append(total - total // 2)
+            before.append(total % 2)
+        # As much on either side, where a line of zeros before the kernel takes back what is too much: on CPUs twice as
+        # fast as to copy the picture into a larger one.
+        weight = F.pad(self.weight, (before[1], 0, before[0], 0)) if any(before) else self.weight
+        return F.conv2d(x, weight, self.bias, self.stride, tuple(pads), groups=self.groups)
 
 
 class _InvertedResidual(nn.Module):
