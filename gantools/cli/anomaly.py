@@ -78,23 +78,35 @@ def fit(
 
 def _normals(data: Path) -> Any:
     """What to learn from: of a table with labels the rows that are normal, without the labels."""
-    features, labels = _features(data)
-    if labels is None:
-        return features
-    abnormal = _known_labels(labels, data)
+    from gantools.data.sources import PATH_COLUMN, read_table
+
+    if not _is_labelled(data):
+        return data
+    frame = read_table(data, texts=(PATH_COLUMN,))
+    abnormal = _known_labels(frame[LABEL], data)
     warnings.warn(
         f"{data}: the column 'label' is not learnt (rename it if it is a feature); "
         f"{int(abnormal.sum())} rows that it calls abnormal are left out",
         stacklevel=2,
     )
-    return features[~abnormal]
+    normal = frame[~abnormal].drop(columns=LABEL)
+    if PATH_COLUMN in normal:
+        normal[PATH_COLUMN] = [str(data.parent / name) for name in normal[PATH_COLUMN]]
+    return normal
+
+
+def _is_labelled(data: Path) -> bool:
+    """Whether it is a table file, of features or of paths, with a column `label`."""
+    from gantools.data.sources import is_table_file, table_columns
+
+    return is_table_file(data) and data.exists() and LABEL in table_columns(data)
 
 
 def _features(data: Path, learnt: Sequence[str] = ()) -> tuple[Any, pd.Series | None]:
     """A table's features and its column `label`, which is none of them unless it was `learnt`; other data as it is."""
-    from gantools.data.sources import is_table, read_table, table_columns
+    from gantools.data.sources import is_table, read_table
 
-    if not is_table(data) or LABEL not in table_columns(data) or LABEL in learnt:
+    if not _is_labelled(data) or not is_table(data) or LABEL in learnt:
         return data, None
     frame = read_table(data)
     return frame.drop(columns=LABEL), frame[LABEL]
@@ -179,7 +191,7 @@ def evaluate(
     if detector.kind_ == "table":
         abnormal = _row_labels(len(table), labels, beside, data)
     else:
-        abnormal = _picture_labels(table, labels)
+        abnormal = _picture_labels(table, data if labels is None and _is_labelled(data) else labels)
     shared.by_first_alone()
     result = _measured(table, abnormal)
     if masks is not None:

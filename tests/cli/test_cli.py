@@ -172,6 +172,14 @@ def test_a_column_of_labels_is_no_feature(work: Path) -> None:
     gantools("anomaly", "score", table, "--model", model, "--out", work / "l.csv", "--quiet")
     assert len(pd.read_csv(work / "l.csv")) == 30
     gantools("anomaly", "evaluate", table, "--model", model, "--quiet")
+    names = sorted(str(p.relative_to(work)) for p in (work / "test").rglob("d*.png"))
+    listed = pd.DataFrame({"path": names, "label": ["normal" if "good" in name else "zero" for name in names]})
+    listed.to_csv(work / "listed.csv", index=False)
+    said = gantools("anomaly", "fit", work / "listed.csv", "--model", work / "of-list", "--max-images", "320")
+    assert "10 rows that it calls abnormal are left out" in said.stderr
+    assert "Learnt from 10 normals" in said.stdout
+    judged = gantools("anomaly", "evaluate", work / "listed.csv", "--model", work / "of-list", "--json")
+    assert json.loads(judged.stdout)["n_abnormal"] == 10
 
 
 def test_columns_in_another_order_are_put_in_order_and_others_are_told_with_the_file(work: Path) -> None:
