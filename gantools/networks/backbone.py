@@ -53,8 +53,11 @@ class _SameConv(nn.Conv2d):
             pads.append(total - total // 2)
             before.append(total % 2)
         # As much on either side, where a line of zeros before the kernel takes back what is too much: on CPUs twice as
-        # fast as to copy the picture into a larger one.
-        weight = F.pad(self.weight, (before[1], 0, before[0], 0)) if any(before) else self.weight
+        # fast as to copy the picture into a larger one. Joined, not padded: exported files lose a padded weight.
+        weight = self.weight
+        for axis, odd in zip((2, 3), before, strict=True):
+            if odd:
+                weight = torch.cat((torch.zeros_like(weight.narrow(axis, 0, 1)), weight), axis)
         return F.conv2d(x, weight, self.bias, self.stride, tuple(pads), groups=self.groups)
 
 
