@@ -29,7 +29,8 @@ from benchmarks.superres_peers import PEERS, available, niqe, upscaled
 from gantools import GanSuperResolver, configs
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import cropped, reduced
-from gantools.pipelines.superres.figures import Example, interpolations, measured, sheet
+from gantools.pipelines.superres.examples import Example
+from gantools.pipelines.superres.figures import interpolations, measured, sheet
 
 
 def examples(pictures: dict[str, np.ndarray], scale: int) -> list[Example]:

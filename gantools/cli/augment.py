@@ -34,7 +34,7 @@ def augment(
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Whether they help, beside other methods.")] = False,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of --evaluate.")] = 5,
     include_real: Annotated[bool, typer.Option("--include-real", help="Copy the reals too, first.")] = False,
-    format: Annotated[str, typer.Option("--format", help="png, jpg or npz.")] = "png",
+    format: Annotated[str, typer.Option("--format", help="Of pictures: png, jpg or npz.")] = "png",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in DIR.")] = False,
     config: shared.Config = "default",
     settings: shared.Settings = None,
@@ -69,6 +69,8 @@ def augment(
     if format not in FORMATS:
         raise ConfigError(f"--format {format}: choose one of {', '.join(FORMATS)}")
     labelled = read_labelled(data)
+    if not isinstance(labelled.X, list) and format != "png":
+        raise ConfigError(f"--format {format} is for pictures, and {data} has features: new rows go into one CSV")
     checkpoint = None if model is None else shared.checkpoint_of(model)
     flags: dict[str, Any] = {
         "per_class": per_class if to is None else _missing(labelled.y, to),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,18 +14,11 @@ from gantools.data.planes import contrast, eight_bits, from_signed, middle, to_s
 from gantools.data.resize import enlarged, enlarged_lanczos
 from gantools.metrics.pictures import PerceptualDistance, psnr_y, ssim_y
 from gantools.pipelines.base import by_method
+from gantools.pipelines.superres.examples import Example
 
 _EQUAL = 100.0
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
-
-
-class Example(NamedTuple):
-    """A picture to judge by: the low one, (H, W, C) of any depth, and the truth, `scale` times as large."""
-
-    name: str
-    low: NDArray[Any]
-    high: NDArray[Any]
 
 
 def interpolations(scale: int) -> dict[str, Method]:

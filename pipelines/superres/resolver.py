@@ -25,8 +25,7 @@ from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.degrade import Degradation
 from gantools.data.keep import opaque_colours
 from gantools.data.pairing import matched
-from gantools.data.planes import from_signed, on_white, to_signed, unit
-from gantools.data.resize import reduced
+from gantools.data.planes import on_white, unit
 from gantools.data.sources import PictureSource
 from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
@@ -49,7 +48,8 @@ from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
-from gantools.pipelines.superres.figures import Example, capped_psnr, interpolations, means, measured
+from gantools.pipelines.superres.examples import Example, examples_of
+from gantools.pipelines.superres.figures import capped_psnr, interpolations, means, measured
 from gantools.pipelines.superres.games import EnlargingGame
 from gantools.pipelines.superres.pictures import Patches, read_pairs
 from gantools.progress import Stages
@@ -370,44 +370,14 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         with stages.stage("measuring") as advance:
 
             def shown() -> Iterator[Example]:
-                for done, example in enumerate(self._examples(high, low, self.held_out_, seed)):
+                for done, example in enumerate(self._pairs(high, low, self.held_out_, seed)):
                     yield example
                     advance((done + 1) / len(self.held_out_))
 
             return measured(shown(), self.methods(both_ends=True), self.scale_)
 
-    def _examples(self, high: PictureSource, low: PictureSource | None, indices: Any, seed: int) -> Iterator[Example]:
-        """Pairs to judge by; pictures that cannot be read or are too small are left out, with a warning."""
-        for index in indices:
-            try:
-                truth = on_white(raw_picture(high, int(index)))
-                small = None if low is None else on_white(raw_picture(low, int(index)))
-                truth = self._whole_multiple(truth) if small is None else truth
-            except DataError as error:
-                warnings.warn(f"{high.name(int(index))} is left out: {error}", stacklevel=2)
-                continue
-            if small is None:
-                small = self._reduced(truth, (seed, int(index)))
-            elif truth.shape[:2] != (small.shape[0] * self.scale_, small.shape[1] * self.scale_):
-                raise DataError(_wrong_ratio(low, high, int(index), small, truth, self.scale_))
-            yield Example(high.name(int(index)), small, truth)
-
-    def _whole_multiple(self, picture: NDArray[Any]) -> NDArray[Any]:
-        height, width = (side // self.scale_ * self.scale_ for side in picture.shape[:2])
-        if 0 in (height, width):
-            raise DataError(
-                f"a picture of {picture.shape[1]} x {picture.shape[0]} pixels is too small for scale={self.scale_}"
-            )
-        return picture[:height, :width]
-
-    def _reduced(self, picture: NDArray[Any], seed: tuple[int, int]) -> NDArray[Any]:
-        """The low picture of a high one, a whole multiple in size, as in fitting, rounded to its depth."""
-        planes = to_signed(picture)
-        if self.degradation == "real":
-            low = Degradation(self.scale_)(planes, np.random.default_rng(seed))
-        else:
-            low = reduced(planes[None], self.scale_)[0]
-        return from_signed(low, picture.dtype)
+    def _pairs(self, high: PictureSource, low: PictureSource | None, indices: Any, seed: int) -> Iterator[Example]:
+        return examples_of(high, low, indices, self.scale_, self.degradation == "real", seed)
 
     # ------------------------------------------------------------------ use
 
@@ -469,13 +439,13 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
     def examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """Pairs to judge by: of low pictures `X` and sharp ones `y`, or of sharp ones alone, reduced as in fitting."""
         high, low = self._sources(X, y)
-        return self._examples(high, low, range(len(high)), resolve_seed(0))
+        return self._pairs(high, low, range(len(high)), resolve_seed(0))
 
     def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """As `examples`, but only of what was held out, where these are the very pictures of the fit."""
         check_is_fitted(self)
         high, low = self._sources(X, y)
-        return self._examples(high, low, self.held_out_, resolve_seed(self.random_state))
+        return self._pairs(high, low, self.held_out_, resolve_seed(self.random_state))
 
     def methods(self, both_ends: bool = False) -> dict[str, Callable[[NDArray[Any]], NDArray[Any]]]:
         """Ways to enlarge a picture (H, W, C): "ours", as parameters stand, and interpolation.
@@ -578,13 +548,3 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         tags.input_tags.three_d_array = True
         tags.target_tags.required = False
         return tags
-
-
-def _wrong_ratio(
-    low: Any, high: PictureSource, index: int, small: NDArray[Any], truth: NDArray[Any], scale: int
-) -> str:
-    return (
-        f"{low.name(index)} ({small.shape[1]} x {small.shape[0]}) and {high.name(index)} "
-        f"({truth.shape[1]} x {truth.shape[0]}): the second should be {scale} times as large; "
-        "is this a model of another scale?"
-    )

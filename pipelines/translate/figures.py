@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import frechet_distance
 from gantools.metrics.pictures import PerceptualDistance, chroma, psnr, ssim_y
 from gantools.pipelines.base import by_method
+from gantools.pipelines.translate.examples import Example
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -24,14 +25,6 @@ FIGURES = ("psnr", "ssim", "perceptual", "chroma")
 EQUAL = 60.0
 """What PSNR is given as where pictures are equal, in dB: eight bits can tell no more."""
 _FEWEST_FOR_FRECHET = 50
-
-
-class Example(NamedTuple):
-    """A picture to judge by: its source and what it should become, (H, W, C) of any depth and of one size."""
-
-    name: str
-    source: NDArray[Any]
-    target: NDArray[Any]
 
 
 def baselines(colour: list[float]) -> dict[str, Method]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -23,9 +23,8 @@ from gantools import configs
 from gantools.core import AdversarialTrainer, Tick, Training
 from gantools.core.initialise import initialised, restored
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.planes import from_signed, on_white, to_signed, unit
+from gantools.data.planes import on_white, unit
 from gantools.data.policy import built_policy
-from gantools.data.resize import luma, to_size
 from gantools.data.sources import PictureSource
 from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
@@ -51,9 +50,10 @@ from gantools.pipelines.paired import PairedGame
 from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.stages import TEXTURE, Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
 from gantools.pipelines.translate.apply import Translation
-from gantools.pipelines.translate.figures import EQUAL, Example, Method, baselines, made, means, measured
+from gantools.pipelines.translate.examples import Example, examples_of
+from gantools.pipelines.translate.figures import EQUAL, Method, baselines, made, means, measured
 from gantools.pipelines.translate.games import UnpairedGame, UnpairedTranslator, VariedGame
-from gantools.pipelines.translate.pairs import Windows, misfit, read_alone, read_pairs, unrelated
+from gantools.pipelines.translate.pairs import Windows, read_alone, read_pairs, unrelated
 from gantools.pipelines.translate.reading import sources_and_targets
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
@@ -447,7 +447,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         with stages.stage("measuring") as advance:
 
             def shown() -> Iterator[Example]:
-                for done, example in enumerate(self._examples(sources, targets, self.held_out_)):
+                for done, example in enumerate(examples_of(sources, targets, self.held_out_, self.channels_[1])):
                     yield example
                     advance((done + 1) / len(self.held_out_))
 
@@ -551,13 +551,13 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
     def examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """Pairs to judge by, given as to `fit`."""
         sources, targets = self._both(X, y)
-        return self._examples(sources, targets, range(len(targets)))
+        return examples_of(sources, targets, range(len(targets)), self.channels_[1])
 
     def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """As `examples`, but only of what was held out, where these are the very pictures of the fit."""
         check_is_fitted(self)
         sources, targets = self._both(X, y)
-        return self._examples(sources, targets, self.held_out_)
+        return examples_of(sources, targets, self.held_out_, self.channels_[1])
 
     def translated_sources(self, X: Any, y: Any, n: int) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
         """The first `n` sources of piles given as to `fit`, with their names and what becomes of them.
@@ -577,27 +577,6 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
                 continue
             yield pile.name(index), picture, made
             n -= 1
-
-    def _examples(
-        self, sources: PictureSource | None, targets: PictureSource, indices: Iterable[Any]
-    ) -> Iterator[Example]:
-        """Pairs at their source's size; those that cannot be read are left out, with a warning."""
-        for index in map(int, indices):
-            try:
-                target = _exactly(on_white(raw_picture(targets, index)), self.channels_[1], targets.name(index))
-                if sources is None:
-                    source = from_signed(luma(to_signed(target)), target.dtype)
-                else:
-                    source = on_white(raw_picture(sources, index))
-            except DataError as error:
-                warnings.warn(f"{targets.name(index)} is left out: {error}", stacklevel=2)
-                continue
-            wrong = misfit(source.shape, target.shape)
-            if wrong:
-                raise DataError(f"{targets.name(index)} and its source: {wrong}")
-            if source.shape[:2] != target.shape[:2]:
-                target = from_signed(to_size(to_signed(target), *source.shape[:2], low=-1.0), target.dtype)
-            yield Example(targets.name(index), source, target)
 
     def evaluate(self, X: Any, y: Any = None) -> tuple[pd.DataFrame, dict[str, float]]:
         """How near translations are to the truth, beside the untouched sources and the targets' mean colour.
@@ -707,13 +686,6 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
 def _plain_channels(source: PictureSource) -> int:
     """Channels of the pictures of a source, not counting alpha."""
     return {2: 1, 4: 3}.get(found := Glance.at(source).channels, found)
-
-
-def _exactly(picture: NDArray[Any], channels: int, name: str) -> NDArray[Any]:
-    """Gray repeated where colours are wanted."""
-    if picture.shape[2] == channels or picture.shape[2] == 1:
-        return np.repeat(picture, channels // picture.shape[2], axis=2)
-    raise DataError(f"{name}: has {picture.shape[2]} channels, and the model makes {channels}")
 
 
 def _mean_colour(pictures: list[Tensor]) -> list[float]:

@@ -153,6 +153,7 @@ def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
         (["augment", "{data}", "--out", "{foreign}/thesis.txt/new"], 2, "cannot be made"),
         (["augment", "{data}", "--per-class", "3", "--to", "9", "--out", "{out}"], 2, "give one of them"),
         (["augment", "{data}", "--out", "{out}", "--format", "gif"], 2, "choose one of png, jpg, npz"),
+        (["augment", "{rows}", "--out", "{out}", "--format", "jpg"], 2, "new rows go into one CSV"),
         (["augment", "{data}/digit 0", "--out", "{out}"], 1, "has 0 subfolders"),
         (["augment", "{empty}", "--out", "{out}"], 1, "no pictures in this class's folder"),
         (["augment", "{missing}", "--out", "{out}"], 1, "is no folder"),
@@ -167,7 +168,8 @@ def test_mistakes_are_told_in_plain_words(
     for name in ("empty/a", "empty/b", "foreign"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "foreign" / "thesis.txt").write_text("dear")
-    places = {"data": folders, "out": tmp_path / "out", "missing": tmp_path / "none"}
+    (tmp_path / "rows.csv").write_text("size,label\n1,a\n2,b\n3,a\n")
+    places = {"data": folders, "out": tmp_path / "out", "missing": tmp_path / "none", "rows": tmp_path / "rows.csv"}
     places |= {"empty": tmp_path / "empty", "foreign": tmp_path / "foreign"}
     assert words in gantools(*[a.format(**places) for a in arguments], code=code).stderr
     assert (tmp_path / "foreign" / "thesis.txt").read_text() == "dear"

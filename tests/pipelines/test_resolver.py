@@ -182,8 +182,9 @@ def test_what_cannot_work_is_said(photographs: Pictures, quick: GanSuperResolver
         GanSuperResolver(max_bad=0).fit([np.full((40, 40, 3), np.nan)])
     with pytest.raises(DataError, match="feature table"):
         GanSuperResolver().fit(np.zeros((10, 4)))
-    with pytest.raises(DataError, match="another scale"):
-        quick.evaluate([low_of(photographs[0], 4)], [photographs[0]])
+    lows = [low_of(photographs[0], 4), low_of(photographs[1], 2), low_of(photographs[2], 4)]
+    with pytest.raises(DataError, match=r"(?s)2 of 3 pairs.*another scale.*\(64 x 64\) and picture 0.*picture 2"):
+        quick.evaluate(lows, photographs)
 
 
 def test_pictures_smaller_than_a_patch_and_of_one_pixel_can_be_learnt_from() -> None:

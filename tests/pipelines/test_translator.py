@@ -300,6 +300,13 @@ def test_pairs_come_from_folders_tables_and_pictures_side_by_side(photographs: P
     assert set(table["method"]) == {"ours", "identity", "mean colour", "truth"}
 
 
+def test_all_pairs_that_cannot_be_judged_are_listed(quick: GanTranslator, photographs: Pictures) -> None:
+    day, night = photographs[:4], [by_night(p) for p in photographs[:4]]
+    assert np.isfinite(quick.score(day, night))
+    with pytest.raises(DataError, match=r"(?s)2 of 4 pairs do not fit.*picture 1.*96 x 96 and 50 x 96.*picture 3"):
+        quick.evaluate(day, [n[:, :50] if i % 2 else n for i, n in enumerate(night)])
+
+
 def test_pairs_that_are_none_are_told(photographs: Pictures, tmp_path: Path) -> None:
     fast = {"size": 32, "max_images": 16, "batch_size": 8, "random_state": 0}
     night = [by_night(p) for p in photographs]

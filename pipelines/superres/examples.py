@@ -1,0 +1,92 @@
+"""Pairs to judge by, read one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantools.data.degrade import Degradation
+from gantools.data.pairing import listed
+from gantools.data.planes import from_signed, on_white, to_signed
+from gantools.data.resize import reduced
+from gantools.data.sources import PictureSource
+from gantools.errors import DataError
+from gantools.pipelines.containers import raw_picture
+
+
+class Example(NamedTuple):
+    """A picture to judge by: the low one, (H, W, C) of any depth, and the truth, `scale` times as large."""
+
+    name: str
+    low: NDArray[Any]
+    high: NDArray[Any]
+
+
+def examples_of(
+    high: PictureSource, low: PictureSource | None, indices: Iterable[Any], scale: int, degraded: bool, seed: int
+) -> Iterator[Example]:
+    """Pairs as they are in files; those that cannot be read or are too small are left out, with a warning.
+
+    Parameters
+    ----------
+    high : PictureSource
+        The truths.
+    low : PictureSource or None
+        None: the truths, cut to a whole multiple of `scale`, are reduced as in fitting, and rounded to their depth.
+    indices : iterable of int
+    scale : int
+    degraded : bool
+        Whether what is reduced is spoilt too, at random.
+    seed : int
+        Of that.
+
+    Raises
+    ------
+    DataError
+        When the two of a pair do not fit: all such pairs are named, and none is given after the first.
+    """
+    misfits: list[str] = []
+    for index in map(int, indices):
+        name = high.name(index)
+        try:
+            truth = on_white(raw_picture(high, index))
+            if low is None:
+                truth = _whole_multiple(truth, scale)
+                small = _reduced(truth, scale, np.random.default_rng((seed, index)) if degraded else None)
+            else:
+                small = on_white(raw_picture(low, index))
+        except DataError as error:
+            warnings.warn(f"{name} is left out: {error}", stacklevel=2)
+            continue
+        if truth.shape[:2] != (small.shape[0] * scale, small.shape[1] * scale):
+            assert low is not None
+            misfits.append(f"{low.name(index)} ({_size(small)}) and {name} ({_size(truth)})")
+        if not misfits:
+            yield Example(name, small, truth)
+    if misfits:
+        raise DataError(
+            f"{len(misfits)} of {len(high)} pairs do not fit together; the second should be {scale} times as large. "
+            "Is this a model of another scale?\n" + listed(misfits)
+        )
+
+
+def _size(picture: NDArray[Any]) -> str:
+    return f"{picture.shape[1]} x {picture.shape[0]}"
+
+
+def _whole_multiple(picture: NDArray[Any], scale: int) -> NDArray[Any]:
+    height, width = (side // scale * scale for side in picture.shape[:2])
+    if 0 in (height, width):
+        raise DataError(f"a picture of {_size(picture)} pixels is too small for scale={scale}")
+    return picture[:height, :width]
+
+
+def _reduced(picture: NDArray[Any], scale: int, spoilt_by: np.random.Generator | None) -> NDArray[Any]:
+    """The low picture of a high one, rounded to its depth."""
+    planes = to_signed(picture)
+    low = reduced(planes[None], scale)[0] if spoilt_by is None else Degradation(scale)(planes, spoilt_by)
+    return from_signed(low, picture.dtype)

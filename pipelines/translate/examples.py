@@ -1,0 +1,76 @@
+"""Pairs to judge by, read one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gantools.data.pairing import listed
+from gantools.data.planes import from_signed, on_white, to_signed
+from gantools.data.resize import luma, to_size
+from gantools.data.sources import PictureSource
+from gantools.errors import DataError
+from gantools.pipelines.containers import raw_picture
+from gantools.pipelines.translate.pairs import misfit
+
+
+class Example(NamedTuple):
+    """A picture to judge by: its source and what it should become, (H, W, C) of any depth and of one size."""
+
+    name: str
+    source: NDArray[Any]
+    target: NDArray[Any]
+
+
+def examples_of(
+    sources: PictureSource | None, targets: PictureSource, indices: Iterable[Any], channels: int
+) -> Iterator[Example]:
+    """Pairs at their source's size; those that cannot be read are left out, with a warning.
+
+    Parameters
+    ----------
+    sources : PictureSource or None
+        None: the targets' luma.
+    targets : PictureSource
+    indices : iterable of int
+    channels : int
+        Of the targets. Gray ones are repeated.
+
+    Raises
+    ------
+    DataError
+        When the two of a pair do not fit: all such pairs are named, and none is given after the first.
+    """
+    misfits: list[str] = []
+    for index in map(int, indices):
+        name = targets.name(index)
+        try:
+            target = _exactly(on_white(raw_picture(targets, index)), channels)
+            if sources is None:
+                source = from_signed(luma(to_signed(target)), target.dtype)
+            else:
+                source = on_white(raw_picture(sources, index))
+        except DataError as error:
+            warnings.warn(f"{name} is left out: {error}", stacklevel=2)
+            continue
+        wrong = misfit(source.shape, target.shape)
+        if wrong:
+            misfits.append(f"{name} and its source: {wrong}")
+        if misfits:
+            continue
+        if source.shape[:2] != target.shape[:2]:
+            target = from_signed(to_size(to_signed(target), *source.shape[:2], low=-1.0), target.dtype)
+        yield Example(name, source, target)
+    if misfits:
+        raise DataError(f"{len(misfits)} of {len(targets)} pairs do not fit together:\n" + listed(misfits))
+
+
+def _exactly(picture: NDArray[Any], channels: int) -> NDArray[Any]:
+    """Gray repeated where colours are wanted."""
+    if picture.shape[2] == channels or picture.shape[2] == 1:
+        return np.repeat(picture, channels // picture.shape[2], axis=2)
+    raise DataError(f"has {picture.shape[2]} channels, and the model makes {channels}")
