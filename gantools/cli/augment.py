@@ -192,7 +192,7 @@ def _write_report(
     usefulness: tuple[pd.DataFrame, pd.DataFrame] | None,
 ) -> None:
     """The report, where one is asked for; without an augmenter, of the usefulness alone."""
-    from gantools.pipelines.augment.sheet import contact_sheet
+    from gantools.pipelines.augment.sheet import class_sheet
     from gantools.report import write_augmenter, write_usefulness
 
     if path is None or not processes.first():
@@ -202,7 +202,7 @@ def _write_report(
         write_usefulness(path, *usefulness)
         return
     classes = augmenter.classes_
-    sheets = {str(classes[c]): contact_sheet(augmenter.maker_, {c: m}, classes) for c, m in shown.items() if m}
+    sheets = {str(classes[c]): class_sheet(augmenter.maker_, c, m) for c, m in shown.items() if m}
     write_augmenter(path, augmenter, sheets, made, usefulness)
 
 

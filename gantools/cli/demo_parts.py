@@ -169,7 +169,7 @@ def rare(setting: Setting) -> Part:
     from sklearn.svm import SVC
 
     from gantools import GanAugmenter
-    from gantools.pipelines.augment.sheet import contact_sheet
+    from gantools.pipelines.augment.sheet import class_sheet
     from gantools.report import classes
 
     bunch = load_digits()
@@ -203,7 +203,7 @@ def rare(setting: Setting) -> Part:
     )
     names = augmenter.classes_
     shown = {c: [next(augmenter.maker_.made(c, 16, setting.seed, names[c]))] for c in range(len(names))}
-    sheets = {str(names[c]): contact_sheet(augmenter.maker_, {c: made}, names) for c, made in shown.items()}
+    sheets = {str(names[c]): class_sheet(augmenter.maker_, c, made) for c, made in shown.items()}
     sections = [classes.quality(augmenter)._replace(title=""), classes.sheets(sheets)._replace(title="")]
     if augmenter.synthesizer_ is not None:
         drawn = augmenter.synthesizer_.rows(_ROWS, _ROWS, setting.seed)

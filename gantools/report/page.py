@@ -107,7 +107,7 @@ def facts(words: Sequence[str] = (), numbers: Iterable[tuple[str, str]] = (), co
 def table(title: str, frame: pd.DataFrame, words: str = "", digits: int = 4, folded: bool = False) -> Section:
     """A table that sorts by any of its columns; where `folded`, it opens when asked to."""
     numbers = [pd.api.types.is_numeric_dtype(frame[c]) and not pd.api.types.is_bool_dtype(frame[c]) for c in frame]
-    columns = [{"name": str(c), "number": n} for c, n in zip(frame, numbers, strict=True)]
+    columns = [{"name": str(c).replace("_", " "), "number": n} for c, n in zip(frame, numbers, strict=True)]
     rows = [
         [_cell(value, number, digits) for value, number in zip(row, numbers, strict=True)]
         for row in frame.itertuples(index=False)

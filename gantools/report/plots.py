@@ -45,7 +45,12 @@ def _legend(ax: Axes) -> None:
     """Above the plot, where it covers nothing."""
     if not ax.get_legend_handles_labels()[0]:
         return
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize="small", borderaxespad=0.2)
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize="small", borderaxespad=0.2)
+
+
+def _line(ax: Axes, shown: pd.DataFrame, column: str, **how: Any) -> None:
+    """A column over the reals seen; where there is one value only, a dot."""
+    ax.plot(shown["images"], shown[column], lw=1.4, marker="o" if shown[column].count() == 1 else "", **how)
 
 
 def thinned(history: pd.DataFrame, points: int = _POINTS) -> pd.DataFrame:
@@ -72,7 +77,7 @@ def plot_losses(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     shown = thinned(history)
     for player, colour in PLAYERS.items():
         if f"loss_{player}" in shown:
-            ax.plot(shown["images"], shown[f"loss_{player}"], color=colour, lw=1.4, label=player)
+            _line(ax, shown, f"loss_{player}", color=colour, label=player)
     _shade_health(history, ax)
     ax.set(xlabel="reals seen", ylabel="loss")
     _legend(ax)
@@ -86,7 +91,7 @@ def plot_answers(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     lines = {"d_real": ("D(real)", NORMAL), "d_fake": ("D(fake)", ABNORMAL), "d_wins": ("pairs told apart", "#555555")}
     for column, (name, colour) in lines.items():
         if column in shown:
-            ax.plot(shown["images"], shown[column], color=colour, lw=1.4, label=name)
+            _line(ax, shown, column, color=colour, label=name)
     ax.set(xlabel="reals seen", ylabel="share", ylim=(-0.03, 1.03))
     _legend(ax)
     return ax
@@ -98,8 +103,8 @@ def plot_gradients(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     shown = thinned(history)
     for player, colour in PLAYERS.items():
         if f"gradient_{player}" in shown and (shown[f"gradient_{player}"] > 0).any():
-            ax.semilogy(shown["images"], shown[f"gradient_{player}"], color=colour, lw=1.4, label=player)
-    ax.set(xlabel="reals seen", ylabel="gradient's norm")
+            _line(ax, shown, f"gradient_{player}", color=colour, label=player)
+    ax.set(xlabel="reals seen", ylabel="gradient's norm", yscale="log")
     _legend(ax)
     return ax
 
@@ -109,8 +114,9 @@ def plot_terms(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = axes_for(ax, figsize=(7, 3))
     shown = thinned(history)
     for column in [c for c in shown if c.startswith("term_")] or ["loss_generator"]:
-        ax.plot(shown["images"], shown[column].where(shown[column] > 0), lw=1.4, label=column.removeprefix("term_"))
-    ax.set(xlabel="reals seen", ylabel="loss", yscale="log")
+        _line(ax, shown, column, label=column.removeprefix("term_"))
+    ax.set(xlabel="reals seen", ylabel="loss")
+    ax.set_yscale("log", nonpositive="mask")
     _legend(ax)
     return ax
 

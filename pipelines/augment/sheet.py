@@ -15,12 +15,14 @@ from gantools.pipelines.augment.making import Made, Maker
 SHOWN = 8
 MOST_CLASSES = 40
 _TILE = 56
-_GAP = 2
+_STEP = _TILE + 2
 _TITLE = 18
+_NEW = SHOWN * _STEP + _TILE // 2
+_WIDTH = _NEW + 2 * SHOWN * _STEP
 
 
 def contact_sheet(maker: Maker, found: dict[int, list[Made]], classes: NDArray[Any]) -> NDArray[np.uint8]:
-    """The sheet as a picture (H, W, 3).
+    """All classes one below the other, with their labels, as a picture (H, W, 3).
 
     Parameters
     ----------
@@ -31,33 +33,43 @@ def contact_sheet(maker: Maker, found: dict[int, list[Made]], classes: NDArray[A
         Labels.
     """
     found = {number: made for number, made in list(found.items())[:MOST_CLASSES] if made}
-    rows = [_row(maker, number, made) for number, made in found.items()]
-    labels = [str(classes[number]) for number in found]
-    step = _TILE + _GAP
-    height = _TITLE + len(rows) * (2 * step + _TITLE)
-    sheet = Image.new("RGB", (3 * SHOWN * step, height), "white")
+    rows = {str(classes[number]): class_sheet(maker, number, made) for number, made in found.items()}
+    height = _TITLE + sum(len(row) + _TITLE for row in rows.values())
+    sheet = Image.new("RGB", (_WIDTH, height), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((2, 2), "reals", fill="black")
-    draw.text((SHOWN * step + 2, 2), "new, and below each the nearest real of its class", fill="black")
-    for i, (label, tiles) in enumerate(zip(labels, rows, strict=True)):
-        top = _TITLE + i * (2 * step + _TITLE)
+    draw.text((_NEW + 2, 2), "new, and below each the nearest real of its class", fill="black")
+    top = _TITLE
+    for label, row in rows.items():
         draw.text((2, top), label, fill="black")
-        for x, y, tile in tiles:
-            sheet.paste(_picture(tile), (x * step, top + _TITLE + y * step))
+        sheet.paste(Image.fromarray(row), (0, top + _TITLE))
+        top += _TITLE + len(row)
     return np.asarray(sheet)
 
 
-def _row(maker: Maker, number: int, made: list[Made]) -> list[tuple[int, int, Tensor]]:
+def class_sheet(maker: Maker, number: int, made: list[Made]) -> NDArray[np.uint8]:
+    """One class without words, (H, W, 3): some reals on the left; on the right new samples over their nearest reals.
+
+    Parameters
+    ----------
+    maker : Maker
+    number : int
+        Of the class.
+    made : list of Made
+        Some of its new samples.
+    """
     gates, shape = maker.gates, maker.form.shape
     reals = gates.views[0].reshape(-1, *shape)
-    mine = reals[gates.labels == number]
-    tiles = [(i % SHOWN, i // SHOWN, real) for i, real in enumerate(mine[: 2 * SHOWN])]
+    sheet = Image.new("RGB", (_WIDTH, 2 * _STEP), "white")
+    for i, real in enumerate(reals[gates.labels == number][: 2 * SHOWN]):
+        sheet.paste(_picture(real), (i % SHOWN * _STEP, i // SHOWN * _STEP))
     fakes = torch.cat([m.tensors for m in made])[: 2 * SHOWN]
     nearest = np.concatenate([m.nearest for m in made])[: 2 * SHOWN]
     place = {int(row): i for i, row in enumerate(gates.rows.tolist())}
     for i, (fake, row) in enumerate(zip(fakes, nearest, strict=True)):
-        tiles += [(SHOWN + i, 0, fake), (SHOWN + i, 1, reals[place[int(row)]])]
-    return tiles
+        sheet.paste(_picture(fake), (_NEW + i * _STEP, 0))
+        sheet.paste(_picture(reals[place[int(row)]]), (_NEW + i * _STEP, _STEP))
+    return np.asarray(sheet)
 
 
 def _picture(tile: Tensor) -> Image.Image:

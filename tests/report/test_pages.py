@@ -235,8 +235,16 @@ def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
     )
     index = pd.MultiIndex.from_tuples([("a & b", "GAN"), ("a & b", "SMOTE")], names=["classifier", "method"])
     report = tmp_path / "useful.html"
-    write_usefulness(report, said, pd.DataFrame({"balanced_accuracy": [0.9, 0.88]}, index=index))
-    shown = Shown(browser, report)
+    write_usefulness(
+        report,
+        said,
+        pd.DataFrame({"balanced_accuracy": [0.9, 0.88], "seconds": 1.0, "recall of a long class": 0.5}, index=index),
+    )
+    shown = Shown(browser, report, width=360)
+    cells = shown.page.locator("table :is(th, td):not(.number)")
+    widths = [cells.nth(i).bounding_box()["width"] for i in range(cells.count())]
+    assert min(widths) > 80, "a narrow window must not break words letter by letter"
+    assert "balanced accuracy" in shown.page.inner_text("thead")
     assert "a & b, GAN: helps; +0.020 balanced accuracy beside SMOTE" in shown.page.inner_text("body")
     shown.check(report)
 

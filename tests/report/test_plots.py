@@ -51,6 +51,15 @@ def test_history_is_drawn_stage_by_stage() -> None:
     assert plots.health_of(two) == [("balanced", 0.0, 1.0), ("collapsing", 1.0, 1.0)]
 
 
+def test_a_training_of_one_step_is_drawn_as_dots() -> None:
+    history = pd.DataFrame(
+        {"images": [8], "loss_generator": [0.5], "loss_discriminator": [1.0], "gradient_generator": [2.0]}
+    )
+    for plot in plots.plots_of(history):
+        assert {line.get_marker() for line in plot(history).lines} <= {"o"}
+    assert plots.plot_losses(pd.concat([history, history])).lines[0].get_marker() == ""
+
+
 def test_long_histories_are_thinned_to_means() -> None:
     history = pd.DataFrame({"images": np.arange(1000), "loss": np.arange(1000.0), "health": ["a"] * 500 + ["b"] * 500})
     thin = plots.thinned(history, 10)
