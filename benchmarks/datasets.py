@@ -172,22 +172,25 @@ class Photographs(NamedTuple):
 
 
 def photographs() -> Photographs:
-    """Twenty-five photographs to learn from and twelve, of other sources or makers, to judge by.
+    """Forty photographs to learn from and twelve, of other sources or makers, to judge by.
 
-    Those to learn from come with MATE, Lomiri and Plasma; those to judge by with scikit-image, scikit-learn and
+    Those to learn from come with MATE, Lomiri, Plasma and OpenCV; those to judge by with scikit-image, scikit-learn and
     Lomiri. JPEGs are halved, and halved again until their longer side is at most 1,400 pixels, to shed their noise.
     """
     import skimage.data
 
-    for folder in (MATE, LOMIRI, PLASMA):
+    for folder in (MATE, LOMIRI, PLASMA, OPENCV):
         if not folder.exists():
             raise SystemExit(
-                f"{folder} is not here: install mate-backgrounds, lomiri-wallpapers-16.04, lomiri-wallpapers-20.04 "
-                "and plasma-workspace-wallpapers"
+                f"{folder} is not here: install mate-backgrounds, lomiri-wallpapers-16.04, lomiri-wallpapers-20.04, "
+                "plasma-workspace-wallpapers and opencv-doc"
             )
     train = {path.stem: halved(Image.open(path)) for path in sorted(MATE.glob("*.jpg"))}
     for name in ("BytheWater", "ColdRipple", "ColorfulCups", "FallenLeaf"):
         train[name] = halved(Image.open(PLASMA / name / "contents/images/2560x1600.jpg"))
+    for name in _OPENCV_TRAIN:
+        picture = Image.open(OPENCV / name)
+        train[name] = np.asarray(picture) if name.endswith(".png") else halved(picture)
     test = {name: getattr(skimage.data, name)() for name in ("astronaut", "chelsea", "coffee")}
     test["motorcycle"] = skimage.data.stereo_motorcycle()[0]
     test["rocket"] = halved(Image.fromarray(skimage.data.rocket()))
@@ -205,9 +208,15 @@ def photographs() -> Photographs:
 MATE = Path("/usr/share/backgrounds/mate/nature")
 LOMIRI = Path("/usr/share/backgrounds")
 PLASMA = Path("/usr/share/wallpapers")
+OPENCV = Path("/usr/share/doc/opencv-doc/examples")
 _LONGEST = 1400
 _LOMIRI_TRAIN = (
     "Dragonfly", "Kleiber", "Picture_0B", "Wine", "aitzgorri", "free", "greentock", "seeding", "sunset",
+)  # fmt: skip
+_OPENCV_TRAIN = (
+    "data/aero1.jpg", "data/aloeL.jpg", "data/baboon.jpg", "data/board.jpg", "data/building.jpg", "data/butterfly.jpg",
+    "data/ela_original.jpg", "data/fruits.jpg", "data/graf1.png", "data/leuvenA.jpg", "data/rubberwhale1.png",
+    "data/squirrel_cls.jpg", "text/scenetext02.jpg", "text/scenetext04.jpg", "text/scenetext05.jpg",
 )  # fmt: skip
 _LOMIRI_TEST = ("Bridge", "Picture_1A", "friends", "life", "picosdeeuropa")
 
