@@ -317,7 +317,9 @@ def _export() -> str:
 
 
 def _int8() -> str:
-    return _latest("int8", _INT8_TEXT, lambda rows: rows.drop(columns="refused", errors="ignore"))
+    refused = {row["data"]: row["refused"] for row in rows_of("int8") if "refused" in row}
+    text = _latest("int8", _INT8_TEXT, lambda rows: rows[rows["MB"].notna()].drop(columns="refused", errors="ignore"))
+    return "\n".join([text, *(f"Not written, {name}: {words}." for name, words in refused.items()), ""])
 
 
 _EXPORT_TEXT = (
