@@ -44,9 +44,16 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
     parameters = parameters or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
-    # With weights laid out channels-last, a translator that was resumed with the fused kernel ended in other weights.
-    fused = all(p.is_contiguous() for p in parameters)
-    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=fused)
+    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True)
+
+
+def _take(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load an optimiser's state, laid out in memory as its weights are, which its fused kernel takes for granted."""
+    optimiser.load_state_dict(state)
+    for weight, kept in optimiser.state.items():
+        for key, value in kept.items():
+            if value.shape == weight.shape:
+                kept[key] = torch.empty_like(weight).copy_(value)
 
 
 def made_for_bfloat16(device: torch.device) -> bool:
@@ -476,5 +483,5 @@ class Run:
         self.game.discriminator.load_state_dict(state["discriminator"])
         for name, average in self.averages.items():
             average.average.load_state_dict(state["averages"][name])
-        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
-        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+        _take(self.generator_optimiser, state["generator_optimiser"])
+        _take(self.discriminator_optimiser, state["discriminator_optimiser"])

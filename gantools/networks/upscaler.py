@@ -2,7 +2,7 @@
 
 None of them normalises: what comes out of a pixel depends on its neighbours within `radius` and on nothing else, so
 that a picture can be enlarged tile by tile, exactly. The last convolution begins at zero, so that training begins at
-bicubic interpolation.
+bicubic interpolation. Channels lie last in memory, which convolutions on CPUs want.
 """
 
 from __future__ import annotations
@@ -80,10 +80,11 @@ class GatedUpscaler(nn.Module):
         self.join = nn.Conv2d(features * (blocks + 1), features, 1)
         self.tail = _tail(features, channels, scale)
         self.radius = max(2 + blocks * _GatedBlock.radius, _CUBIC_RADIUS)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, low: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to (N, C, scale H, scale W), unclamped."""
-        found = [self.head(low)]
+        found = [self.head(low.contiguous(memory_format=torch.channels_last))]
         for block in self.blocks:
             found.append(block(found[-1]))
         added = self.tail(self.join(torch.cat(found, 1)))
@@ -122,10 +123,11 @@ class DenseUpscaler(nn.Module):
         self.body = _conv(features, features)
         self.tail = _tail(features, channels, scale)
         self.radius = 3 + groups * 3 * _DenseBlock.radius
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, low: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to (N, C, scale H, scale W), unclamped."""
-        first = x = self.head(low)
+        first = x = self.head(low.contiguous(memory_format=torch.channels_last))
         for group in self.groups:
             x = x + _RESIDUAL * group(x)
         added = self.tail(F.leaky_relu(first + self.body(x), _SLOPE))
