@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-LABEL = "label"
-
 app = typer.Typer(help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None)
 
 Data = Annotated[Path, typer.Argument(help="Folder of pictures, one picture, CSV or Parquet.", metavar="DATA")]
@@ -78,18 +76,18 @@ def fit(
 
 def _normals(data: Path) -> Any:
     """What to learn from: of a table with labels the rows that are normal, without the labels."""
-    from gantools.data.sources import PATH_COLUMN, read_table
+    from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, read_table
 
     if not _is_labelled(data):
         return data
     frame = read_table(data, texts=(PATH_COLUMN,))
-    abnormal = _known_labels(frame[LABEL], data)
+    abnormal = _known_labels(frame[LABEL_COLUMN], data)
     warnings.warn(
         f"{data}: the column 'label' is not learnt (rename it if it is a feature); "
         f"{int(abnormal.sum())} rows that it calls abnormal are left out",
         stacklevel=2,
     )
-    normal = frame[~abnormal].drop(columns=LABEL)
+    normal = frame[~abnormal].drop(columns=LABEL_COLUMN)
     if PATH_COLUMN in normal:
         normal[PATH_COLUMN] = [str(data.parent / name) for name in normal[PATH_COLUMN]]
     return normal
@@ -97,19 +95,19 @@ def _normals(data: Path) -> Any:
 
 def _is_labelled(data: Path) -> bool:
     """Whether it is a table file, of features or of paths, with a column `label`."""
-    from gantools.data.sources import is_table_file, table_columns
+    from gantools.data.sources import LABEL_COLUMN, is_table_file, table_columns
 
-    return is_table_file(data) and data.exists() and LABEL in table_columns(data)
+    return is_table_file(data) and data.exists() and LABEL_COLUMN in table_columns(data)
 
 
 def _features(data: Path, learnt: Sequence[str] = ()) -> tuple[Any, pd.Series | None]:
     """A table's features and its column `label`, which is none of them unless it was `learnt`; other data as it is."""
-    from gantools.data.sources import is_table, read_table
+    from gantools.data.sources import LABEL_COLUMN, is_table, read_table
 
-    if not _is_labelled(data) or not is_table(data) or LABEL in learnt:
+    if not _is_labelled(data) or not is_table(data) or LABEL_COLUMN in learnt:
         return data, None
     frame = read_table(data)
-    return frame.drop(columns=LABEL), frame[LABEL]
+    return frame.drop(columns=LABEL_COLUMN), frame[LABEL_COLUMN]
 
 
 def _learnt(detector: Any) -> Sequence[str]:
@@ -295,15 +293,17 @@ def _known_labels(values: pd.Series, where: Path) -> np.ndarray:
 
 def _row_labels(n: int, labels: Path | None, beside: pd.Series | None, data: Path) -> np.ndarray:
     """Which of a table's `n` rows are abnormal, by a file of labels or the table's own."""
-    from gantools.data.sources import read_table
+    from gantools.data.sources import LABEL_COLUMN, read_table
 
     if labels is not None:
         given = read_table(labels)
-        if LABEL not in given.columns or len(given) != n:
-            raise DataError(f"{labels}: needs a column {LABEL!r} with {n} rows, one for each row of {data}")
-        beside = given[LABEL]
+        if LABEL_COLUMN not in given.columns or len(given) != n:
+            raise DataError(f"{labels}: needs a column {LABEL_COLUMN!r} with {n} rows, one for each row of {data}")
+        beside = given[LABEL_COLUMN]
     if beside is None:
-        raise DataError(f"{data}: has no column {LABEL!r} that is no feature; name a CSV that has one with --labels")
+        raise DataError(
+            f"{data}: has no column {LABEL_COLUMN!r} that is no feature; name a CSV that has one with --labels"
+        )
     abnormal = _known_labels(beside, labels or data)
     _both(abnormal, str(labels or data))
     return abnormal

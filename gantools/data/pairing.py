@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gantools.data.sources import FileSource, PictureSource
 from gantools.errors import DataError
+
+_Pair = TypeVar("_Pair")
+
+
+class Misfit(DataError):
+    """The two of a pair do not belong together; says which they are."""
 
 
 class HalfSource(PictureSource):
@@ -100,3 +108,43 @@ def listed(lines: list[str], most: int = 1000) -> str:
     """Lines of a message, one below the other, with a count of those left out."""
     more = [f"  and {len(lines) - most} more"] if len(lines) > most else []
     return "\n".join([*(f"  {line}" for line in lines[:most]), *more])
+
+
+def fitting(
+    indices: Iterable[Any], of: PictureSource, read: Callable[[int], _Pair], advice: str = ""
+) -> Iterator[_Pair]:
+    """Pairs, one at a time; those that cannot be read are left out, with a warning.
+
+    Parameters
+    ----------
+    indices : iterable of int
+    of : PictureSource
+        Whose names they are called by.
+    read : Callable
+        From an index to the pair.
+    advice : str
+        For the message, should some not fit.
+
+    Raises
+    ------
+    DataError
+        When `read` found misfits: all of them are named, and no pair is given after the first.
+    """
+    misfits: list[str] = []
+    for index in map(int, indices):
+        try:
+            pair = read(index)
+        except Misfit as wrong:
+            misfits.append(str(wrong))
+        except DataError as error:
+            warnings.warn(f"{of.name(index)} is left out: {error}", stacklevel=2)
+        else:
+            if not misfits:
+                yield pair
+    refuse(misfits, len(of), advice)
+
+
+def refuse(misfits: list[str], n: int, advice: str = "") -> None:
+    """Raise a DataError that names all of `n` pairs that do not fit together, where there are any."""
+    if misfits:
+        raise DataError(f"{len(misfits)} of {n} pairs do not fit together{advice}:\n" + listed(misfits))

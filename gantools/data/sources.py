@@ -17,7 +17,7 @@ from torch import Tensor
 from gantools.data.decode import MAX_MEGAPIXELS, has_colour, is_picture, read_picture
 from gantools.errors import DataError
 
-PATH_COLUMN = "path"
+PATH_COLUMN, LABEL_COLUMN = "path", "label"
 
 
 class PictureSource(ABC):

@@ -15,13 +15,12 @@ import pandas as pd
 
 from gantools.data.decode import is_picture
 from gantools.data.keep import Kept, write_kept
-from gantools.data.sources import PATH_COLUMN, is_table_file, read_table
+from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, read_table
 from gantools.errors import DataError
 from gantools.pipelines.augment.making import Made
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes
 
-LABEL_COLUMN = "label"
 _COLUMNS = ("path", "label", "seed", "critic_score", "nearest_real", "nearest_distance")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantools.data.degrade import Degradation
-from gantools.data.pairing import listed
+from gantools.data.pairing import Misfit, fitting
 from gantools.data.planes import from_signed, on_white, to_signed
 from gantools.data.resize import reduced
 from gantools.data.sources import PictureSource
@@ -49,29 +48,20 @@ def examples_of(
     DataError
         When the two of a pair do not fit: all such pairs are named, and none is given after the first.
     """
-    misfits: list[str] = []
-    for index in map(int, indices):
-        name = high.name(index)
-        try:
-            truth = on_white(raw_picture(high, index))
-            if low is None:
-                truth = _whole_multiple(truth, scale)
-                small = _reduced(truth, scale, np.random.default_rng((seed, index)) if degraded else None)
-            else:
-                small = on_white(raw_picture(low, index))
-        except DataError as error:
-            warnings.warn(f"{name} is left out: {error}", stacklevel=2)
-            continue
-        if truth.shape[:2] != (small.shape[0] * scale, small.shape[1] * scale):
-            assert low is not None
-            misfits.append(f"{low.name(index)} ({_size(small)}) and {name} ({_size(truth)})")
-        if not misfits:
-            yield Example(name, small, truth)
-    if misfits:
-        raise DataError(
-            f"{len(misfits)} of {len(high)} pairs do not fit together; the second should be {scale} times as large. "
-            "Is this a model of another scale?\n" + listed(misfits)
-        )
+
+    def read(index: int) -> Example:
+        truth = on_white(raw_picture(high, index))
+        if low is None:
+            truth = _whole_multiple(truth, scale)
+            small = _reduced(truth, scale, np.random.default_rng((seed, index)) if degraded else None)
+        else:
+            small = on_white(raw_picture(low, index))
+            if truth.shape[:2] != (small.shape[0] * scale, small.shape[1] * scale):
+                raise Misfit(f"{low.name(index)} ({_size(small)}) and {high.name(index)} ({_size(truth)})")
+        return Example(high.name(index), small, truth)
+
+    advice = f"; the second should be {scale} times as large, unless this is a model of another scale"
+    return fitting(indices, high, read, advice)
 
 
 def _size(picture: NDArray[Any]) -> str:

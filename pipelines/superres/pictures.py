@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gantools.core import Batch
 from gantools.core.batches import mine
 from gantools.data.degrade import Degradation
-from gantools.data.pairing import listed
+from gantools.data.pairing import refuse
 from gantools.data.planes import mirrored, with_channels
 from gantools.data.resize import cropped, enlarged, reduced
 from gantools.data.sources import PictureSource, to_tensor
@@ -96,8 +96,7 @@ def read_pairs(
         pairs.append(_kept(large, small, scale, share, degraded, high.name(index), (seed, index)))
         numbers.append(index)
         advance((index + 1) / len(high))
-    if misfits:
-        raise DataError(f"{len(misfits)} of {len(high)} pairs do not fit together:\n" + listed(misfits))
+    refuse(misfits, len(high))
     skip_or_refuse(reasons, len(high), max_bad if pairs else 0)
     return pairs, np.asarray(numbers, np.int64), reasons
 

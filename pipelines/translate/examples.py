@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gantools.data.pairing import listed
+from gantools.data.pairing import Misfit, fitting
 from gantools.data.planes import from_signed, on_white, to_signed
 from gantools.data.resize import luma, to_size
 from gantools.data.sources import PictureSource
@@ -45,28 +44,20 @@ def examples_of(
     DataError
         When the two of a pair do not fit: all such pairs are named, and none is given after the first.
     """
-    misfits: list[str] = []
-    for index in map(int, indices):
-        name = targets.name(index)
-        try:
-            target = _exactly(on_white(raw_picture(targets, index)), channels)
-            if sources is None:
-                source = from_signed(luma(to_signed(target)), target.dtype)
-            else:
-                source = on_white(raw_picture(sources, index))
-        except DataError as error:
-            warnings.warn(f"{name} is left out: {error}", stacklevel=2)
-            continue
+
+    def read(index: int) -> Example:
+        target = _exactly(on_white(raw_picture(targets, index)), channels)
+        if sources is None:
+            return Example(targets.name(index), from_signed(luma(to_signed(target)), target.dtype), target)
+        source = on_white(raw_picture(sources, index))
         wrong = misfit(source.shape, target.shape)
         if wrong:
-            misfits.append(f"{name} and its source: {wrong}")
-        if misfits:
-            continue
+            raise Misfit(f"{targets.name(index)} and its source: {wrong}")
         if source.shape[:2] != target.shape[:2]:
             target = from_signed(to_size(to_signed(target), *source.shape[:2], low=-1.0), target.dtype)
-        yield Example(name, source, target)
-    if misfits:
-        raise DataError(f"{len(misfits)} of {len(targets)} pairs do not fit together:\n" + listed(misfits))
+        return Example(targets.name(index), source, target)
+
+    return fitting(indices, targets, read)
 
 
 def _exactly(picture: NDArray[Any], channels: int) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gantools.core import Batch
 from gantools.core.batches import Order, mine
-from gantools.data.pairing import listed
+from gantools.data.pairing import refuse
 from gantools.data.planes import contrast, mirrored, with_channels
 from gantools.data.resize import luma, to_size
 from gantools.data.sources import PictureSource, to_tensor
@@ -144,8 +144,7 @@ def read_pairs(
         pairs.append((_kept(before[:, rows, columns]), _kept(after[:, rows, columns])))
         numbers.append(index)
     shelves[1].told()
-    if misfits:
-        raise DataError(f"{len(misfits)} of {n} pairs do not fit together:\n" + listed(misfits))
+    refuse(misfits, n)
     skip_or_refuse(reasons, n, max_bad if pairs else 0)
     return pairs, np.asarray(numbers, np.int64), reasons
 
