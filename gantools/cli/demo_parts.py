@@ -93,7 +93,7 @@ def digits(setting: Setting) -> Part:
 
 
 def bricks(setting: Setting) -> Part:
-    """A brick wall (scikit-image's picture), whose lower right is spoilt with painted spots."""
+    """A brick wall (scikit-image's picture): both sides to learn from, its middle to judge, half of it painted on."""
     import skimage.data
 
     wall = skimage.data.brick()
@@ -103,10 +103,10 @@ def bricks(setting: Setting) -> Part:
         top, left = rng.integers(wall.shape[0] - 127), rng.integers(low, high - 127)
         return wall[top : top + 128, left : left + 128].copy()
 
-    train = np.stack([crop(0, 320) for _ in range(40)])
-    good = [crop(320, 512) for _ in range(12)]
-    spoilt = [_painted(crop(320, 512), rng) for _ in range(12)]
-    what = "40 pieces of a brick wall to learn from; which of 24 others have spots of paint, and where?"
+    train = np.stack([crop(*side) for side in ((0, 180), (332, 512)) for _ in range(20)])
+    good = [crop(180, 332) for _ in range(12)]
+    spoilt = [_painted(crop(180, 332), rng) for _ in range(12)]
+    what = "40 pieces of a brick wall to learn from, left and right; which of 24 of its middle have spots of paint?"
     return _found(
         "Spoilt bricks", what, train, np.stack([*good, *spoilt]), np.repeat([False, True], 12), setting, (1200, 0.8)
     )
