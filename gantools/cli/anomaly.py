@@ -57,7 +57,7 @@ def fit(
     }
     known = GanAnomalyDetector().get_params(deep=False)
     parameters = shared.settings_of("anomaly", config, settings, flags, known)
-    shared.writable_files(report)
+    shared.writable_file(report, shared.PAGE)
     with shared.training_of(model, resume), about(data):
         detector = GanAnomalyDetector(**parameters).fit(_normals(data))
         detector.set_params(checkpoint=None, resume=False, log=None).save(model)
@@ -138,7 +138,8 @@ def score(
 ) -> None:
     """Score DATA: one line in the CSV for every input, in input order; a high score is abnormal."""
     detector = _loaded(model, device, quiet)
-    shared.writable_files(out, report)
+    shared.writable_file(out, shared.FIGURES)
+    shared.writable_file(report, shared.PAGE)
     if detector.kind_ == "table" and maps is not None:
         raise ConfigError("--maps: a model of feature tables has no maps")
     places = [] if maps is None else _map_places(detector, data, maps)
@@ -181,7 +182,7 @@ def evaluate(
     quiet: shared.Quiet = False,
 ) -> None:
     """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
-    shared.writable_files(report)
+    shared.writable_file(report, shared.PAGE)
     detector = _loaded(model, device, quiet)
     features, beside = _features(data, _learnt(detector))
     with about(data):

@@ -85,7 +85,7 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
-    shared.writable_files(report)
+    shared.writable_file(report, shared.PAGE)
     in_folders = isinstance(labelled.X, list) and (format != "npz" or include_real)
     folders = folders_of(labelled.y) if in_folders else {}
     if out is not None:

@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Find anomalies, make more of rare digits, enlarge photographs and give them colour; a few minutes."""
     shared.by_first_alone()
-    shared.writable_file(out / REPORT)
+    shared.writable_file(out / REPORT, shared.PAGE)
     parts = run(out, seed, device, quiet)
     result: dict[str, Any] = {name: {"what": part.what, **part.figures} for name, part in parts.items()}
 

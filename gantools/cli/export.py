@@ -38,7 +38,7 @@ def export(
     estimator = load(model, "cpu")
     typical = None if int8 is None else open_pictures(int8, MAX_MEGAPIXELS)
     size_asked = sides and (int(sides[1]), int(sides[2]))
-    result = write(estimator, shared.writable_file(out), size_asked, typical)
+    result = write(estimator, shared.writable_file(out, shared.MODEL), size_asked, typical)
 
     def words() -> str:
         lines = [f"{out}, {result['megabytes']} MB"]

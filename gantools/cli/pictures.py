@@ -110,6 +110,18 @@ def loaded(
     return found.set_params(**use, **{key: v for key, v in given.items() if v is not None})
 
 
+def check_places(figures: Path | None, sheet: Path | None, report: Path | None) -> None:
+    """Whether what was asked for can be written where it was asked for.
+
+    Raises
+    ------
+    ConfigError
+        When not.
+    """
+    for path, endings in ((figures, shared.FIGURES), (sheet, shared.SHEET), (report, shared.PAGE)):
+        shared.writable_file(path, endings)
+
+
 def write_sheet(path: Path, picture: NDArray[Any]) -> None:
     """A picture of pictures, as the name's format."""
     from gantools.data.keep import Kept, write_kept

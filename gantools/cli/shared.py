@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -37,6 +37,12 @@ Log = Annotated[
     typer.Option("--log", help="While it trains: lines of JSON (.jsonl), or a TensorBoard folder.", metavar="PATH"),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
+
+PAGE, FIGURES, MODEL = (".html", ".htm"), (".csv",), (".onnx",)
+SHEET = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""How files may end that are written; the first is named to those who ask for another."""
+
+_Place = TypeVar("_Place", bound=Path | None)
 
 
 _RECIPES = {"anomaly": "detector", "sr": "texture", "translate": "texture", "augment": "spread", "synth": "spread"}
@@ -215,21 +221,19 @@ def by_first_alone() -> None:
     processes.alone()
 
 
-def writable_file(path: Path) -> Path:
-    """`path`, once it is clear that a file can be written there.
+def writable_file(path: _Place, endings: tuple[str, ...]) -> _Place:
+    """`path`, once it is clear, before any work is done, that such a file can be written there; None stays None.
 
     Raises
     ------
     ConfigError
-        When it is a folder.
+        When it is a folder, or when its ending is that of another kind of file.
     """
+    if path is None:
+        return path
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file")
+    if path.suffix.lower() not in endings:
+        kind = endings[0].removeprefix(".")
+        raise ConfigError(f"{path}: {kind.upper()} is what is written there; name a file that ends in .{kind}")
     return path
-
-
-def writable_files(*paths: Path | None) -> None:
-    """`writable_file` of those that were asked for, before any work is done."""
-    for path in paths:
-        if path is not None:
-            writable_file(path)

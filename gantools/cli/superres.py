@@ -74,8 +74,8 @@ def fit(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
-    target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"))
-    shared.writable_files(report)
+    target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET)
+    shared.writable_file(report, shared.PAGE)
     resolver = GanSuperResolver(**parameters)
     with shared.training_of(model, resume):
         resolver.fit(*_pair(data, low))
@@ -202,7 +202,7 @@ def evaluate(
     """How near enlarged pictures are to DATA, sharp ones, which are reduced first, beside interpolation."""
     from gantools.pipelines.superres.figures import means
 
-    shared.writable_files(out, sheet, report)
+    pictures.check_places(out, sheet, report)
     shared.by_first_alone()
     resolver = _loaded(model, device, quiet, perception, max_megapixels, {"tta": tta})
     figures = resolver.evaluate(*_pair(data, low))

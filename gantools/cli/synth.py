@@ -61,7 +61,7 @@ def fit(
         X, y = read_labelled(data)
     else:
         X, y = (read_table(data) if is_table(data) else data), None
-    shared.writable_files(report)
+    shared.writable_file(report, shared.PAGE)
     with shared.training_of(model, resume):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False, log=None).save(model)

@@ -86,8 +86,8 @@ def fit(
     }
     preset = config or ("unpaired" if unpaired else "cpu-128")
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
-    place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"))
-    shared.writable_files(report)
+    place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET)
+    shared.writable_file(report, shared.PAGE)
     translator = GanTranslator(**parameters)
     with shared.training_of(model, resume):
         translator.fit(source, target)
@@ -237,7 +237,7 @@ def evaluate(
     """How near translations of SOURCE are to TARGET, beside the untouched source and the mean colour."""
     from gantools.pipelines.translate.figures import means, pictured
 
-    shared.writable_files(out, sheet, report)
+    pictures.check_places(out, sheet, report)
     shared.by_first_alone()
     translator = _loaded(model, device, quiet, texture, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)

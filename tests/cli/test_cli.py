@@ -224,6 +224,8 @@ def test_settings_reach_the_estimator(work: Path) -> None:
         (["fit", "{work}/train", "--model", "{work}/m", "--device", "cuda:99"], 2, "CUDA devices"),
         (["fit", "{work}/train", "--model", "{work}/table.csv"], 1, "is a file"),
         (["fit", "{work}/train", "--model", "{work}/train"], 1, "no part of a model"),
+        (["fit", "{work}/train", "--model", "{work}/m", "--report", "{work}/fit.pdf"], 2, "ends in .html"),
+        (["score", "{work}/test", "--model", "{model}", "--out", "{work}/s.xlsx"], 2, "ends in .csv"),
         (["score", "{work}/test", "--model", "{work}/none", "--out", "{work}/s.csv"], 1, "no model folder"),
         (["score", "{work}/table.csv", "--model", "{model}", "--out", "{work}/s.csv"], 1, "feature table"),
         (["score", "{work}/test", "--model", "{model}", "--out", "/proc/s.csv"], 1, "cannot be written"),
@@ -233,7 +235,7 @@ def test_settings_reach_the_estimator(work: Path) -> None:
 def test_errors_are_lines_with_codes(work: Path, model: Path, arguments: list[str], code: int, words: str) -> None:
     done = gantools("anomaly", *(a.format(work=work, model=model) for a in arguments), code=code)
     assert words in done.stderr
-    assert not (work / "m").exists()
+    assert not any((work / name).exists() for name in ("m", "fit.pdf", "s.xlsx"))
 
 
 def test_presets_are_listed_and_shown() -> None:
