@@ -85,11 +85,12 @@ def on_photographs(scale: int, seeds: list[int], peers: list[str], preset: str) 
         resolver = GanSuperResolver(**settings, random_state=seed, holdout=0.0, verbose=1)
         resolver.fit(list(sets.train.values()))
         fitted = {"fit_s": time.perf_counter() - started, "threads": torch.get_num_threads()}
-        for perception in (0.0, 0.5, 1.0):
-            method = f"gantools, perception {perception:g}"
-            enlarger = resolver.enlarger(perception)
+        for perception, flips in ((0.0, False), (0.0, True), (0.5, False), (1.0, False)):
+            method = f"gantools, perception {perception:g}{', --tta' if flips else ''}"
+            enlarger = resolver.set_params(tta=flips).enlarger(perception)
             results = timed(partial(resolver.enlarge, enlarger=enlarger), judges)
             yield from judged({**key, **fitted, "method": method}, judges, results, scale)
+        resolver.set_params(tta=False)
         _write_sheet(resolver, judges, RESULTS / f"superres-x{scale}.jpg")
     fixed = {"data": "photographs", "scale": scale}
     for method in ("bicubic", "lanczos", "truth"):
