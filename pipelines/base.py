@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from gantools.errors import ConfigError, ModelError
 from gantools.progress import Stages
 
 SHARED_CONSTRAINTS: dict[str, Any] = {
-    "trainer": [AdversarialTrainer, str, None],
+    "trainer": [AdversarialTrainer, dict, str, None],
     "max_images": [Interval(Integral, 1, None, closed="left"), None],
     "max_minutes": [Interval(Real, 0, None, closed="neither"), None],
     "batch_size": [Interval(Integral, 2, None, closed="left"), None],
@@ -72,8 +72,17 @@ def agreed_seed(random_state: Any) -> int:
     return int(world().of_first([resolve_seed(random_state)])[0])
 
 
-def resolve_trainer(trainer: AdversarialTrainer | str | None, default: AdversarialTrainer | str) -> AdversarialTrainer:
-    """The trainer that a `trainer=` parameter stands for: itself, a recipe of configs/training, or the default.
+def resolve_trainer(
+    trainer: AdversarialTrainer | Mapping[str, Any] | str | None, default: AdversarialTrainer | str
+) -> AdversarialTrainer:
+    """The trainer that a `trainer=` parameter stands for.
+
+    Parameters
+    ----------
+    trainer : AdversarialTrainer, dict, str or None
+        Itself; the name of a recipe of configs/training; or some settings by name, others being the default's, or those
+        of the recipe that "recipe" names. None is the default.
+    default : AdversarialTrainer or str
 
     Raises
     ------
@@ -82,16 +91,24 @@ def resolve_trainer(trainer: AdversarialTrainer | str | None, default: Adversari
     """
     trainer = default if trainer is None else trainer
     if isinstance(trainer, str):
-        settings = configs.read(trainer, "training")
-        known = AdversarialTrainer().get_params()
-        unknown = [name for name in settings if name not in known]
-        if unknown:
-            raise ConfigError(f"recipe {trainer!r}: {unknown[0]!r} is not a setting; there are {', '.join(known)}")
-        trainer = AdversarialTrainer(**settings)
+        trainer = _with_settings(AdversarialTrainer(), configs.read(trainer, "training"))
+    elif isinstance(trainer, Mapping):
+        settings = dict(trainer)
+        trainer = _with_settings(resolve_trainer(settings.pop("recipe", None), default), settings)
     elif not isinstance(trainer, AdversarialTrainer):
-        raise ConfigError(f"trainer={trainer!r} must be an AdversarialTrainer, the name of a recipe, or None")
+        raise ConfigError(
+            f"trainer={trainer!r} must be an AdversarialTrainer, a recipe's name, a dict of settings, or None"
+        )
     trainer.check()
     return trainer
+
+
+def _with_settings(trainer: AdversarialTrainer, settings: Mapping[str, Any]) -> AdversarialTrainer:
+    known = trainer.get_params()
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ConfigError(f"there is no setting 'trainer.{unknown[0]}'; there are {', '.join(known)}")
+    return AdversarialTrainer(**{**known, **settings})
 
 
 def train_shown(
@@ -165,7 +182,8 @@ def plain_params(estimator: Any) -> dict[str, Any]:
         elif hasattr(value, "get_params"):
             value = {type(value).__name__: plain_params(value)}
         elif isinstance(value, dict):
-            value = {"dict": [[plain_value(k), plain_value(v)] for k, v in value.items()]}
+            pairs = [(plain_value(k), plain_value(v)) for k, v in value.items()]
+            value = {"dict": dict(pairs) if all(isinstance(k, str) for k in value) else pairs}
         elif isinstance(value, Path):
             value = str(value)
         elif isinstance(value, np.generic):

@@ -102,6 +102,8 @@ def augment(
     assert out is not None
     augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
     shared.by_first_alone()
+    if in_folders:
+        folders = folders_of(augmenter.classes_.tolist())
     writer = Writer(out, format, augmenter.names_, folders)
     written, shown = _write(augmenter, labelled, writer, include_real, seed, parameters.get("per_class"))
     result |= written
@@ -156,6 +158,7 @@ def _write(
     from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
     from gantools.pipelines.synthesize.forms import PictureForm
+    from gantools.pipelines.synthesize.labels import place_of
     from gantools.pipelines.synthesize.writing import clear_out
     from gantools.progress import Stages
 
@@ -164,13 +167,14 @@ def _write(
     shown: dict[int, list[Any]] = {}
     clear_out(writer.out)
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
-        known = [i for i, label in enumerate(labelled.y) if label in augmenter.classes_] if include_real else []
+        places = [place_of(label, augmenter.classes_) for label in labelled.y]
+        known = {i: augmenter.classes_[c].item() for i, c in enumerate(places) if c is not None and include_real}
         if pictures:
-            for path, label in ((labelled.X[i], labelled.y[i]) for i in known):
-                if _readable(path):
-                    writer.real(path, label)
+            for i, label in known.items():
+                if _readable(labelled.X[i]):
+                    writer.real(labelled.X[i], label)
         elif known:
-            writer.real_rows(labelled.X.iloc[known], [labelled.y[i] for i in known])
+            writer.real_rows(labelled.X.iloc[list(known)], list(known.values()))
         total, done = max(1, sum(wanted.values())), 0
         for made in augmenter.makes(wanted, seed):
             writer.made(made, augmenter.classes_[made.label].item(), augmenter.maker_.form)

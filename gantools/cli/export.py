@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gantools.cli import shared
+from gantools.cli import pictures, shared
 from gantools.errors import ConfigError
 
 
@@ -21,6 +21,11 @@ def export(
     int8: Annotated[
         Path | None,
         typer.Option("--int8", help="Eight bits: smaller, faster, less exact. PICTURES such as it will be given."),
+    ] = None,
+    perception: pictures.Perception = None,
+    texture: pictures.Texture = None,
+    novelty: Annotated[
+        float | None, typer.Option("--novelty", help="0 is near to single reals, 1 farthest.", metavar="N")
     ] = None,
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
@@ -36,6 +41,8 @@ def export(
     if size is not None and sides is None:
         raise ConfigError(f"--size {size!r}: write it as HEIGHTxWIDTH, such as 480x640")
     estimator = load(model, "cpu")
+    for name, value in (("perception", perception), ("texture", texture), ("novelty", novelty)):
+        estimator = pictures.turned(estimator, name, value)
     typical = None if int8 is None else open_pictures(int8, MAX_MEGAPIXELS)
     size_asked = sides and (int(sides[1]), int(sides[2]))
     result = write(estimator, shared.writable_file(out, shared.MODEL), size_asked, typical)

@@ -23,6 +23,14 @@ Frames = Annotated[bool, typer.Option("--frames", help="Every frame of animation
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists in DIR.")]
 SkipExisting = Annotated[bool, typer.Option("--resume", help="Skip what exists in DIR.")]
 Figures = Annotated[Path | None, typer.Option("--out", help="CSV of each picture's figures.", metavar="FILE.csv")]
+Perception = Annotated[
+    float | None,
+    typer.Option("--perception", help="0 is nearest to the truth, 1 looks most like real pictures.", metavar="P"),
+]
+Texture = Annotated[
+    float | None,
+    typer.Option("--texture", help="0 is nearest to the truth, 1 looks most like real targets.", metavar="T"),
+]
 Sheet = Annotated[Path | None, typer.Option("--sheet", help="Picture that compares.", metavar="FILE.png")]
 
 
@@ -103,11 +111,25 @@ def loaded(
     found = load(model, device)
     if not isinstance(found, kind[0]):
         raise ConfigError(f"{model} is no {kind[1]}")
-    name, value = dial
-    if value is not None and not 0 <= value <= 1:
+    use_also = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
+    return turned(found.set_params(**use, **use_also), *dial)
+
+
+def turned(estimator: Any, name: str, value: float | None) -> Any:
+    """The estimator with its dial, a parameter from 0 to 1, set to a value, if one was given.
+
+    Raises
+    ------
+    ConfigError
+        When it has no such dial, or the value is out of its range.
+    """
+    if value is None:
+        return estimator
+    if name not in estimator.get_params(deep=False):
+        raise ConfigError(f"--{name}: a {type(estimator).__name__} has no such dial")
+    if not 0 <= value <= 1:
         raise ConfigError(f"--{name} {value:g}: from 0 to 1")
-    given = {name: value, "max_megapixels": max_megapixels}
-    return found.set_params(**use, **{key: v for key, v in given.items() if v is not None})
+    return estimator.set_params(**{name: value})
 
 
 def check_places(figures: Path | None, sheet: Path | None, report: Path | None) -> None:

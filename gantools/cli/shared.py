@@ -45,9 +45,6 @@ SHEET = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 _Place = TypeVar("_Place", bound=Path | None)
 
 
-_RECIPES = {"anomaly": "detector", "sr": "texture", "translate": "texture", "augment": "spread", "synth": "spread"}
-
-
 def settings_of(
     task: str, config: str, overrides: list[str] | None, flags: Mapping[str, Any], known: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -70,9 +67,6 @@ def settings_of(
     unknown = [name for name in settings if name not in known]
     if unknown:
         raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    if isinstance(settings.get("trainer"), dict):
-        recipe = "unpaired" if settings.get("paired") is False else _RECIPES[task]
-        settings["trainer"] = _trainer(settings["trainer"], recipe)
     if isinstance(settings.get("synthesizer"), dict):
         settings["synthesizer"] = _synthesizer(settings["synthesizer"])
     return settings
@@ -102,20 +96,6 @@ def _put(settings: dict[str, Any], keys: list[str], value: Any) -> None:
         settings[key] = inner = inner if isinstance(inner, dict) else {}
         settings = inner
     settings[last] = value
-
-
-def _trainer(overrides: dict[str, Any], recipe: str) -> Any:
-    """A trainer from `trainer.x` settings, on top of the recipe they name or the task's own."""
-    from gantools import configs
-    from gantools.core import AdversarialTrainer
-
-    overrides = dict(overrides)
-    settings = configs.read(overrides.pop("recipe", recipe), "training") | overrides
-    known = AdversarialTrainer().get_params()
-    unknown = [name for name in settings if name not in known]
-    if unknown:
-        raise ConfigError(f"there is no setting 'trainer.{unknown[0]}'; there are {', '.join(known)}")
-    return AdversarialTrainer(**settings)
 
 
 def _synthesizer(settings: dict[str, Any]) -> Any:

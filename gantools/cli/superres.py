@@ -24,10 +24,6 @@ Low = Annotated[
     Path | None,
     typer.Option("--low", help="Low pictures of the sharp ones in DATA, named alike.", metavar="LRDIR"),
 ]
-Perception = Annotated[
-    float | None,
-    typer.Option("--perception", help="0 is nearest to the truth, 1 looks most like real pictures.", metavar="P"),
-]
 Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turns: better, eight times slower.")]
 
 _CROP = 320
@@ -148,7 +144,7 @@ def upscale(
     data: Data,
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="Folder for the enlarged pictures.", metavar="DIR")],
-    perception: Perception = None,
+    perception: pictures.Perception = None,
     tta: Tta = False,
     true_colours: Annotated[
         bool, typer.Option("--true-colours", help="Put right slow drifts of colour and brightness.")
@@ -192,7 +188,7 @@ def evaluate(
     out: pictures.Figures = None,
     sheet: pictures.Sheet = None,
     report: shared.Report = None,
-    perception: Perception = None,
+    perception: pictures.Perception = None,
     tta: Tta = False,
     max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",

@@ -109,7 +109,7 @@ def sample(
 
     from gantools import GanSynthesizer, load
     from gantools.pipelines.synthesize.forms import PictureForm
-    from gantools.pipelines.synthesize.writing import check_out, clear_out, write_grid, write_samples
+    from gantools.pipelines.synthesize.writing import check_out, clear_out, folders_of, write_grid, write_samples
 
     shared.by_first_alone()
     synthesizer = load(model, device)
@@ -120,6 +120,8 @@ def sample(
     if (grid or interpolate) and not pictures:
         raise ConfigError(f"{model} makes rows of a table; --grid and --interpolate are for pictures")
     labels = np.repeat(synthesizer.classes_[synthesizer.numbers_of(label)], n) if label else None
+    if pictures and synthesizer.classes_ is not None:
+        folders_of(synthesizer.classes_.tolist())
     check_out(out, overwrite, model)
     clear_out(out)
     found = synthesizer.sample(n, labels=labels, random_state=seed, truncation=truncation)

@@ -31,10 +31,6 @@ SideBySide = Annotated[
     bool, typer.Option("--side-by-side", help="Each picture of SOURCE holds its target in its right half.")
 ]
 Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
-Texture = Annotated[
-    float | None,
-    typer.Option("--texture", help="0 is nearest to the truth, 1 looks most like real targets.", metavar="T"),
-]
 
 _FIGURES = ("psnr", "ssim", "perceptual", "chroma")
 
@@ -181,7 +177,7 @@ def apply(
     data: Annotated[Path, typer.Argument(help="Folder of pictures, one, or CSV with `path`.", metavar="DATA")],
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translated pictures.", metavar="DIR")],
-    texture: Texture = None,
+    texture: pictures.Texture = None,
     n_samples: Annotated[
         int | None,
         typer.Option("--n-samples", min=1, help="So many plausible results of each, of a model fitted with variety."),
@@ -228,7 +224,7 @@ def evaluate(
     out: pictures.Figures = None,
     sheet: pictures.Sheet = None,
     report: shared.Report = None,
-    texture: Texture = None,
+    texture: pictures.Texture = None,
     max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from gantools.core.initialise import fitting
 from gantools.data.tables import column_numbers, distinct_texts, is_numeric, plain_value
 from gantools.errors import DataError
 
@@ -136,13 +138,20 @@ class TableCodec:
         return pd.DataFrame(table)
 
     def to_dict(self) -> dict[str, Any]:
-        """What JSON can hold of it; `from_dict` is the way back."""
-        return {name: vars(column).copy() for name, column in self.columns.items()}
+        """What a model folder can hold of it, quantiles as tensors; `from_dict` is the way back."""
+        return {
+            name: {**vars(column), "quantiles": torch.tensor(column.quantiles, dtype=torch.float64)}
+            for name, column in self.columns.items()
+        }
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> TableCodec:
         """The codec that `to_dict` was asked of."""
-        return cls({name: _Column(**column) for name, column in stored.items()})
+        quantiles = {
+            name: fitting(f"quantiles of {name}", column["quantiles"], torch.float64, None).tolist()
+            for name, column in stored.items()
+        }
+        return cls({name: _Column(**{**column, "quantiles": quantiles[name]}) for name, column in stored.items()})
 
 
 def _grid(n: int) -> NDArray[np.float64]:

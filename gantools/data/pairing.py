@@ -110,7 +110,7 @@ def listed(lines: list[str], most: int = 1000) -> str:
     return "\n".join([*(f"  {line}" for line in lines[:most]), *more])
 
 
-def fitting(
+def pairs_that_fit(
     indices: Iterable[Any], of: PictureSource, read: Callable[[int], _Pair], advice: str = ""
 ) -> Iterator[_Pair]:
     """Pairs, one at a time; those that cannot be read are left out, with a warning.

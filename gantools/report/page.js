@@ -105,7 +105,7 @@ function scores(root) {
     let words = `${found} of ${n} flagged as abnormal (${percent(found, n)})`;
     if (data.normals.length) {
       const above = data.normals.filter((score) => score > threshold).length;
-      words += `; of fresh normals about ${percent(above, data.normals.length)} would be`;
+      words += `; of fresh normals about ${percent(above + 1, data.normals.length + 1)} would be`;
     }
     if (labelled) {
       const bad = count((i) => data.abnormal[i]);

@@ -38,13 +38,13 @@ class Scale:
 
 
 def threshold(normals: Floats, false_alarms: float = FALSE_ALARMS) -> float:
-    """The score above which a sample counts as abnormal, so that `false_alarms` of `normals` would.
+    """The score above which a sample counts as abnormal, as at most `false_alarms` of fresh normals would.
 
-    At least the most abnormal of the normals lies above it, unless all are equal.
+    Conformal: of n normals and a fresh one, each is as likely as the others to be the k-th highest. Where n are too few
+    to tell, it is the highest of them, above which a fresh one lies with a chance of 1 / (n + 1).
     """
-    ranked = np.sort(normals)
-    n_above = max(1, int(false_alarms * len(ranked)))
-    return float(ranked[-n_above - 1]) if len(ranked) > n_above else float(ranked[0])
+    n_above = max(0, int(false_alarms * (len(normals) + 1)) - 1)
+    return float(np.sort(normals)[-n_above - 1])
 
 
 def p_values(scores: Floats, normals: Floats) -> Floats:

@@ -93,14 +93,15 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     width : int or None
         Width of the discriminator, a multiple of 8; None for what suits the data.
     contamination : "auto" or float
-        "auto": the threshold is set on held-out normals so that 5 % of normals are flagged. A float in
-        (0, 0.5]: that share of the training data is flagged.
+        "auto": the threshold is set on held-out normals so that at most 5 % of fresh normals are flagged; where they
+        are too few to tell, it is the highest of them. A float in (0, 0.5]: that share of the training data is flagged.
     trim : float
         For training data that hold anomalies: fit, drop this share with the highest scores, fit again.
-    trainer : AdversarialTrainer, str or None
-        The adversarial knobs; the name of a recipe; None for what suits the data.
+    trainer : AdversarialTrainer, str, dict or None
+        The adversarial knobs; the name of a recipe; a dict of the settings that shall
+        not be the default's; None for what suits the data.
     max_images : int or None
-        Samples the discriminator sees in training. None: 16,000 small pictures, 8,000 tiles, 80,000 rows.
+        Samples the discriminator sees in training. None: 16,000 small pictures, 4,000 tiles, 80,000 rows.
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None
@@ -490,7 +491,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     def p_value(self, X: Any) -> Any:
         """The chance that a fresh normal would score as high: conformal p-values, (N,).
 
-        With fewer than 100 normals in training they are approximate, as none could be held out.
+        With fewer than 100 small pictures or rows in training they are approximate, as none could be held out.
         """
         return like(X, p_values(np.asarray(_plain(self.anomaly_score(X))), self.calibration_))
 

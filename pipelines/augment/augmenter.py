@@ -17,7 +17,6 @@ from imblearn.utils import check_target_type
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
-from sklearn.preprocessing import label_binarize
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -373,8 +372,7 @@ log, verbose
         new: Any = _together(parts)
         y_new = np.asarray(labels, dtype=self.classes_.dtype)
         if one_hot:
-            both = np.concatenate([np.asarray(target), y_new])
-            return joined(X, new), label_binarize(both, classes=self.classes_)
+            y_new = np.eye(np.shape(y)[1], dtype=int)[y_new]
         return joined(X, new), _more_labels(y, y_new)
 
     def sample(self, per_class: Any = None, *, random_state: Any = None) -> tuple[Any, NDArray[Any]]:
@@ -511,7 +509,7 @@ log, verbose
         augmenter.synthesizer_ = None
         if state["synthesizer"] is not None:
             template = augmenter.synthesizer or GanSynthesizer()
-            augmenter.synthesizer_ = clone(template).set_params(device=device)
+            augmenter.synthesizer_ = clone(template).set_params(device=device, trainer=augmenter.trainer)
             augmenter.synthesizer_.take_state(state["synthesizer"])
             augmenter.synthesizer_.history_, augmenter.synthesizer_.training_ = stored.history, augmenter.training_
         form = form_from(state["form"])
@@ -576,7 +574,7 @@ def _together(parts: list[Any]) -> Any:
 def _more_labels(y: Any, new: NDArray[Any]) -> Any:
     """Labels with new ones after them, in the container of y."""
     if isinstance(y, pd.DataFrame):
-        return pd.concat([y, pd.DataFrame(new, columns=y.columns)], ignore_index=True)
+        return pd.concat([y, pd.DataFrame(new, columns=y.columns).astype(y.dtypes)], ignore_index=True)
     if isinstance(y, pd.Series):
         return pd.concat([y, pd.Series(new, name=y.name, dtype=y.dtype)], ignore_index=True)
     if isinstance(y, Tensor):

@@ -43,7 +43,7 @@ def read_labelled(data: Path) -> Labelled:
         return _from_folder(data)
     if not is_table_file(data):
         raise DataError(f"{data}: is no folder with a subfolder for each class, and no CSV or Parquet file")
-    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN))
+    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN)).reset_index(drop=True)
     if LABEL_COLUMN not in table.columns:
         raise DataError(f"{data}: has no column named {LABEL_COLUMN!r} (it has {', '.join(map(str, table.columns))})")
     unknown = table[LABEL_COLUMN].isna() | table[LABEL_COLUMN].eq("")
@@ -126,11 +126,11 @@ class Writer:
         self._line(target, label, "", "", path, "")
 
     def real_rows(self, rows: pd.DataFrame, labels: list[Any]) -> None:
-        """Copy real rows of a table."""
+        """Copy real rows of a table, whose index says which they are."""
         self._kept.append(rows)
         self._labels += labels
         for number, label in zip(rows.index, labels, strict=True):
-            self._line(self.out / TABLE, label, "", "", self.names[number], "")
+            self._line(self.out / TABLE, label, "", "", f"row {number}", "")
 
     def made(self, made: Made, label: Any, form: Form) -> None:
         """Write new samples."""

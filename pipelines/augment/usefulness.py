@@ -26,13 +26,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 from torch import Tensor
 
 from gantools.data.sources import open_pictures
 from gantools.errors import ConfigError, DataError
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.synthesize.forms import PictureForm
-from gantools.pipelines.synthesize.labels import numbered
+from gantools.pipelines.synthesize.labels import as_labels, numbered
 
 BASELINES = ("none", "class weights", "random oversampling", "SMOTE", "albumentations")
 OURS = ("GAN", "GAN + albumentations")
@@ -97,12 +98,13 @@ def evaluate(
         One row for each fold, method and classifier: `fold`, `classifier`, `method`, `balanced_accuracy`, `seconds`
         (of augmenting and fitting) and `recall <label>` of every class.
     """
-    classes, numbers = numbered(y, len(y))
+    labels = as_labels(y)
+    classes, numbers = numbered(labels, _num_samples(X))
     known = np.flatnonzero(numbers >= 0)
     if np.bincount(numbers[known]).min() < n_splits:
         raise DataError(f"a class has fewer than {n_splits} samples, which are too few for {n_splits} folds")
-    augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None)  # these know no fold
-    labels = np.asarray(list(y))
+    bad = augmenter.max_bad if augmenter.max_bad >= 1 else int(augmenter.max_bad * len(labels))
+    augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None, max_bad=bad)  # which know no fold
     rows: list[dict[str, Any]] = []
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
     for k, (train, test) in enumerate(folds.split(known, numbers[known])):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantools.data.degrade import Degradation
-from gantools.data.pairing import Misfit, fitting
+from gantools.data.pairing import Misfit, pairs_that_fit
 from gantools.data.planes import from_signed, on_white, to_signed
 from gantools.data.resize import reduced
 from gantools.data.sources import PictureSource
@@ -61,7 +61,7 @@ def examples_of(
         return Example(high.name(index), small, truth)
 
     advice = f"; the second should be {scale} times as large, unless this is a model of another scale"
-    return fitting(indices, high, read, advice)
+    return pairs_that_fit(indices, high, read, advice)
 
 
 def _size(picture: NDArray[Any]) -> str:

@@ -118,8 +118,9 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
     holdout : float
         Share of the pictures to be measured on instead of learnt from: at least one, at most ten, and none of fewer
         than five.
-    trainer : AdversarialTrainer, str or None
-        The adversarial knobs of the second stage; the name of a recipe; None for the tested default.
+    trainer : AdversarialTrainer, str, dict or None
+        The adversarial knobs of the second stage; the name of a recipe; a dict of the settings that shall
+        not be the default's; None for the tested default.
     max_images : int or None
         Patches seen in training, at most; None for what suits the size.
     max_minutes : float or None

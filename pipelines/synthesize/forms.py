@@ -248,4 +248,8 @@ def joined(X: Any, new: Any) -> Any:
         return [*X, *map(Path, new)]
     if isinstance(X, (list, tuple)):
         return [*X, *(new.tolist() if np.ndim(X[0]) == 1 else new)]
+    if X.dtype == object and X.ndim == 1:
+        filled = np.empty(len(new), dtype=object)
+        filled[:] = list(new)
+        return np.concatenate([X, filled])
     return np.concatenate([X, np.asarray(new, dtype=object if X.dtype == object else None)])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
 
 from gantools.errors import DataError
 
@@ -21,6 +22,7 @@ def as_labels(y: Any) -> NDArray[Any]:
     DataError
         When labels are missing or of mixed types.
     """
+    y = y.numpy(force=True) if isinstance(y, Tensor) else y
     kept = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
     if kept.ndim == 2 and kept.shape[1] == 1:
         kept = kept[:, 0]

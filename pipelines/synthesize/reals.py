@@ -82,6 +82,7 @@ def _checked(X: Any) -> Any:
         if len(X) < 2:
             raise DataError(f"the table has {len(X)} rows; at least two are needed")
         return X
+    X = X.numpy(force=True) if isinstance(X, Tensor) else X
     mixed = getattr(getattr(X, "dtype", None), "kind", "") == "O"
     if mixed:
         return as_frame(X).to_numpy()

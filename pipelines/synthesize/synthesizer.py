@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from gantools.core import Tick
+from gantools.core import AdversarialTrainer, Tick
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.errors import ConfigError
 from gantools.pipelines.base import (
@@ -80,8 +80,9 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         Strength of the small shifts, turns and scalings of pictures that the networks see; 0 for none.
     fidelity_share : float
         Share of training that goes to the first stage.
-    trainer : AdversarialTrainer, str or None
-        The adversarial knobs; the name of a recipe; None for the tested default.
+    trainer : AdversarialTrainer, str, dict or None
+        The adversarial knobs; the name of a recipe; a dict of the settings that shall
+        not be the default's; None for the tested default.
     max_images : int or None
         Samples seen in training, at most; None for 300,000 pictures or 200,000 rows.
     max_minutes : float or None
@@ -114,6 +115,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         Reals of each class.
     n_features_in_ : int
         Columns, of a table.
+    trainer_ : AdversarialTrainer
+        What `trainer` came to.
     history_ : DataFrame
         One row a training step, with its `stage`; see `gantools.core.Training`.
     snapshots_ : dict
@@ -232,6 +235,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         self.form_: Form = reals.form
         self.classes_ = reals.classes
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
+        self.trainer_ = resolve_trainer(self.trainer, _RECIPE)
         settings = self._settings(agreed_seed(self.random_state))
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
         self.history_, self.training_, self.snapshots_ = record_of(trainings)
@@ -252,7 +256,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
             anchor=self.anchor,
             moves=self.moves,
             fidelity_share=self.fidelity_share,
-            trainer=resolve_trainer(self.trainer, _RECIPE),
+            trainer=self.trainer_,
             max_images=self.max_images or _IMAGES[kind],
             max_minutes=self.max_minutes,
             batch_size=self.batch_size or (16 if pictures and max(self.form_.shape[1:]) > _LARGE else 64),
@@ -402,6 +406,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
             "form": form_state(self.form_),
             "classes": None if self.classes_ is None else self.classes_.tolist(),
             "class_counts": self.class_counts_.tolist(),
+            "trainer": self.trainer_.get_params(),
             "synthesis": self.synthesis_.state(),
         }
 
@@ -418,6 +423,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         self.form_ = form_from(state["form"])
         self.classes_ = None if state["classes"] is None else np.asarray(state["classes"])
         self.class_counts_ = np.asarray(state["class_counts"], np.int64)
+        self.trainer_ = AdversarialTrainer(**state["trainer"])
         self.synthesis_ = Synthesis.restored(state["synthesis"], self._settings())
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Iterable
@@ -104,27 +105,30 @@ def as_bytes(pictures: NDArray[Any]) -> NDArray[Any]:
 def write_samples(X: Any, y: Any, seed: int, out: Path) -> None:
     """Pictures as PNG, a folder a class where there are classes, or a table as samples.csv; and manifest.csv.
 
+    The manifest lists at any time what is there, so that what an interrupted run left can be replaced.
+
     Raises
     ------
     ConfigError
         When two classes of pictures would share a folder.
     """
     labels = [""] * X.shape[0] if y is None else [str(label) for label in y]
-    if len(X.shape) == 2:
-        table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
-        table = table if y is None else table.assign(label=y)
-        write_atomically(out / TABLE, table.to_csv(index=False).encode())
-        paths = [TABLE] * len(table)
-    else:
-        folders = {"": "", **folders_of(filter(None, labels))}
-        paths = []
+    folders = {"": "", **folders_of(filter(None, labels))} if len(X.shape) > 2 else {}
+    with (out / MANIFEST).open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file)
+        lines.writerow(["path", "label", "seed"])
+        if len(X.shape) == 2:
+            table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
+            table = table if y is None else table.assign(label=y)
+            write_atomically(out / TABLE, table.to_csv(index=False).encode())
+            lines.writerows([TABLE, label, seed] for label in labels)
+            return
         for i, (picture, label) in enumerate(zip(as_bytes(X), labels, strict=True)):
             target = out / folders[label] / f"sample-{i:06d}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             write_kept(target, Kept(picture[..., None] if picture.ndim == 2 else picture))
-            paths.append(str(target.relative_to(out)))
-    manifest = pd.DataFrame({"path": paths, "label": labels, "seed": seed})
-    write_atomically(out / MANIFEST, manifest.to_csv(index=False).encode())
+            lines.writerow([target.relative_to(out), label, seed])
+            file.flush()
 
 
 def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:

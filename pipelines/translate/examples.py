@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gantools.data.pairing import Misfit, fitting
+from gantools.data.pairing import Misfit, pairs_that_fit
 from gantools.data.planes import from_signed, on_white, to_signed
 from gantools.data.resize import luma, to_size
 from gantools.data.sources import PictureSource
@@ -57,7 +57,7 @@ def examples_of(
             target = from_signed(to_size(to_signed(target), *source.shape[:2], low=-1.0), target.dtype)
         return Example(targets.name(index), source, target)
 
-    return fitting(indices, targets, read)
+    return pairs_that_fit(indices, targets, read)
 
 
 def _exactly(picture: NDArray[Any], channels: int) -> NDArray[Any]:

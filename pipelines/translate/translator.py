@@ -122,8 +122,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
     holdout : float
         Share of the pairs to be measured on instead of learnt from: at least one, at most ten, and none of fewer than
         five.
-    trainer : AdversarialTrainer, str or None
-        The adversarial knobs; the name of a recipe; None for the tested default.
+    trainer : AdversarialTrainer, str, dict or None
+        The adversarial knobs; the name of a recipe; a dict of the settings that shall
+        not be the default's; None for the tested default.
     max_images : int or None
         Windows seen in training, at most, counted in what the first stage takes for one; None: 24,000.
     max_minutes : float or None

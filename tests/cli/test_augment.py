@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,27 @@ def test_a_table_with_its_real_rows_first(tmp_path: Path) -> None:
     manifest = pd.read_csv(out / "manifest.csv")
     assert manifest["label"].tolist() == made["label"].tolist()
     assert manifest["seed"].isna().sum() == len(frame)
+
+
+def test_a_model_serves_data_of_some_of_its_classes_and_rows_in_any_order(folders: Path, tmp_path: Path) -> None:
+    model, out = tmp_path / "m", tmp_path / "out"
+    common = ["--per-class", 2, "--max-images", 3000, "--model", model, *LENIENT]
+    gantools("augment", folders, "--out", tmp_path / "first", *common)
+    names = sorted(p.name for p in folders.iterdir())
+    for name in names[:2]:
+        shutil.copytree(folders / name, tmp_path / "some" / name)
+    gantools("augment", tmp_path / "some", "--out", out, "--include-real", *common)
+    made = pd.read_csv(out / "manifest.csv")
+    assert made.loc[made["seed"].notna(), "label"].tolist() == [name for name in names for _ in range(2)]
+    assert made.loc[made["seed"].isna(), "label"].unique().tolist() == names[:2]
+    frame = load_wine(as_frame=True).frame.iloc[::-4, 8:].rename(columns={"target": "label"})
+    frame.to_parquet(tmp_path / "wine.parquet")
+    gantools(
+        "augment", tmp_path / "wine.parquet", "--per-class", 2, "--out", tmp_path / "rows", "--include-real",
+        "--max-images", 640, *LENIENT,
+    )  # fmt: skip
+    lines = pd.read_csv(tmp_path / "rows" / "manifest.csv").head(len(frame))
+    assert lines["nearest_real"].tolist() == [f"row {i}" for i in range(len(frame))]
 
 
 def test_labels_of_a_csv_are_read_letter_by_letter(folders: Path, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from gantools import AugmentedClassifier, GanAugmenter, GanSynthesizer, PictureFlattener, PictureLoader, load
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
+from gantools.pipelines.augment.gates import Gates
 from gantools.pipelines.augment.usefulness import paired, summary, verdicts
+from gantools.pipelines.synthesize.forms import TableForm
 
 Digits = tuple[np.ndarray, np.ndarray]
 
@@ -208,6 +210,29 @@ def test_saved_and_loaded_makes_the_same(fitted: GanAugmenter, tmp_path: Path) -
     assert again.synthesizer.latent == 8
 
 
+@pytest.mark.parametrize("recipe", ["cgan", "projected"])
+def test_models_of_every_kind_of_discriminator_are_loaded_again(digits: Digits, tmp_path: Path, recipe: str) -> None:
+    options = {"max_images": 128, "batch_size": 16, "random_state": 0}
+    synthesizer = GanSynthesizer(perceptual=0, width=8)
+    fitted = GanAugmenter(2, synthesizer=synthesizer, trainer=recipe, **options).fit(*few(digits, 90))
+    fitted.save(tmp_path / "m")
+    np.testing.assert_array_equal(load(tmp_path / "m").sample(random_state=1)[0], fitted.sample(random_state=1)[0])
+
+
+def test_a_perfect_generator_of_a_large_class_is_called_good() -> None:
+    """Judged by 200 new samples, however many reals there are."""
+    X = np.random.default_rng(0).normal(size=(6200, 4))
+    labels = torch.from_numpy(np.arange(6000) % 2)
+    form = TableForm.of(X)
+    reals, fresh = form.tensors(X[:6000]), form.tensors(X[6000:])
+    gates = Gates.of(reals, torch.zeros(6000, 1), labels, torch.arange(6000), form, 0.0)
+    spread, coverage = gates.variety(fresh, 1, form)
+    assert spread == pytest.approx(1, abs=0.1)
+    assert coverage == pytest.approx(1, abs=0.1)
+    copied = gates.judge(reals[1::2][:200], torch.zeros(200, 1), 1, torch.zeros(200), form).copied
+    assert copied.all()
+
+
 def test_the_policy_is_a_file_that_can_be_edited(digits: Digits, tmp_path: Path) -> None:
     policy = tmp_path / "mine.yaml"
     policy.write_text(
@@ -266,6 +291,39 @@ def test_evaluation_takes_the_users_own_labels(digits: Digits) -> None:
     assert "recall digit 3" in figures
     with pytest.raises(ConfigError, match="equally large"):
         clone(quick).set_params(per_class={"digit 3": 0}).evaluate(X, y, n_splits=2)
+
+
+def test_evaluation_takes_what_fitting_takes(digits: Digits, tmp_path: Path) -> None:
+    """One unreadable picture of thirty, which is more than a tenth of a fold, and labels in a frame."""
+    X, y = few(digits, 30, (1, 3))
+    for i, picture in enumerate(X):
+        Image.fromarray(picture).save(tmp_path / f"{i:02d}.png")
+    (tmp_path / "07.png").write_text("no picture")
+    paths = sorted(map(str, tmp_path.glob("*.png")))
+    quick = GanAugmenter(2, max_images=64, random_state=0)
+    with pytest.warns(UserWarning, match="07.png"):
+        figures = quick.evaluate(paths, pd.DataFrame({"class": y}), {"near": KNeighborsClassifier(1)}, n_splits=5)
+    assert figures["fold"].nunique() == 5
+    with pytest.raises(DataError, match="30 samples and 29 labels"):
+        quick.evaluate(paths, y[:29], n_splits=5)
+    with pytest.raises(DataError, match="cannot be used"):
+        clone(quick).set_params(max_bad=0).evaluate(paths, y, n_splits=5)
+
+
+def test_pictures_in_an_object_array_and_labels_of_a_column_a_class(digits: Digits) -> None:
+    X, y = few(digits, 60, (1, 3))
+    holder = np.empty(60, dtype=object)
+    holder[:] = list(X)
+    hot = pd.get_dummies(pd.Series(y)).astype("uint8").assign(never=np.uint8(0))
+    quick = GanAugmenter(3, max_images=64, random_state=0)
+    more, labels = quick.fit_resample(holder, hot)
+    assert more.shape == (66,)
+    assert more[-1].shape == (8, 8)
+    assert labels.shape == (66, 3)
+    assert (labels.dtypes == hot.dtypes).all()
+    pd.testing.assert_frame_equal(labels.iloc[:60], hot)
+    assert labels.iloc[60:].sum().tolist() == [3, 3, 0]
+    assert quick.fit_resample(X, hot.to_numpy())[1].shape == (66, 3)
 
 
 def test_a_model_without_a_generator_is_saved_with_its_policy(digits: Digits, tmp_path: Path) -> None:

@@ -86,8 +86,11 @@ def test_a_detector_of_large_pictures_at_one_size(tmp_path: Path) -> None:
 def test_a_super_resolver_for_pictures_of_any_size(tmp_path: Path) -> None:
     pictures = [data.astronaut()[i : i + 96, i : i + 96] for i in range(0, 384, 64)]
     resolver = GanSuperResolver(scale=2, size="tiny", max_images=64, random_state=0).fit(pictures)
+    resolver.save(tmp_path / "model")
+    out = ["--out", str(tmp_path / "m.onnx")]
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "model"), *out, "--perception", "0.5"])
+    assert done.exit_code == 0, done.output
     resolver.set_params(perception=0.5)
-    export(resolver, tmp_path / "m.onnx")
     for low in (data.coffee()[:201, :150], pictures[1][:17, :20]):
         (large,) = session_of(tmp_path / "m.onnx").run(None, {"images": np.ascontiguousarray(low)[None]})
         expected = resolver.transform([low])[0]
@@ -148,7 +151,10 @@ def test_the_command_and_a_consumer_without_torch(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores, load(tmp_path / "model").anomaly_score(DIGITS[:9]), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("given", "said"), [(["--size", "big"], "HEIGHTxWIDTH"), (["--size", "9x9"], "8x8")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(["--size", "big"], "HEIGHTxWIDTH"), (["--size", "9x9"], "8x8"), (["--texture", "1"], "no such dial")],
+)
 def test_mistakes_are_told(tmp_path: Path, given: list[str], said: str) -> None:
     GanAnomalyDetector(max_images=640, random_state=0).fit(DIGITS[:100]).save(tmp_path / "model")
     done = CliRunner().invoke(app, ["export", str(tmp_path / "model"), "--out", str(tmp_path / "m.onnx"), *given])

@@ -141,6 +141,17 @@ def test_saved_and_loaded_makes_the_same(
     pd.testing.assert_frame_equal(load(tmp_path / "t").sample(4, random_state=0), table.sample(4, random_state=0))
 
 
+def test_a_recipe_of_ones_own_and_a_wide_table_are_in_the_model(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("loss: hinge\nspectral_norm: true\n")
+    X = np.random.default_rng(0).normal(size=(1000, 600))
+    fitted = GanSynthesizer(trainer=str(recipe), max_images=64, width=8, random_state=0).fit(X)
+    fitted.save(tmp_path / "m")
+    recipe.unlink()
+    assert (tmp_path / "m" / "model.json").stat().st_size < 2**20
+    np.testing.assert_array_equal(load(tmp_path / "m").sample(3, random_state=1), fitted.sample(3, random_state=1))
+
+
 def test_unlabelled_samples_help_and_are_no_class(digits: tuple[np.ndarray, np.ndarray]) -> None:
     labels = digits[1][:200].copy()
     labels[100:] = -1
