@@ -24,12 +24,13 @@ FIDELITY, TEXTURE = "fidelity", "texture"
 
 
 def fidelity_trainer(
-    second: AdversarialTrainer, lr: float, *, beta2: float = 0.999, max_norm: float = 0.1
+    second: AdversarialTrainer, lr: float, *, optimiser: str = "adam", beta2: float = 0.999, max_norm: float = 0.1
 ) -> AdversarialTrainer:
     """The first stage's trainer, for which the discriminator does not play; it computes as the `second` one does."""
     return AdversarialTrainer(
         adversarial_weight=0.0,
         lr_generator=lr,
+        optimiser=optimiser,
         beta1=0.9,
         beta2=beta2,
         schedule="cosine",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CHOICES = {
     "loss": tuple(LOSSES),
+    "optimiser": ("adam", "muon"),
     "schedule": ("constant", "cosine"),
     "augment_rule": RULES,
     "condition": ("auto", "projection", "concatenation"),

@@ -20,6 +20,7 @@ from gantools.core.batches import parts_of
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, vitals
+from gantools.core.muon import Muon
 from gantools.core.penalties import MeasuredPenalty
 from gantools.core.snapshots import Snapshots
 from gantools.core.spectral import make_plain, normalise_spectrally
@@ -44,6 +45,8 @@ def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> tor
     parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
     parameters = parameters or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
+    if trainer.optimiser == "muon":
+        return Muon(parameters, lr, betas, trainer.weight_decay)
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True)
 
 

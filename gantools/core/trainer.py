@@ -63,11 +63,14 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         "non_saturating" (binary cross-entropy, fakes called real for the generator), "minimax",
         "least_squares", "hinge", "wasserstein" or "relativistic".
     lr_generator, lr_discriminator : float
-        Adam's learning rates.
+        The optimisers' learning rates.
     beta1, beta2 : float
         Adam's betas.
     weight_decay : float
         Decoupled weight decay (AdamW) on both players.
+    optimiser : str
+        "adam" (AdamW), or "muon": inner matrices of weights move in orthogonal directions, as far as Adam would go
+        (`gantools.core.muon`).
     schedule : str
         "constant", or "cosine": both rates rise over the first 5 % of training and fall to 1 % of theirs.
     n_critic : int
@@ -147,6 +150,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         beta1: float = 0.5,
         beta2: float = 0.99,
         weight_decay: float = 0.0,
+        optimiser: str = "adam",
         schedule: str = "constant",
         n_critic: int = 1,
         adversarial_weight: float = 1.0,
@@ -181,6 +185,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.beta1 = beta1
         self.beta2 = beta2
         self.weight_decay = weight_decay
+        self.optimiser = optimiser
         self.schedule = schedule
         self.n_critic = n_critic
         self.adversarial_weight = adversarial_weight

@@ -361,7 +361,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             self.resume,
         )
         adversarial = resolve_trainer(self.trainer, _RECIPE)
-        trainers = fidelity_trainer(adversarial, suited.lr_fidelity), adversarial
+        trainers = fidelity_trainer(adversarial, suited.lr_fidelity, optimiser="muon"), adversarial
         return train_two_stages(
             (EnlargingGame(generator, discriminator), second), trainers, patches, plan, stages, on_tick
         )

@@ -1,0 +1,81 @@
+"""Muon: every inner matrix of weights steps in an orthogonal direction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_QUINTIC = 3.4445, -4.775, 2.0315
+_TIMES = 5
+_MOMENTUM = 0.95
+_AS_ADAM = 0.2
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """The nearest matrix whose singular values are about one, (rows, columns) as it is.
+
+    By five rounds of Newton and Schulz's iteration, with the coefficients of Jordan et al. 2024, which bring singular
+    values between .002 and 1 of the largest to between .7 and 1.2.
+    """
+    a, b, c = _QUINTIC
+    tall = len(matrix) > matrix.shape[1]
+    x: Tensor = matrix.T if tall else matrix
+    x = x / x.norm().clamp_min(1e-12)
+    for _ in range(_TIMES):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Moves inner matrices of weights along their momentum made orthogonal, and everything else as AdamW does.
+
+    All directions of a matrix are learnt equally fast, also those that gradients seldom point to (Jordan et al. 2024,
+    "Muon: An optimizer for hidden layers in neural networks"). The kernel of a convolution is a matrix with a row for
+    each channel that comes out. The first and the last matrix, biases and gains are Adam's. Steps are as long as Adam's
+    usually are, so that a learning rate suits both (Liu et al. 2025, "Muon is Scalable for LLM Training").
+    torch.optim.Muon has none of it for convolutions, and computes in bfloat16, which is slow on CPUs.
+
+    Parameters
+    ----------
+    weights : list of Tensor
+        Of a player, in the order of its layers.
+    lr : float
+    betas : (float, float)
+        Adam's.
+    weight_decay : float
+        Decoupled, of all weights.
+    """
+
+    def __init__(self, weights: list[Tensor], lr: float, betas: tuple[float, float], weight_decay: float) -> None:
+        super().__init__(weights, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+        self._inner = {id(w) for w in [w for w in weights if w.ndim >= 2][1:-1]}
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One move of all weights that have a gradient."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    move = self._orthogonal if id(weight) in self._inner else self._adam
+                    weight.sub_(move(weight, weight.grad, group["betas"]), alpha=group["lr"])
+
+    def _orthogonal(self, weight: Tensor, gradient: Tensor, betas: tuple[float, float]) -> Tensor:
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum = state["momentum"].mul_(_MOMENTUM).add_(gradient)
+        ahead: Tensor = gradient.add(momentum, alpha=_MOMENTUM).flatten(1)
+        length: float = _AS_ADAM * max(ahead.shape) ** 0.5
+        return orthogonal(ahead).view(weight.shape) * length
+
+    def _adam(self, weight: Tensor, gradient: Tensor, betas: tuple[float, float]) -> Tensor:
+        state = self.state[weight]
+        if not state:
+            state |= {"mean": torch.zeros_like(weight), "square": torch.zeros_like(weight), "step": torch.zeros(())}
+        state["step"] += 1
+        step = int(state["step"])
+        mean: Tensor = state["mean"].lerp_(gradient, 1 - betas[0]) / (1 - betas[0] ** step)
+        square: Tensor = state["square"].mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        return mean / (square / (1 - betas[1] ** step)).sqrt().add_(1e-8)

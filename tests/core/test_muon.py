@@ -1,0 +1,98 @@
+"""Muon against singular value decomposition, and against torch's AdamW where it is Adam."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gantools.core import AdversarialTrainer
+from gantools.core.muon import Muon, orthogonal
+from gantools.errors import Interrupted
+from tests.core.test_trainer import batches, game, interrupting_at, weights_of
+
+
+@pytest.mark.parametrize("shape", [(48, 432), (40, 40), (64, 9)])
+def test_orthogonal_against_the_decomposition(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 1e-3
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    found = left.T @ orthogonal(matrix) @ right.T  # the directions stay, and their lengths become about one
+    assert (found - torch.diag(found.diag())).abs().max() < 1e-3
+    assert found.diag()[values > values.max() / 200].sub(1).abs().max() < 0.35
+
+
+def test_no_gradient_is_no_step() -> None:
+    assert torch.equal(orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
+
+
+def convolutions() -> nn.Sequential:
+    torch_rng = torch.Generator().manual_seed(1)
+    player = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 1, 3))
+    with torch.no_grad():
+        for weight in player.parameters():
+            weight.normal_(0, 0.1, generator=torch_rng)
+    return player.to(memory_format=torch.channels_last)
+
+
+def test_first_and_last_matrices_and_biases_are_adams() -> None:
+    ours, usual = convolutions(), convolutions()
+    optimisers = (
+        Muon(list(ours.parameters()), 1e-2, (0.9, 0.99), 0.1),
+        torch.optim.AdamW(usual.parameters(), 1e-2, (0.9, 0.99), weight_decay=0.1),
+    )
+    rng = torch.Generator().manual_seed(2)
+    for _ in range(5):
+        for mine, its in zip(ours.parameters(), usual.parameters(), strict=True):
+            mine.grad = its.grad = torch.randn(mine.shape, generator=rng)
+        for optimiser in optimisers:
+            optimiser.step()
+    for (name, mine), its in zip(ours.named_parameters(), usual.parameters(), strict=True):
+        alike = torch.allclose(mine, its, rtol=1e-4, atol=1e-6)
+        assert alike == (name != "2.weight"), name
+
+
+def test_a_step_is_orthogonal_and_as_long_as_one_of_adams() -> None:
+    player = convolutions()
+    inner = player[2].weight
+    before = inner.detach().clone()
+    optimiser = Muon(list(player.parameters()), 1e-2, (0.9, 0.99), 0.0)
+    inner.grad = torch.randn(inner.shape, generator=torch.Generator().manual_seed(3))
+    optimiser.step()
+    moved = (inner.detach() - before).flatten(1)
+    assert (moved @ inner.grad.flatten(1).T).trace() < 0
+    values = torch.linalg.svdvals(moved)
+    assert values.max() / values.min() < 2
+    assert moved.square().mean().sqrt().item() == pytest.approx(0.2 * 1e-2, rel=0.3)
+
+
+def test_training_resumes_exactly(tmp_path: Path) -> None:
+    trainer = AdversarialTrainer(optimiser="muon")
+    whole = trainer.train(game(), batches, max_images=400, seed=3)
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted):
+        trainer.train(game(), interrupting_at(17), max_images=400, seed=3, checkpoint=file)
+    resumed = trainer.train(game(), batches, max_images=400, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
+def test_convolutions_resume_in_any_layout() -> None:
+    def trained(player: nn.Module, optimiser: Muon, steps: range) -> Tensor:
+        for step in steps:
+            optimiser.zero_grad()
+            pictures = torch.from_numpy(np.random.default_rng(step).normal(size=(2, 3, 12, 12)).astype(np.float32))
+            player(pictures).square().mean().backward()
+            optimiser.step()
+        return torch.cat([p.detach().flatten() for p in player.parameters()])
+
+    options = (1e-2, (0.9, 0.99), 0.0)
+    whole, first, second = convolutions(), convolutions(), convolutions()
+    expected = trained(whole, Muon(list(whole.parameters()), *options), range(6))
+    optimiser = Muon(list(first.parameters()), *options)
+    trained(first, optimiser, range(3))
+    again = Muon(list(second.parameters()), *options)
+    second.load_state_dict(first.state_dict())
+    again.load_state_dict(optimiser.state_dict())
+    assert torch.equal(trained(second, again, range(3, 6)), expected)
