@@ -31,6 +31,10 @@ SideBySide = Annotated[
     bool, typer.Option("--side-by-side", help="Each picture of SOURCE holds its target in its right half.")
 ]
 Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
+Vividness = Annotated[
+    float | None,
+    typer.Option("--vividness", min=0, max=2, help="What added colour is multiplied by.", metavar="V"),
+]
 
 _FIGURES = ("psnr", "ssim", "perceptual", "chroma")
 
@@ -178,6 +182,7 @@ def apply(
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translated pictures.", metavar="DIR")],
     texture: pictures.Texture = None,
+    vividness: Vividness = None,
     n_samples: Annotated[
         int | None,
         typer.Option("--n-samples", min=1, help="So many plausible results of each, of a model fitted with variety."),
@@ -195,7 +200,7 @@ def apply(
     """Translate DATA into DIR, with the same names, subfolders, sizes and formats."""
     from gantools.pipelines.translate.apply import translate_kept
 
-    translator = _loaded(model, device, quiet, texture, max_megapixels, {"tile": tile})
+    translator = _loaded(model, device, quiet, texture, vividness, max_megapixels, {"tile": tile})
     if n_samples is None:
         work = {out: partial(translate_kept, translator.translation())}
     else:
@@ -225,6 +230,7 @@ def evaluate(
     sheet: pictures.Sheet = None,
     report: shared.Report = None,
     texture: pictures.Texture = None,
+    vividness: Vividness = None,
     max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
@@ -235,7 +241,7 @@ def evaluate(
 
     pictures.check_places(out, sheet, report)
     shared.by_first_alone()
-    translator = _loaded(model, device, quiet, texture, max_megapixels, {})
+    translator = _loaded(model, device, quiet, texture, vividness, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)
     table, frechet = translator.evaluate(source, target)
     if table.empty:
@@ -253,9 +259,15 @@ def evaluate(
 
 
 def _loaded(
-    model: Path, device: str, quiet: bool, texture: float | None, max_megapixels: float | None, use: dict[str, Any]
+    model: Path,
+    device: str,
+    quiet: bool,
+    texture: float | None,
+    vividness: float | None,
+    max_megapixels: float | None,
+    use: dict[str, Any],
 ) -> Any:
     from gantools import GanTranslator
 
-    use = {"verbose": int(not quiet), **use}
+    use = {"verbose": int(not quiet), **use, **({} if vividness is None else {"vividness": vividness})}
     return pictures.loaded(model, device, (GanTranslator, "translator"), ("texture", texture), max_megapixels, use)

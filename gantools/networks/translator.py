@@ -95,6 +95,8 @@ class Translator(nn.Module):
         Pictures must have sides of a multiple of it.
     widths : tuple of int
         Channels of the maps of `features`.
+    vividness : float
+        What added colour is multiplied by; 1 in training.
     """
 
     differences: Tensor
@@ -116,6 +118,7 @@ class Translator(nn.Module):
             colour_only,
         )
         self.n_latents = n_latents
+        self.vividness = 1.0
         made = 2 if colour_only else channels_out
         self.widths = widths = tuple(min(width * 2**i, 256) for i in range(len(blocks)))
         self.stride = _FOLD * 2 ** (len(blocks) - 1)
@@ -169,7 +172,7 @@ class Translator(nn.Module):
                 x = x + self.choose[i - 1](latents)[..., None, None]
             x = self.decode[i](x)
         added = F.pixel_shuffle(self.tail(x), _FOLD)
-        return self.plain(source) + (F.conv2d(added, self.differences) if self.colour_only else added)
+        return self.plain(source) + (F.conv2d(added * self.vividness, self.differences) if self.colour_only else added)
 
 
 def _blocks(channels: int, n: int) -> nn.Sequential:

@@ -73,12 +73,13 @@ class _Defaults:
     patch: int
     discriminator_width: int
     lr_fidelity: float
+    optimiser: str
 
 
 _DEFAULTS = {
-    "tiny": _Defaults(120_000, 16, 16, 16, 2e-3),
-    "small": _Defaults(1_600_000, 32, 48, 64, 5e-4),
-    "large": _Defaults(1_600_000, 16, 64, 64, 2e-4),
+    "tiny": _Defaults(120_000, 16, 16, 16, 2e-3, "muon"),
+    "small": _Defaults(1_600_000, 32, 48, 64, 5e-4, "adam"),
+    "large": _Defaults(1_600_000, 16, 64, 64, 2e-4, "adam"),
 }
 
 
@@ -361,7 +362,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             self.resume,
         )
         adversarial = resolve_trainer(self.trainer, _RECIPE)
-        trainers = fidelity_trainer(adversarial, suited.lr_fidelity, optimiser="muon"), adversarial
+        trainers = fidelity_trainer(adversarial, suited.lr_fidelity, optimiser=suited.optimiser), adversarial
         return train_two_stages(
             (EnlargingGame(generator, discriminator), second), trainers, patches, plan, stages, on_tick
         )

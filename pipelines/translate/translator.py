@@ -88,6 +88,10 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
     texture : float
         With pairs: from 0, nearest to the truth pixel by pixel, to 1, most like real targets: where between the weights
         of the two stages those in use lie. Used by `transform`, not by `fit`.
+    vividness : float
+        With `colour_only`: what the colour that is added is multiplied by, 0 to 2. Where a colour is not sure, a pale
+        one is nearest to the truth, so pictures come out pale; more than 1 makes up for it and costs nearness. Used by
+        `transform`, not by `fit`.
     paired : bool
         Whether each source has its target. If not, X and y are two piles of pictures.
     side_by_side : bool
@@ -186,6 +190,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "texture": [Interval(Real, 0, 1, closed="both")],
+        "vividness": [Interval(Real, 0, 2, closed="both")],
         "paired": ["boolean"],
         "side_by_side": ["boolean"],
         "colour_only": ["boolean"],
@@ -209,6 +214,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         self,
         *,
         texture: float = 0.5,
+        vividness: float = 1.0,
         paired: bool = True,
         side_by_side: bool = False,
         colour_only: bool = False,
@@ -239,6 +245,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         verbose: int = 0,
     ) -> None:
         self.texture = texture
+        self.vividness = vividness
         self.paired = paired
         self.side_by_side = side_by_side
         self.colour_only = colour_only
@@ -334,8 +341,13 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         self._trainer()
         if not self.paired and (self.colour_only or self.side_by_side):
             raise ConfigError("paired=False goes with neither colour_only=True nor side_by_side=True: these have pairs")
+        self._check_vividness()
         if not self.paired and self.variety > 0:
             raise ConfigError("variety needs the truth of each source; with paired=False set variety=0")
+
+    def _check_vividness(self) -> None:
+        if self.vividness != 1 and not self.colour_only:
+            raise ConfigError("vividness is of the colour that is added to gray, with colour_only=True; set it to 1")
 
     def _both(self, X: Any, y: Any, paired: bool = True) -> tuple[PictureSource | None, PictureSource]:
         """Sources, None where they are to be made of the targets, and targets."""
@@ -464,7 +476,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         self._validate_params()
         at = self.texture if texture is None else texture
+        self._check_vividness()
         generator = blended(self.generators_["fidelity"], self.generators_["texture"], float(at))
+        generator.vividness = float(self.vividness)
         return Translation(generator, self.size_, resolve_device(self.device), self.tile, latents)
 
     def transform(self, X: Any) -> Any:

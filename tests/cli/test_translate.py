@@ -81,7 +81,18 @@ def test_evaluate_gives_figures_beside_the_baselines(work: Path, model: Path) ->
 def test_colours_are_learnt_from_colour_pictures_alone(work: Path) -> None:
     fit = ["translate", "fit", work / "day", "--config", "colorize", "--model", work / "colours", *QUICK, "--json"]
     assert json.loads(gantools(*fit).stdout)["samples"] == 5
-    gantools("translate", "apply", work / "forms", "--model", work / "colours", "--out", work / "coloured", "--quiet")
+    gantools(
+        "translate",
+        "apply",
+        work / "forms",
+        "--model",
+        work / "colours",
+        "--out",
+        work / "coloured",
+        "--quiet",
+        "--vividness",
+        "1.2",
+    )
     with Image.open(work / "coloured/clear.png") as kept:
         assert kept.mode == "RGBA"
 

@@ -54,7 +54,7 @@ def test_first_and_last_matrices_and_biases_are_adams() -> None:
         assert alike == (name != "2.weight"), name
 
 
-def test_a_step_is_orthogonal_and_as_long_as_one_of_adams() -> None:
+def test_a_step_is_orthogonal_and_twice_as_long_as_one_of_adams() -> None:
     player = convolutions()
     inner = player[2].weight
     before = inner.detach().clone()
@@ -65,7 +65,7 @@ def test_a_step_is_orthogonal_and_as_long_as_one_of_adams() -> None:
     assert (moved @ inner.grad.flatten(1).T).trace() < 0
     values = torch.linalg.svdvals(moved)
     assert values.max() / values.min() < 2
-    assert moved.square().mean().sqrt().item() == pytest.approx(0.2 * 1e-2, rel=0.3)
+    assert moved.square().mean().sqrt().item() == pytest.approx(0.4 * 1e-2, rel=0.3)
 
 
 def test_training_resumes_exactly(tmp_path: Path) -> None:

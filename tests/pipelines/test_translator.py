@@ -66,17 +66,25 @@ def test_beats_the_source_and_the_mean_colour_on_another_photograph(photographs:
     assert translator.score([cat], [by_night(cat)]) == pytest.approx(figures.loc["ours", "psnr"])
 
 
+def as_unit(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture / 255).permute(2, 0, 1)[None]
+
+
 def test_colours_come_back(photographs: Pictures) -> None:
     translator = GanTranslator(colour_only=True, size=64, batch_size=8, max_images=1600, random_state=0)
     translator.fit(photographs)
     assert translator.channels_ == (1, 3)
     cup = data.coffee()[150:350, 300:500]
     (made,) = translator.transform([gray_of(cup)])
-    unit, truth = (torch.from_numpy(p / 255).permute(2, 0, 1)[None] for p in (made, cup))
+    unit, truth = as_unit(made), as_unit(cup)
     assert chroma(unit) > 0.3 * chroma(truth)
     assert psnr(unit, truth) > psnr(luma(truth).expand_as(truth), truth)
     inside = (made > 0).all(2) & (made < 255).all(2)  # where nothing was clipped
     assert np.abs(gray_of(made)[..., 0].astype(int) - gray_of(cup)[..., 0])[inside].max() <= 1
+    assert chroma(as_unit(translator.set_params(vividness=0).transform([gray_of(cup)])[0])) < 0.1
+    (vivid,) = translator.set_params(vividness=1.3).transform([gray_of(cup)])
+    assert chroma(as_unit(vivid)) == pytest.approx(1.3 * chroma(unit), rel=0.1)
+    assert np.abs(gray_of(vivid)[..., 0].astype(int) - gray_of(cup)[..., 0])[inside].mean() < 1
     coloured = np.dstack([gray_of(cup), np.full(cup.shape[:2], 9, np.uint8)])
     assert (translator.transform([coloured])[0][..., 3] == 9).all()
 
@@ -322,6 +330,8 @@ def test_pairs_that_are_none_are_told(photographs: Pictures, tmp_path: Path) -> 
         GanTranslator(**fast, side_by_side=True).fit(photographs, night)
     with pytest.raises(ConfigError, match="paired=False"):
         GanTranslator(**fast, paired=False, colour_only=True).fit(photographs, night)
+    with pytest.raises(ConfigError, match="vividness"):
+        GanTranslator(**fast, vividness=1.2).fit(photographs, night)
     with pytest.raises(DataError, match="three are wanted"):
         GanTranslator(**fast, colour_only=True).fit([p[..., 0] for p in photographs])
     with pytest.raises(DataError, match="feature table"):
