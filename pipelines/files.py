@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gantools.core.world import world
 from gantools.data.keep import Kept, as_png, read_kept, write_kept
 from gantools.data.sources import FileSource
-from gantools.errors import ConfigError, GantoolsError
+from gantools.errors import ConfigError
 from gantools.progress import Stages
 
 Convert = Callable[[Kept, Callable[[float], None]], None]
@@ -110,7 +110,7 @@ def convert_files(
     ConfigError
         When copies exist and neither `overwrite` nor `resume` is set.
     """
-    there = {t.destination for t in work if _written(t.destination)}
+    there = {t.destination for t in work if _written(t.destination, every_frame)}
     if there and not (overwrite or resume):
         raise ConfigError(
             f"{min(there)} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
@@ -127,8 +127,8 @@ def convert_files(
             try:
                 frames = read_kept(target.source, max_megapixels, every_frame)
                 notes += _convert_file(convert, target, frames, lambda f, i=number: advance((i + f) / len(left)))
-            except GantoolsError as error:
-                words = str(error)
+            except Exception as error:  # whatever is wrong with one file, the others are converted
+                words = str(error) or type(error).__name__
                 errors.append(words if str(target.source) in words else f"{target.source}: {words}")
             advance((number + 1) / len(left))
     told = others.gather((notes, errors))
@@ -164,6 +164,7 @@ def _of_frame(destination: Path, index: int) -> Path:
     return destination.with_name(f"{destination.stem}.frame-{index + 1:03d}{destination.suffix}")
 
 
-def _written(destination: Path) -> bool:
+def _written(destination: Path, every_frame: bool) -> bool:
     """Whether a result is there: under its name, as PNG, or as frames, of which the first is written last."""
-    return any(p.exists() or as_png(p).exists() for p in (destination, _of_frame(destination, 0)))
+    places = (destination, _of_frame(destination, 0)) if every_frame else (destination,)
+    return any(p.exists() or as_png(p).exists() for p in places)

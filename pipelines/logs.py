@@ -54,7 +54,7 @@ def logged(target: str | Path | None, resume: bool) -> Iterator[Callable[[Tick],
 def _plain(tick: Tick) -> dict[str, Any]:
     """A tick as JSON holds it: what is not finite is null."""
     figures = {name: value if math.isfinite(value) else None for name, value in tick.figures.items()}
-    told = {"stage": tick.name, "images": tick.images, "max_images": tick.max_images, "fraction": tick.fraction}
+    told = {"stage": tick.name, "images": tick.images, "max_images": int(tick.max_images), "fraction": tick.fraction}
     return {**told, "seconds": tick.seconds, **({"health": tick.health} if tick.health else {}), **figures}
 
 

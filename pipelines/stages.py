@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.core.checkpoint import previous
+from gantools.core.world import world
 from gantools.pipelines.base import train_shown
 from gantools.progress import Stages
 
@@ -100,6 +102,11 @@ def train_two_stages(
     trainings: list[tuple[str, Training]] = []
     for game, trainer in zip(games, trainers, strict=True):
         trainer.check_suits(game)
+    if plan.checkpoint is not None and not plan.resume and world().first:
+        for stage in (FIDELITY, TEXTURE):  # an earlier run's second stage did not begin where this one's first will end
+            file = Path(plan.checkpoint) / f"{stage}.safetensors"
+            file.unlink(missing_ok=True)
+            previous(file).unlink(missing_ok=True)
     for name, game, trainer in zip((FIDELITY, TEXTURE), games, trainers, strict=True):
         if name == TEXTURE and plan.share == 0:
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,11 +75,11 @@ def fit(
 
 def _normals(data: Path) -> Any:
     """What to learn from: of a table with labels the rows that are normal, without the labels."""
-    from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, read_table
+    from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, read_features, read_table, table_columns
 
     if not _is_labelled(data):
         return data
-    frame = read_table(data, texts=(PATH_COLUMN,))
+    frame = read_table(data, texts=(PATH_COLUMN,)) if PATH_COLUMN in table_columns(data) else read_features(data)
     abnormal = _known_labels(frame[LABEL_COLUMN], data)
     warnings.warn(
         f"{data}: the column 'label' is not learnt (rename it if it is a feature); "
@@ -89,7 +88,7 @@ def _normals(data: Path) -> Any:
     )
     normal = frame[~abnormal].drop(columns=LABEL_COLUMN)
     if PATH_COLUMN in normal:
-        normal[PATH_COLUMN] = [str(data.parent / name) for name in normal[PATH_COLUMN]]
+        normal[PATH_COLUMN] = [str(data.parent / str(name)) for name in normal[PATH_COLUMN]]
     return normal
 
 
@@ -100,20 +99,22 @@ def _is_labelled(data: Path) -> bool:
     return is_table_file(data) and data.exists() and LABEL_COLUMN in table_columns(data)
 
 
-def _features(data: Path, learnt: Sequence[str] = ()) -> tuple[Any, pd.Series | None]:
-    """A table's features and its column `label`, which is none of them unless it was `learnt`; other data as it is."""
-    from gantools.data.sources import LABEL_COLUMN, is_table, read_table
+def _features(data: Path, detector: Any) -> tuple[Any, pd.Series | None]:
+    """A table's features and its column `label`, which is none of them unless it was learnt; other data as it is."""
+    from gantools.data.sources import LABEL_COLUMN, is_table, read_features
 
-    if not _is_labelled(data) or not is_table(data) or LABEL_COLUMN in learnt:
+    if detector.kind_ != "table" or not _is_labelled(data) or not is_table(data):
         return data, None
-    frame = read_table(data)
-    return frame.drop(columns=LABEL_COLUMN), frame[LABEL_COLUMN]
-
-
-def _learnt(detector: Any) -> Sequence[str]:
-    """The columns that a model of tables was fitted on."""
-    columns: Sequence[str] = detector.encoder_.columns if detector.kind_ == "table" else ()
-    return columns
+    encoder = detector.encoder_
+    if LABEL_COLUMN in encoder.columns:
+        return data, None
+    frame = read_features(data, encoder.categories)
+    features = frame.drop(columns=LABEL_COLUMN)
+    if hasattr(detector, "feature_names_in_"):
+        with about(data):
+            encoder.check_columns(features)
+        features = features[encoder.columns]
+    return features, frame[LABEL_COLUMN]
 
 
 def _fitted(summary: dict[str, Any]) -> str:
@@ -144,7 +145,7 @@ def score(
         raise ConfigError("--maps: a model of feature tables has no maps")
     places = [] if maps is None else _map_places(detector, data, maps)
     with about(data):
-        table = detector.score_table(_features(data, _learnt(detector))[0])
+        table = detector.score_table(_features(data, detector)[0])
     if processes.first():
         _write_csv(table, out)
     if maps is not None:
@@ -184,7 +185,7 @@ def evaluate(
     """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
     shared.writable_file(report, shared.PAGE)
     detector = _loaded(model, device, quiet)
-    features, beside = _features(data, _learnt(detector))
+    features, beside = _features(data, detector)
     with about(data):
         table = detector.score_table(features)
     if detector.kind_ == "table":

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -134,7 +135,7 @@ def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"items": [[key, _outline(item, tensors)] for key, item in value.items()]}
     if isinstance(value, (list, tuple)):
         return [_outline(item, tensors) for item in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _filled(outline: Any, tensors: Mapping[str, Tensor]) -> Any:

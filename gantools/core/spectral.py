@@ -31,6 +31,7 @@ def normalise_spectrally(player: nn.Module, rng: torch.Generator) -> None:
         return player
 
     device = next(player.parameters()).device
+    player.cpu()  # where what is drawn at random comes from the generator that is given
     initialised(normalised, rng).to(device)
 
 

@@ -19,7 +19,7 @@ PICTURE_SUFFIXES = frozenset(_READ | _NOT_READ)
 MAX_MEGAPIXELS = 100.0
 _TIFF = (b"II*\0", b"MM\0*")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
-_BITS, _PHOTOMETRIC, _CHANNELS, _PLANES = 258, 262, 277, 284  # TIFF's tags
+_BITS, _PHOTOMETRIC, _CHANNELS, _PLANES, _EXTRA = 258, 262, 277, 284, 338  # TIFF's tags
 # By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
 FORMATS = {
     "PNG": ".png",
@@ -155,12 +155,13 @@ def check_layout(image: Image.Image, path: Path) -> None:
     Raises
     ------
     DataError
-        For channels in planes of their own, and where zero is white.
+        For channels in planes of their own, where zero is white, and for premultiplied alpha.
     """
     tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
     odd = {
         "its channels in planes of their own": tags.get(_PLANES, 1) == 2 and tags.get(_CHANNELS, 1) > 1,
         "zero for white": tags.get(_PHOTOMETRIC) == 0,
+        "colours that are multiplied by its alpha": tuple(tags.get(_EXTRA, ()))[:1] == (1,),
     }
     for words in (words for words, found in odd.items() if found):
         raise DataError(f"{path}: is a TIFF of more than eight bits with {words}; save it as PNG, or without that")
@@ -181,7 +182,7 @@ def most_of_ppm(image: Image.Image) -> int:
 def _decode_deep(image: Image.Image, path: Path) -> Picture:
     """Sixteen bits, gray or colour, to [0, 1]; transparency is laid on white."""
     check_layout(image, path)
-    data = read_deep(path)
+    data = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
     if data.dtype.kind == "f":
         if not (np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1):
             raise DataError(f"{path}: {data.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")
@@ -196,10 +197,10 @@ def _decode_deep(image: Image.Image, path: Path) -> Picture:
     return np.ascontiguousarray(upright)  # OpenCV turns TIFFs itself
 
 
-def read_deep(path: Path) -> NDArray[Any]:
+def read_deep(path: Path, most: int | None = None) -> NDArray[Any]:
     """A file's pixels as they are stored: (H, W, C) of uint8, uint16 or floats, gray, RGB or RGBA.
 
-    TIFFs are upright, other formats not yet.
+    TIFFs are upright, other formats not yet. Where `most` is given, it is what stands for white, and made 65,535.
 
     Pillow cuts colours of sixteen bits down to eight, so OpenCV reads these.
 
@@ -215,6 +216,8 @@ def read_deep(path: Path) -> NDArray[Any]:
     if data is None:
         raise DataError(f"{path}: cannot be decoded")
     check_depth(data, path)
+    if most is not None and data.dtype == np.uint16:
+        data = np.rint(data * (65535 / most)).clip(0, 65535).astype(np.uint16)
     data = data[..., None] if data.ndim == 2 else data
     order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(data.shape[2])
     return data if order is None else data[..., order]

@@ -124,7 +124,7 @@ def _deep_frame(image: Image.Image, path: Path) -> Kept:
     icc, dpi, gray = image.info.get("icc_profile"), image.info.get("dpi"), raw_mode(image).startswith("LA")
     exif, orientation = _kept_exif(image), image.getexif().get(_ORIENTATION, 1)
     check_layout(image, path)
-    pixels = read_deep(path)
+    pixels = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
     pixels = pixels if image.format == "TIFF" else oriented(pixels, orientation)
     pixels = pixels[..., [0, 3]] if gray and pixels.shape[2] == 4 else pixels
     pixels, notes = _sixteen_bits(pixels, path)
@@ -228,7 +228,7 @@ def write_kept(path: Path, kept: Kept) -> Path:
         kept.notes.append("EXIF is lost in TIFFs of sixteen bits")
     try:
         content = _deep_bytes(kept, suffix) if deep else _bytes(kept, suffix)
-    except (ValueError, OSError, TypeError, struct.error) as error:
+    except Exception as error:  # what writers stumble over is many things
         raise ModelError(f"{path} cannot be written as {suffix.removeprefix('.')} ({error})") from error
     write_atomically(path, content)
     return path
@@ -264,7 +264,7 @@ def _deep_bytes(kept: Kept, suffix: str) -> bytes:
         stream = io.BytesIO()
         extra = ["unassalpha"] if kept.has_alpha else None
         photometric = "rgb" if kept.pixels.shape[2] >= 3 else "minisblack"
-        resolution = {"resolution": kept.dpi, "resolutionunit": "INCH"} if kept.dpi else {}
+        resolution = {"resolution": kept.dpi, "resolutionunit": "INCH"} if _is_resolution(kept.dpi) else {}
         tifffile.imwrite(
             stream,
             pixels,
@@ -287,10 +287,15 @@ def _deep_png(kept: Kept) -> bytes:
         parts.append(_chunk(b"iCCP", b"profile\0\0" + zlib.compress(kept.icc)))
     if kept.exif:
         parts.append(_chunk(b"eXIf", kept.exif.removeprefix(b"Exif\0\0")))
-    if kept.dpi and all(np.isfinite(float(d)) and d > 0 for d in kept.dpi):
+    if kept.dpi and _is_resolution(kept.dpi):
         parts.append(_chunk(b"pHYs", struct.pack(">IIB", *(round(float(d) / 0.0254) for d in kept.dpi), 1)))
     parts += [_chunk(b"IDAT", data) for data in _compressed_rows(kept.pixels)]
     return b"".join([*parts, _chunk(b"IEND", b"")])
+
+
+def _is_resolution(dpi: Any) -> bool:
+    """Whether there is one, and it can be: files also say 72 / 0."""
+    return bool(dpi) and all(np.isfinite(float(d)) and d > 0 for d in dpi)
 
 
 def _compressed_rows(pixels: NDArray[Any]) -> Iterator[bytes]:

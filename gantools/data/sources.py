@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gantools.data.decode import MAX_MEGAPIXELS, has_colour, is_picture, read_picture
+from gantools.data.tables import is_numeric
 from gantools.errors import DataError
 
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
@@ -246,6 +247,24 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
     return table.assign(**{name: written[name] for name in columns})
 
 
+def read_features(path: Path, categories: Collection[str] | None = None) -> pd.DataFrame:
+    """A table's rows, whose categories are as they are written: 007 in a short file and in a long one.
+
+    Parameters
+    ----------
+    path : Path
+    categories : collection of str or None
+        Columns that are known to hold categories; None: those that hold anything but numbers, but for `label`.
+    """
+    table = read_table(path)
+    if path.suffix.lower() != ".csv":
+        return table
+    if categories is None:
+        categories = [name for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
+    written = _with_texts(table, path, None, [*categories])
+    return written.assign(**{n: written[n].mask(table[n].isna()) for n in categories if n in table})
+
+
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
     """Make a source of whatever holds pictures.
 
@@ -271,7 +290,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     if isinstance(X, pd.DataFrame):
         if PATH_COLUMN not in X.columns:
             raise DataError(f"a DataFrame of pictures needs a column named {PATH_COLUMN!r}")
-        X = X[PATH_COLUMN]
+        X = X[PATH_COLUMN].astype(object).where(X[PATH_COLUMN].notna(), "")
     if isinstance(X, pd.Series):
         X = X.tolist()
     if isinstance(X, Tensor):

@@ -56,7 +56,7 @@ class TableEncoder:
                 self.numbers[name] = [
                     median,
                     mean,
-                    deviation if deviation > 1e-12 * max(abs(mean), 1) else 1.0,
+                    deviation if deviation > 1e-12 * abs(mean) else 1.0,
                 ]
             else:
                 self.categories[name] = distinct_texts(column, name)
@@ -159,12 +159,16 @@ def column_numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
 
 
 def column_texts(column: pd.Series) -> list[str]:
-    """A column's values as texts, "missing" where there is none; 2.0, as a gap makes of whole numbers, is "2"."""
+    """A column's values as texts, "missing" where there is none.
+
+    2.0, as a gap makes of whole numbers, is "2"; a truth is "True" or "False", however it is written.
+    """
     return ["missing" if missing else _text(v) for v, missing in zip(column, column.isna(), strict=True)]
 
 
 def _text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+    text = str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def unusable_rows(frame: pd.DataFrame, numbers: Collection[str]) -> dict[int, str]:
@@ -172,8 +176,11 @@ def unusable_rows(frame: pd.DataFrame, numbers: Collection[str]) -> dict[int, st
     found = infinite_rows(frame)
     for name, column in frame.items():
         if str(name) in numbers and not is_numeric(column):
-            wrong = (pd.to_numeric(column, errors="coerce").isna() & column.notna()).to_numpy()
-            found |= {int(r): f"column {name!r}: {column.iloc[r]!r} is not a number" for r in np.flatnonzero(wrong)}
+            values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            wrong = (np.isnan(values) & column.notna().to_numpy()) | np.isinf(values)
+            found |= {
+                int(r): f"column {name!r}: {column.iloc[r]!r} is not a finite number" for r in np.flatnonzero(wrong)
+            }
     return dict(sorted(found.items()))
 
 

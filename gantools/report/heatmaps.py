@@ -13,7 +13,7 @@ from PIL import Image
 
 from gantools.core.checkpoint import write_atomically
 from gantools.data.planes import on_white
-from gantools.data.sources import PictureSource
+from gantools.data.sources import PictureSource, Selected
 
 # Map values where the colours begin and where they are full; 1 is what 1 % of normal pixels exceed.
 _FROM, _TO = 1.0, 4.0
@@ -41,8 +41,9 @@ def mapped(
     """
     for start in range(0, len(indices), _AT_ONCE):
         some = indices[start : start + _AT_ONCE]
-        pictures = [source.read(i) for i in some]
-        yield from zip(some, pictures, detector.anomaly_map(pictures), strict=True)
+        maps = detector.anomaly_map(Selected(source, some))
+        for index, anomaly_map in zip(some, maps, strict=True):
+            yield index, source.read(index), anomaly_map
 
 
 def overlay(picture: NDArray[np.float32], anomaly_map: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import astuple
@@ -22,7 +23,7 @@ from gantools.core import Training
 from gantools.core.world import world
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_table
+from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_features
 from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
 from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
 from gantools.errors import ConfigError, DataError, about
@@ -349,6 +350,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     def _vectors(self, X: Any, *, reset: bool) -> Floats:
         """A feature table as standardised vectors, with scikit-learn's checks."""
         least = 2 if reset else 1
+        if isinstance(X, pd.DataFrame) and X.columns.has_duplicates:
+            raise DataError(f"two columns are called {X.columns[X.columns.duplicated()][0]!r}; rename one")
         if isinstance(X, (str, Path)):
             with about(X):
                 return self._vectors(self._rows(Path(X), fitted=not reset), reset=reset)
@@ -380,7 +383,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
 
     def _rows(self, path: Path, *, fitted: bool) -> pd.DataFrame:
         """A table file's rows; once fitted on columns with names, these, in their order."""
-        frame, least = read_table(path), 1 if fitted else 2
+        frame, least = read_features(path, self.encoder_.categories if fitted else None), 1 if fitted else 2
         if len(frame) < least:
             raise DataError(f"{path}: has {len(frame)} rows under its header; at least {least} needed")
         if not fitted or not hasattr(self, "feature_names_in_"):
@@ -533,7 +536,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             if isinstance(X, (str, Path)):
                 with about(X):
                     return self.score_table(self._rows(Path(X), fitted=True))
-            frame = pd.DataFrame(X)
+            X = X.numpy(force=True) if isinstance(X, Tensor) else X
+            frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).infer_objects()
             errors = unusable_rows(frame, self.encoder_.numbers)
             usable = np.setdiff1d(np.arange(len(frame)), list(errors))
             scores = np.full((len(frame), len(self.parts_)), np.nan)
@@ -543,7 +547,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         else:
             source = self._pictures(X)
             scores, errors = self._shared_out(source)
-            names = [source.name(i) for i in range(len(source))]
+            names = [os.fsencode(source.name(i)).decode("utf-8", "backslashreplace") for i in range(len(source))]
         fused = self._fused(scores)
         valid = np.isfinite(fused)
         errors |= {int(i): "its score is not a finite number" for i in np.flatnonzero(~valid) if int(i) not in errors}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gantools.core import Batch, LatentGame, Negatives
-from gantools.data.anomalies import corrupt, corrupt_vectors
+from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
 from gantools.networks.whole import WholeDiscriminator
 
@@ -44,6 +44,10 @@ class PictureGame(_DetectorGame):
         self.synthetic = tuple(synthetic)
         self.dense = not isinstance(discriminator, WholeDiscriminator)
         self.augmentable = not self.dense  # masks would stay where they are
+
+    def settings(self) -> dict[str, float]:
+        places = {name: i for i, name in enumerate(self.synthetic, 1)}
+        return super().settings() | {f"synthetic {name}": float(places.get(name, 0)) for name in CORRUPTIONS}
 
     def negatives(self, batch: Batch, rng: torch.Generator) -> list[Negatives]:
         if not self.synthetic:
@@ -106,6 +110,9 @@ class VectorGame(_DetectorGame):
     def __init__(self, generator: nn.Module, discriminator: nn.Module, fake_weight: float, synthetic: bool) -> None:
         super().__init__(generator, discriminator, fake_weight)
         self.synthetic = synthetic
+
+    def settings(self) -> dict[str, float]:
+        return super().settings() | {"synthetic": float(self.synthetic)}
 
     def negatives(self, batch: Batch, rng: torch.Generator) -> list[Negatives]:
         return [Negatives(corrupt_vectors(batch["reals"], rng))] if self.synthetic else []

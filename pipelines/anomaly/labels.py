@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gantools.errors import DataError
 
@@ -19,6 +20,7 @@ def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
     DataError
         For numbers other than 1 with 0 or -1, and for labels that are missing.
     """
+    y = y.numpy(force=True) if isinstance(y, Tensor) else y
     given = pd.Series(np.asarray(y).ravel()).infer_objects()
     if given.isna().any():
         row = int(np.flatnonzero(given.isna())[0])

@@ -178,17 +178,17 @@ class Patches:
     ) -> None:
         self.scale, self.side, self.batch_size, self.seed = scale, side, batch_size, seed
         self.device, self.degradation = device, degradation
-        self.pairs = [
-            Pair(
-                mirrored(p.high, side * scale, side * scale),
-                None if p.low is None else mirrored(p.low, side, side),
-                p.name,
-            )
-            for p in pairs
-        ]
-        self._errors = [_errors(p, scale, side) for p in self.pairs]
+        self.pairs = pairs
+        self._errors = [_errors(self._large_enough(p), scale, side) for p in pairs]
         self._pictures = np.cumsum([e.sum(dtype=np.float64) for e in self._errors])
         self._rows = [np.cumsum(e.sum(1, dtype=np.float64)) for e in self._errors]
+
+    def _large_enough(self, pair: Pair) -> Pair:
+        """Continued as in a mirror where it is smaller than a patch."""
+        low, high = self.side, self.side * self.scale
+        return Pair(
+            mirrored(pair.high, high, high), None if pair.low is None else mirrored(pair.low, low, low), pair.name
+        )
 
     def __call__(self, step: int) -> Batch:
         """Step `step`'s `reals` (N, C, s side, s side) and `source` (N, C, side, side), float32 in [-1, 1]."""
@@ -198,7 +198,7 @@ class Patches:
         for place in mine(np.arange(self.batch_size)):
             rng = np.random.default_rng((self.seed, step, 3, int(place)))
             index = _drawn(self._pictures, rng)
-            pair = self.pairs[index]
+            pair = self._large_enough(self.pairs[index])
             top = _drawn(self._rows[index], rng)
             left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
             way = int(rng.integers(8))

@@ -319,7 +319,11 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             self.generators_ = both_ends(trainings)
             self.history_, self.training_, self.snapshots_ = record_of(trainings)
             self.training_ |= {"samples": len(learnt), "skipped": len(skipped), "held_out": len(held)}
-            self.validation_ = self._validated(high, low, seed, stages)
+            try:
+                self.validation_ = self._validated(high, low, seed, stages)
+            except BaseException:
+                del self.generators_  # not fitted by half
+                raise
         self.training_ |= {name: round(value, 4) for name, value in means(self.validation_).items()}
         return self
 

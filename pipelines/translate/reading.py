@@ -9,6 +9,7 @@ import pandas as pd
 
 from gantools.data.pairing import HalfSource, listed, matched
 from gantools.data.sources import (
+    PATH_COLUMN,
     FileSource,
     PictureSource,
     is_table_file,
@@ -40,7 +41,7 @@ def sources_and_targets(
         When pictures are missing, or have no partner: all of them are listed.
     """
     if y is None:
-        alone = _alone(X, side_by_side, max_megapixels)
+        alone = _alone(X, side_by_side, colour_only, max_megapixels)
         if alone is not None:
             return alone
         if colour_only:
@@ -55,14 +56,18 @@ def sources_and_targets(
     return matched(*found, WORDS) if paired else found
 
 
-def _alone(X: Any, side_by_side: bool, max_megapixels: float) -> tuple[PictureSource, PictureSource] | None:
-    """Both, out of X alone."""
+def _alone(
+    X: Any, side_by_side: bool, colour_only: bool, max_megapixels: float
+) -> tuple[PictureSource, PictureSource] | None:
+    """Both, out of X alone; None where X does not hold both."""
     if side_by_side:
         both = pictures(X, max_megapixels)
         return HalfSource(both, right=False), HalfSource(both, right=True)
     folder = Path()
     if isinstance(X, (str, Path)) and is_table_file(Path(X)):
         found = table_columns(Path(X))
+        if colour_only and PATH_COLUMN in found:
+            return None
         if not set(COLUMNS) <= set(found):
             raise DataError(
                 f"{X}: has the columns {', '.join(found)}; a table of pairs has `source` and `target`, and a table of "

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from gantools import load
+from gantools.pipelines.base import resolve_trainer
 from tests.cli.test_cli import gantools
 
 QUICK = ["--max-images", "160", "--quiet"]
@@ -110,16 +112,16 @@ def test_frames_of_an_animation(work: Path, model: Path) -> None:
 def test_pictures_of_one_stem_stay_two_and_resuming_makes_what_is_missing(work: Path, model: Path) -> None:
     folder = work / "alike"
     folder.mkdir()
-    for name in ("a.png", "a.gif", "a.tif", "a.frame-001.png"):
+    for name in ("a.png", "a.gif", "a.tif", "a.frame-001.png", "a.frame-001.tif"):
         Image.fromarray(np.full((8, 8), 90, np.uint8)).save(folder / name)
     out = folder / "large"  # inside what is read: its own results are no sources
     first = json.loads(gantools("sr", "upscale", folder, "--model", model, "--out", out, "--resume", "--json").stdout)
-    assert (first["n"], first["n_skipped"]) == (4, 0)
-    made = {"a.png", "a.gif.png", "a.tif", "a.frame-001.png"}
+    assert (first["n"], first["n_skipped"]) == (5, 0)
+    made = {"a.png", "a.gif.png", "a.tif", "a.frame-001.png", "a.frame-001.tif"}
     assert {p.name for p in out.iterdir()} == made
     (out / "a.tif").unlink()
     again = json.loads(gantools("sr", "upscale", folder, "--model", model, "--out", out, "--resume", "--json").stdout)
-    assert (again["n"], again["n_skipped"]) == (1, 3)
+    assert (again["n"], again["n_skipped"]) == (1, 4)
     assert {p.name for p in out.iterdir()} == made
 
 
@@ -165,8 +167,9 @@ def test_single_knobs_go_on_top_of_the_tasks_own_recipe(work: Path) -> None:
     gantools(
         "sr", "fit", work / "train", "--scale", "2", "--model", model, *QUICK, "--set", "trainer.loss=relativistic"
     )
-    trainer = json.loads((model / "model.json").read_text())["parameters"]["trainer"]["AdversarialTrainer"]
-    assert (trainer["loss"], trainer["adversarial_weight"], trainer["lr_discriminator"]) == ("relativistic", 0.01, 4e-4)
+    assert load(model).trainer == {"loss": "relativistic"}
+    trainer = resolve_trainer(load(model).trainer, "texture")
+    assert (trainer.loss, trainer.adversarial_weight, trainer.lr_discriminator) == ("relativistic", 0.01, 4e-4)
 
 
 def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:

@@ -96,6 +96,16 @@ def test_the_recipe_of_spectral_norm_resumes_exactly(tmp_path: Path) -> None:
     assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
+def test_numpys_numbers_are_written_and_resumed(tmp_path: Path) -> None:
+    trainer = AdversarialTrainer(n_critic=np.int64(2), lr_generator=np.float32(1e-3))
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted):
+        trainer.train(game(), interrupting_at(17), max_images=np.int64(400), seed=3, checkpoint=file)
+    resumed = trainer.train(game(), batches, max_images=np.int64(400), seed=3, checkpoint=file, resume=True)
+    whole = trainer.train(game(), batches, max_images=400, seed=3)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
 def test_the_state_before_the_last_is_kept_and_used_when_the_last_is_damaged(tmp_path: Path) -> None:
     whole = AdversarialTrainer().train(game(), batches, max_images=800, seed=3)
     file = tmp_path / "c.safetensors"

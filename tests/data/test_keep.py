@@ -263,6 +263,33 @@ def test_a_ppm_of_sixteen_bits_says_that_it_loses_eight(tmp_path: Path) -> None:
     np.testing.assert_allclose(deep.pixels, usual.pixels, atol=1)
 
 
+def test_a_gray_pgm_is_as_bright_as_its_highest_value_says(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 4095, (3, 4), endpoint=True)
+    (tmp_path / "a.pgm").write_bytes(b"P5 4 3 4095\n" + pixels.astype(">u2").tobytes())
+    np.testing.assert_allclose(read_picture(tmp_path / "a.pgm")[..., 0], pixels / 4095, atol=1e-4)
+    (kept,) = read_kept(tmp_path / "a.pgm")
+    np.testing.assert_allclose(kept.pixels[..., 0] / 65535, pixels / 4095, atol=1e-4)
+
+
+def test_deep_tiffs_that_would_come_out_wrong_and_resolutions_that_are_none(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 65535, (5, 6, 4), endpoint=True).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "straight.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(tmp_path / "multiplied.tif", pixels, photometric="rgb", extrasamples=["assocalpha"])
+    np.testing.assert_array_equal(read_kept(tmp_path / "straight.tif")[0].pixels, pixels)
+    for read in (read_kept, read_picture):
+        with pytest.raises(DataError, match="multiplied by its alpha"):
+            read(tmp_path / "multiplied.tif")
+    written = write_kept(tmp_path / "nowhere.tif", Kept(pixels, dpi=(float("inf"), 72.0)))
+    np.testing.assert_array_equal(read_kept(written)[0].pixels, pixels)
+
+
+def test_pages_of_sixteen_bits_are_read_however_they_were_packed(tmp_path: Path) -> None:
+    pages = RNG.integers(0, 65535, (3, 8, 9), endpoint=True).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "stack.tif", pages, photometric="minisblack", compression="lzw")
+    found = read_kept(tmp_path / "stack.tif", every_frame=True)
+    np.testing.assert_array_equal(np.stack([f.pixels[..., 0] for f in found]), pages)
+
+
 def test_other_names_of_jpeg_are_written_as_well_as_jpeg(tmp_path: Path) -> None:
     pixels = np.tile(RNG.integers(0, 255, (8, 8, 3)).astype(np.uint8), (4, 4, 1))
     sizes = {write_kept(tmp_path / f"a{suffix}", Kept(pixels)).stat().st_size for suffix in (".jpg", ".jfif", ".jpe")}

@@ -427,6 +427,39 @@ def test_a_rows_score_does_not_depend_on_the_rows_beside_it() -> None:
     )
 
 
+def test_codes_of_a_file_are_as_they_are_written_in_every_file(tmp_path: Path) -> None:
+    """Short files, in which all codes look like numbers or truths, are read as the long one was."""
+    rng = np.random.default_rng(0)
+    codes, states = rng.choice(["007", "010", "A1"], 60), rng.choice(["true", "false", "unknown"], 60)
+    rows = pd.DataFrame({"a": rng.normal(size=60), "code": codes, "ok": states})
+    rows.to_csv(tmp_path / "all.csv", index=False)
+    detector = GanAnomalyDetector(max_images=256, random_state=0).fit(tmp_path / "all.csv")
+    assert detector.encoder_.categories == {"code": ["007", "010", "A1"], "ok": ["False", "True", "unknown"]}
+    whole = detector.anomaly_score(tmp_path / "all.csv")
+    for kept in (rows["code"] != "A1", rows["ok"] != "unknown"):
+        rows[kept].to_csv(tmp_path / "some.csv", index=False)
+        np.testing.assert_allclose(detector.anomaly_score(tmp_path / "some.csv"), whole[kept], atol=1e-9)
+    rows.assign(code=np.where(np.arange(60) % 2, "A1", None)).to_csv(tmp_path / "gaps.csv", index=False)
+    gaps = GanAnomalyDetector(max_images=256, random_state=0).fit(tmp_path / "gaps.csv")
+    assert gaps.encoder_.categories["code"] == ["A1", "missing"]
+
+
+def test_numbers_in_small_units_count_and_infinite_texts_are_errors_of_their_rows() -> None:
+    rng = np.random.default_rng(0)
+    farads = pd.DataFrame({"c": rng.normal(4.7e-12, 5e-13, 80), "b": rng.normal(size=80)})
+    detector = GanAnomalyDetector(max_images=512, random_state=0).fit(farads)
+    strange = farads.assign(c=5e-11)
+    assert detector.anomaly_score(strange).min() > detector.anomaly_score(farads).max()
+    table = detector.score_table(pd.DataFrame({"c": ["1e-12", "abc", "inf"], "b": [0.0, 1.0, 2.0]}))
+    assert [bool(error) for error in table["error"]] == [False, True, True]
+    with pytest.raises(DataError, match="two columns are called 'b'"):
+        GanAnomalyDetector().fit(pd.DataFrame(rng.normal(size=(9, 3)), columns=["a", "b", "b"]))
+    tensor = torch.from_numpy(rng.normal(size=(60, 3))).requires_grad_()
+    fitted = GanAnomalyDetector(max_images=np.int64(256), random_state=0).fit(tensor)
+    assert len(fitted.score_table(tensor)) == 60
+    assert 0 <= fitted.score(tensor, torch.arange(60) % 2) <= 1
+
+
 def test_labels_that_are_missing_are_not_taken_for_abnormal() -> None:
     with pytest.raises(DataError, match=r"sample 1 has no label \(2 without\)"):
         abnormal_from_labels(["good", None, "bad", np.nan])

@@ -135,6 +135,9 @@ def test_interrupted_in_either_stage_it_resumes_to_the_same_model(
     for name in ("fidelity", "texture"):
         for a, b in zip(whole.generators_[name].parameters(), cut.generators_[name].parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert (tmp_path / "texture.safetensors").exists()
+    GanSuperResolver(**{**settings, "adversarial_share": 0.0}, checkpoint=tmp_path).fit(photographs)
+    assert not (tmp_path / "texture.safetensors").exists()  # it did not begin where this one ends
 
 
 def test_pairs_are_learnt_from_and_labels_are_not_pairs(photographs: Pictures) -> None:

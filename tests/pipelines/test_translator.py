@@ -70,7 +70,7 @@ def as_unit(picture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(picture / 255).permute(2, 0, 1)[None]
 
 
-def test_colours_come_back(photographs: Pictures) -> None:
+def test_colours_come_back(photographs: Pictures, tmp_path: Path) -> None:
     translator = GanTranslator(colour_only=True, size=64, batch_size=8, max_images=1600, random_state=0)
     translator.fit(photographs)
     assert translator.channels_ == (1, 3)
@@ -87,6 +87,11 @@ def test_colours_come_back(photographs: Pictures) -> None:
     assert np.abs(gray_of(vivid)[..., 0].astype(int) - gray_of(cup)[..., 0])[inside].mean() < 1
     coloured = np.dstack([gray_of(cup), np.full(cup.shape[:2], 9, np.uint8)])
     assert (translator.transform([coloured])[0][..., 3] == 9).all()
+    for i, picture in enumerate(photographs[:3]):
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+    (tmp_path / "list.csv").write_text("path\n0.png\n1.png\n2.png\n")
+    quick = GanTranslator(colour_only=True, size=32, batch_size=2, max_images=8, random_state=0)
+    assert quick.fit(tmp_path / "list.csv").channels_ == (1, 3)
 
 
 def test_two_piles_are_learnt_from(photographs: Pictures) -> None:
