@@ -178,9 +178,9 @@ def unusable_rows(frame: pd.DataFrame, numbers: Collection[str]) -> dict[int, st
         if str(name) in numbers and not is_numeric(column):
             values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
             wrong = (np.isnan(values) & column.notna().to_numpy()) | np.isinf(values)
-            found |= {
-                int(r): f"column {name!r}: {column.iloc[r]!r} is not a finite number" for r in np.flatnonzero(wrong)
-            }
+            for row in map(int, np.flatnonzero(wrong)):
+                what = "infinity" if np.isinf(values[row]) else "not a number"
+                found[row] = f"column {name!r}: {column.iloc[row]!r} is {what}"
     return dict(sorted(found.items()))
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gantools.core import AdversarialTrainer
 from gantools.core.muon import Muon, orthogonal
-from gantools.errors import Interrupted
-from tests.core.test_trainer import batches, game, interrupting_at, weights_of
 
 
 @pytest.mark.parametrize("shape", [(48, 432), (40, 40), (64, 9)])
@@ -66,16 +61,6 @@ def test_a_step_is_orthogonal_and_twice_as_long_as_one_of_adams() -> None:
     values = torch.linalg.svdvals(moved)
     assert values.max() / values.min() < 2
     assert moved.square().mean().sqrt().item() == pytest.approx(0.4 * 1e-2, rel=0.3)
-
-
-def test_training_resumes_exactly(tmp_path: Path) -> None:
-    trainer = AdversarialTrainer(optimiser="muon")
-    whole = trainer.train(game(), batches, max_images=400, seed=3)
-    file = tmp_path / "c.safetensors"
-    with pytest.raises(Interrupted):
-        trainer.train(game(), interrupting_at(17), max_images=400, seed=3, checkpoint=file)
-    resumed = trainer.train(game(), batches, max_images=400, seed=3, checkpoint=file, resume=True)
-    assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
 def test_convolutions_resume_in_any_layout() -> None:

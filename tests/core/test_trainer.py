@@ -86,23 +86,21 @@ def test_spectral_norm_bounds_the_critic_and_leaves_plain_weights() -> None:
         assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1.0, rel=0.05)
 
 
-def test_the_recipe_of_spectral_norm_resumes_exactly(tmp_path: Path) -> None:
-    trainer = AdversarialTrainer("hinge", spectral_norm=True, instance_noise=0.1)
-    whole = trainer.train(game(), batches, max_images=400, seed=3)
+@pytest.mark.parametrize(
+    ("settings", "max_images"),
+    [
+        ({"loss": "hinge", "spectral_norm": True, "instance_noise": 0.1}, 400),
+        ({"optimiser": "muon"}, 400),
+        ({"n_critic": np.int64(2), "lr_generator": np.float32(1e-3)}, np.int64(400)),
+    ],
+)
+def test_a_training_resumes_exactly(tmp_path: Path, settings: dict[str, object], max_images: int) -> None:
+    trainer = AdversarialTrainer(**settings)
+    whole = trainer.train(game(), batches, max_images=max_images, seed=3)
     file = tmp_path / "c.safetensors"
     with pytest.raises(Interrupted):
-        trainer.train(game(), interrupting_at(17), max_images=400, seed=3, checkpoint=file)
-    resumed = trainer.train(game(), batches, max_images=400, seed=3, checkpoint=file, resume=True)
-    assert torch.equal(weights_of(whole), weights_of(resumed))
-
-
-def test_numpys_numbers_are_written_and_resumed(tmp_path: Path) -> None:
-    trainer = AdversarialTrainer(n_critic=np.int64(2), lr_generator=np.float32(1e-3))
-    file = tmp_path / "c.safetensors"
-    with pytest.raises(Interrupted):
-        trainer.train(game(), interrupting_at(17), max_images=np.int64(400), seed=3, checkpoint=file)
-    resumed = trainer.train(game(), batches, max_images=np.int64(400), seed=3, checkpoint=file, resume=True)
-    whole = trainer.train(game(), batches, max_images=400, seed=3)
+        trainer.train(game(), interrupting_at(17), max_images=max_images, seed=3, checkpoint=file)
+    resumed = trainer.train(game(), batches, max_images=max_images, seed=3, checkpoint=file, resume=True)
     assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
