@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 
 def available() -> list[str]:
     """Every preset as "<task>/<name>", in order."""
-    return sorted(str(p.relative_to(FOLDER).with_suffix("")) for p in FOLDER.glob("*/*.yaml"))
+    return sorted(p.relative_to(FOLDER).with_suffix("").as_posix() for p in FOLDER.glob("*/*.yaml"))
 
 
 def read(name_or_file: str, task: str | None = None) -> dict[str, Any]:

@@ -7,10 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 
+def printable(text: str) -> str:
+    """A text that any file can hold: names of files may have bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class GantoolsError(Exception):
     """Anything gantools refuses or fails at, in words meant for its user."""
 
     exit_code = 1
+
+    def __init__(self, words: object = "") -> None:
+        super().__init__(printable(str(words)))
 
 
 class ConfigError(GantoolsError, ValueError):

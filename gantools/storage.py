@@ -157,7 +157,8 @@ def check_target(folder: Path) -> None:
     Raises
     ------
     ModelError
-        When `folder` is a file, or holds something that is no model, or its parent cannot be written to.
+        When `folder` is a file, or holds something that is no model, or cannot be replaced as a whole, or its parent
+        cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{folder} is a file; name a folder for the model")
@@ -167,7 +168,12 @@ def check_target(folder: Path) -> None:
             raise ModelError(
                 f"{folder} holds {foreign[0]!r}, which is no part of a model; name an empty or a new folder"
             )
-    parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        if Path.cwd().is_relative_to(folder.resolve()) or folder.is_mount():
+            raise ModelError(
+                f"{folder} is a place that cannot be replaced as a whole (commands run in it, or a volume is mounted "
+                "there); name a new folder inside it"
+            )
+    parent = next(p for p in folder.absolute().parents if p.exists())
     if not os.access(parent, os.W_OK):
         raise ModelError(f"{folder} cannot be written: no permission in {parent}")
 

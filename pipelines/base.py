@@ -58,7 +58,8 @@ def resolve_device(device: str) -> torch.device:
             raise ConfigError(f"device={device!r}: under torchrun each process has a GPU of its own; use auto or cuda")
         number = str(processes.local_rank())
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device={device!r}: this machine has {torch.cuda.device_count()} CUDA devices; use auto")
+        way_out = "use auto" if processes.count() == 1 else "start no more processes than that, or use device='cpu'"
+        raise ConfigError(f"device={device!r}: this machine has {torch.cuda.device_count()} CUDA devices; {way_out}")
     return torch.device(f"cuda:{number}" if number else device)
 
 

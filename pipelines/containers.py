@@ -62,7 +62,7 @@ def raw_picture(source: PictureSource, index: int) -> NDArray[Any]:
         When it cannot be read, or holds what is no picture.
     """
     if isinstance(source, FileSource):
-        return read_kept(source.paths[index], source.max_megapixels)[0].pixels
+        return read_kept(source.paths[index], source.max_megapixels).pixels
     if isinstance(source, HalfSource):
         return source.half(raw_picture(source.pictures, index), index)
     checked = source.read(index)

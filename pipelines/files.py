@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gantools.core.world import world
-from gantools.data.keep import Kept, as_png, read_kept, write_kept
+from gantools.data.keep import Kept, as_png, read_frames, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.errors import ConfigError
 from gantools.progress import Stages
@@ -47,7 +48,7 @@ def targets(source: FileSource, folder: Path, without: Path | None = None) -> li
         for place in {destination, as_png(destination)}:  # the second is taken where the format cannot hold it
             claim(place, path, taken)
         found.append(Target(path, destination))
-    return found
+    return list(dict.fromkeys(found))  # a list may name a picture twice
 
 
 def check_folder(folder: Path, option: str) -> None:
@@ -64,7 +65,7 @@ def place_in(folder: Path, name: str) -> Path:
 
 def claim(place: Path, owner: Path | str, taken: dict[Path, Path | str]) -> None:
     """Note in `taken` that `owner` becomes `place`; refused when something else does."""
-    if place in taken:
+    if taken.get(place, owner) != owner:
         raise ConfigError(f"{owner} and {taken[place]} would both become {place}; rename one")
     taken[place] = owner
 
@@ -108,13 +109,10 @@ def convert_files(
     Raises
     ------
     ConfigError
-        When copies exist and neither `overwrite` nor `resume` is set.
+        When copies exist and neither `overwrite` nor `resume` is set, or a file has the name that a frame of another
+        may get.
     """
-    there = {t.destination for t in work if _written(t.destination, every_frame)}
-    if there and not (overwrite or resume):
-        raise ConfigError(
-            f"{min(there)} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
-        )
+    there = existing(work, overwrite, resume, every_frame)
     left = [t for t in work if not (resume and t.destination in there)]
     others = world()
     n_left, n_skipped = len(left), len(work) - len(left)
@@ -125,7 +123,7 @@ def convert_files(
     with Stages(shown) as stages, stages.stage(doing) as advance:
         for number, target in enumerate(left):
             try:
-                frames = read_kept(target.source, max_megapixels, every_frame)
+                frames = _read(target.source, max_megapixels, every_frame)
                 notes += _convert_file(convert, target, frames, lambda f, i=number: advance((i + f) / len(left)))
             except Exception as error:  # whatever is wrong with one file, the others are converted
                 words = str(error) or type(error).__name__
@@ -142,26 +140,52 @@ def convert_files(
     }
 
 
-def _convert_file(convert: Convert, target: Target, frames: list[Kept], advance: Callable[[float], None]) -> list[str]:
-    """Convert the frames of one file, each into one of its own; what is to be said of it.
+def existing(work: list[Target], overwrite: bool, resume: bool, every_frame: bool) -> set[Path]:
+    """Which results are there already; parameters and errors as of `convert_files`."""
+    if every_frame:
+        _refuse_names_of_frames(work)
+    there = {t.destination for t in work if _written(t.destination, every_frame)}
+    if there and not (overwrite or resume):
+        raise ConfigError(
+            f"{min(there)} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
+        )
+    return there
 
-    The first frame is written last: where it is, the others are.
-    """
+
+def _read(path: Path, max_megapixels: float, every_frame: bool) -> Iterator[tuple[int, int, Kept]]:
+    if every_frame:
+        yield from read_frames(path, max_megapixels)
+    else:
+        yield 0, 1, read_kept(path, max_megapixels)
+
+
+def _convert_file(
+    convert: Convert, target: Target, frames: Iterator[tuple[int, int, Kept]], advance: Callable[[float], None]
+) -> list[str]:
+    """Convert the frames of one file, each into one of its own; what is to be said of it."""
     notes: list[str] = []
-    n = len(frames)
-    while frames:
-        index = len(frames) - 1
-        kept = frames.pop()
-        convert(kept, lambda f, i=index: advance((n - 1 - i + f) / n))
-        place = target.destination if n == 1 else _of_frame(target.destination, index)
+    for done, (number, n, kept) in enumerate(frames):
+        convert(kept, lambda f, done=done, n=n: advance((done + f) / n))
+        place = target.destination if n == 1 else _of_frame(target.destination, number)
         written = write_kept(place, kept)
-        if index == 0:
+        if number == 0:
             notes += kept.notes + ([f"written as {written.name}, which can hold it"] if written != place else [])
     return [f"{target.source}: {note}" for note in notes]
 
 
 def _of_frame(destination: Path, index: int) -> Path:
     return destination.with_name(f"{destination.stem}.frame-{index + 1:03d}{destination.suffix}")
+
+
+def _refuse_names_of_frames(work: list[Target]) -> None:
+    """Refuse a picture called as a frame of another would be: one would replace the other."""
+    whole = {t.destination: t.source for t in work}
+    for target in work:
+        found = re.fullmatch(r"(.+)\.frame-\d{3,}", target.destination.stem)
+        if found and (other := whole.get(target.destination.with_name(found[1] + target.destination.suffix))):
+            raise ConfigError(
+                f"{other} may have a frame that becomes {target.destination.name}, as {target.source} does; rename one"
+            )
 
 
 def _written(destination: Path, every_frame: bool) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,11 +102,8 @@ def train_two_stages(
     trainings: list[tuple[str, Training]] = []
     for game, trainer in zip(games, trainers, strict=True):
         trainer.check_suits(game)
-    if plan.checkpoint is not None and not plan.resume and world().first:
-        for stage in (FIDELITY, TEXTURE):  # an earlier run's second stage did not begin where this one's first will end
-            file = Path(plan.checkpoint) / f"{stage}.safetensors"
-            file.unlink(missing_ok=True)
-            previous(file).unlink(missing_ok=True)
+    if not plan.resume:
+        without_earlier(plan.checkpoint, (FIDELITY, TEXTURE))
     for name, game, trainer in zip((FIDELITY, TEXTURE), games, trainers, strict=True):
         if name == TEXTURE and plan.share == 0:
             continue
@@ -115,6 +112,16 @@ def train_two_stages(
         trained = train_shown(trainer, game, batches, stages, on_tick, name, **plan.limits(name))
         trainings.append((name, trained))
     return trainings
+
+
+def without_earlier(checkpoint: str | Path | None, stages: Sequence[str]) -> None:
+    """Away with an earlier run's checkpoints: its second stage did not begin where this one's first will end."""
+    if checkpoint is None or not world().first:
+        return
+    for stage in stages:
+        file = Path(checkpoint) / f"{stage}.safetensors"
+        file.unlink(missing_ok=True)
+        previous(file).unlink(missing_ok=True)
 
 
 def both_ends(trainings: list[tuple[str, Training]]) -> dict[str, nn.Module]:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 
 from gantools import GanAnomalyDetector, load
 from gantools.errors import GantoolsError, ModelError
-from gantools.storage import _canonical, _checksum
+from gantools.storage import _canonical, _checksum, check_target
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,17 @@ def test_saving_again_replaces_and_foreign_folders_are_left_alone(
     with pytest.raises(ModelError, match="is a file"):
         detector.save(tmp_path / "file")
     assert (folder / "thesis.doc").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_replaced_is_told_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for place in (Path(), tmp_path / "inner"):
+        with pytest.raises(ModelError, match="replaced as a whole"):
+            check_target(place)
+    check_target(Path("new"))
 
 
 def test_unwritable_place_is_said(detector: GanAnomalyDetector) -> None:

@@ -69,6 +69,9 @@ def _explained(error: Exception) -> tuple[int, str]:
         return _INTERRUPTED, _NO_MODEL
     if type(error).__name__ == "Exit":
         return int(getattr(error, "exit_code", 0)), ""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())  # type: ignore[attr-defined]
+        return 2, ""
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         return int(error.exit_code), f"{error.format_message()} (see --help)"
     if type(error).__name__ == "InvalidParameterError":

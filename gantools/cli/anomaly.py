@@ -15,6 +15,9 @@ from gantools.errors import ConfigError, DataError, about
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+_FAINT = 0.1  # masks whose marks are fainter hold numbers of kinds, such as 0 and 1
 
 app = typer.Typer(help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,8 +34,8 @@ def fit(
     max_bad: shared.MaxBad = None,
     report: shared.Report = None,
     log: shared.Log = None,
-    seed: shared.Seed = 0,
-    device: shared.Device = "auto",
+    seed: shared.FitSeed = None,
+    device: shared.FitDevice = None,
     max_minutes: shared.MaxMinutes = None,
     max_images: shared.MaxImages = None,
     resume: shared.Resume = False,
@@ -63,7 +66,7 @@ def fit(
     if report is not None and processes.first():
         from gantools.report import write_detector
 
-        write_detector(report, detector, str(model))
+        write_detector(report, detector, shared.quoted(model))
     summary = {
         "model": str(model),
         "kind": detector.kind_,
@@ -122,7 +125,8 @@ def _fitted(summary: dict[str, Any]) -> str:
     return (
         f"Learnt from {summary['samples']:,} normals ({kinds[summary['kind']]}), "
         f"{summary['skipped']} skipped; {summary['seconds']:.0f} s of training.\n"
-        f"Model: {summary['model']}\nNext: gantools anomaly score DATA --model {summary['model']} --out scores.csv"
+        f"Model: {summary['model']}\n"
+        f"Next: gantools anomaly score DATA --model {shared.quoted(summary['model'])} --out scores.csv"
     )
 
 
@@ -185,6 +189,8 @@ def evaluate(
     """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
     shared.writable_file(report, shared.PAGE)
     detector = _loaded(model, device, quiet)
+    if detector.kind_ == "table" and masks is not None:
+        raise ConfigError("--masks: a model of feature tables has no maps to compare with them")
     features, beside = _features(data, detector)
     with about(data):
         table = detector.score_table(features)
@@ -225,6 +231,7 @@ def _map_places(detector: Any, data: Path, folder: Path) -> list[Path]:
     from gantools.pipelines.files import check_folder, claim, place_in
 
     check_folder(folder, "--maps")
+    shared.not_among(folder, data)
     source = open_pictures(data, detector.max_megapixels)
     names = [source.name(i) for i in range(len(source))]
     places = [place_in(folder, f"{name}.png") for name in names]
@@ -345,7 +352,6 @@ def _measured_maps(
     import torch
     from torch.nn import functional as F
 
-    from gantools.data.decode import read_picture
     from gantools.data.sources import open_pictures
     from gantools.metrics.anomaly import aupro, pixel_auroc
     from gantools.report.heatmaps import mapped
@@ -358,11 +364,11 @@ def _measured_maps(
     truths: list[Any] = []
     found: list[Any] = []
     for index, _, anomaly_map in mapped(detector, source, _readable(table)):
-        mask = _mask_of(masks, source.name(index))
+        mask = _mask_of(masks, source.name(index)) if abnormal[index] else None
         if mask is None:
             truth = np.zeros(anomaly_map.shape, bool)
         else:
-            pixels = torch.from_numpy(read_picture(mask).max(2))[None, None]
+            pixels = torch.from_numpy(_marked(mask))[None, None]
             truth = F.interpolate(pixels, size=anomaly_map.shape, mode="area")[0, 0].numpy() > 0.25
         truths.append(truth)
         found.append(anomaly_map)
@@ -371,10 +377,24 @@ def _measured_maps(
     return {"pixel_auroc": pixel_auroc(truths, found), "aupro": aupro(truths, found)}
 
 
+def _marked(mask: Path) -> NDArray[np.float32]:
+    """How much each pixel (H, W) of a mask is marked, in [0, 1]; where it is transparent, it is not."""
+    import numpy as np
+
+    from gantools.data.keep import read_kept
+
+    kept = read_kept(mask)
+    pixels = kept.pixels.astype(np.float32) / np.iinfo(kept.pixels.dtype).max
+    marked = pixels[..., :-1].max(2) * pixels[..., -1] if kept.has_alpha else pixels.max(2)
+    most = float(marked.max())
+    return marked / most if 0 < most < _FAINT else marked
+
+
 def _mask_of(masks: Path, name: str) -> Path | None:
     """The mask of a picture: the same relative path or name, with any suffix and with or without "_mask"."""
     relative = Path(name)
-    for folder in (masks / relative.parent if not relative.is_absolute() else masks, masks):
+    below = relative.parent if not relative.is_absolute() and ".." not in relative.parts else Path()
+    for folder in (masks / below, masks):
         for stem in (relative.stem, f"{relative.stem}_mask"):
             for suffix in (".png", relative.suffix, ".bmp", ".tif"):
                 if (folder / f"{stem}{suffix}").is_file():

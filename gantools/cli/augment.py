@@ -41,8 +41,8 @@ def augment(
     max_bad: shared.MaxBad = None,
     report: shared.Report = None,
     log: shared.Log = None,
-    seed: shared.Seed = 0,
-    device: shared.Device = "auto",
+    seed: shared.FitSeed = None,
+    device: shared.FitDevice = None,
     max_minutes: shared.MaxMinutes = None,
     max_images: shared.MaxImages = None,
     resume: shared.Resume = False,
@@ -105,7 +105,7 @@ def augment(
     if in_folders:
         folders = folders_of(augmenter.classes_.tolist())
     writer = Writer(out, format, augmenter.names_, folders)
-    written, shown = _write(augmenter, labelled, writer, include_real, seed, parameters.get("per_class"))
+    written, shown = _write(augmenter, labelled, writer, include_real, _asked(augmenter, parameters["per_class"], to))
     result |= written
     _write_report(report, augmenter, shown, result["n"], usefulness)
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
@@ -128,6 +128,13 @@ def _missing(labels: list[Any], to: int) -> dict[Any, int]:
     return {label: max(0, to - int((numbers == c).sum())) for c, label in enumerate(classes.tolist())}
 
 
+def _asked(augmenter: Any, per_class: Any, to: int | None) -> Any:
+    """New samples of each class; with --to, beside the reals that could be read."""
+    if to is None or not hasattr(augmenter, "quality_"):
+        return per_class
+    return {label: max(0, to - int(n)) for label, n in augmenter.quality_["n_real"].items()}
+
+
 def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
     """The augmenter of the model's folder where there is one; else fitted here, and saved where a folder is named."""
     from gantools import GanAugmenter, load
@@ -142,7 +149,7 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_} - {str(UNLABELLED)})
         if strange:
             raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
-        return loaded.set_params(verbose=augmenter.verbose)
+        return loaded.set_params(verbose=augmenter.verbose, random_state=augmenter.random_state)
     if model is None:
         return augmenter.fit(*labelled)
     with shared.training_of(model, resume):
@@ -152,11 +159,12 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
 
 
 def _write(
-    augmenter: Any, labelled: Any, writer: Writer, include_real: bool, seed: int, per_class: Any
+    augmenter: Any, labelled: Any, writer: Writer, include_real: bool, per_class: Any
 ) -> tuple[dict[str, Any], dict[int, list[Any]]]:
     """Write new samples, the manifest and the contact sheet; how many, and pictures of each class to show."""
     from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
+    from gantools.pipelines.base import resolve_seed
     from gantools.pipelines.synthesize.forms import PictureForm
     from gantools.pipelines.synthesize.labels import place_of
     from gantools.pipelines.synthesize.writing import clear_out
@@ -171,12 +179,12 @@ def _write(
         known = {i: augmenter.classes_[c].item() for i, c in enumerate(places) if c is not None and include_real}
         if pictures:
             for i, label in known.items():
-                if _readable(labelled.X[i]):
+                if _readable(labelled.X[i], augmenter.max_megapixels):
                     writer.real(labelled.X[i], label)
         elif known:
             writer.real_rows(labelled.X.iloc[list(known)], list(known.values()))
         total, done = max(1, sum(wanted.values())), 0
-        for made in augmenter.makes(wanted, seed):
+        for made in augmenter.makes(wanted, resolve_seed(augmenter.random_state)):
             writer.made(made, augmenter.classes_[made.label].item(), augmenter.maker_.form)
             done += len(made.critic)
             kept = shown.setdefault(made.label, [])
@@ -210,12 +218,12 @@ def _write_report(
     write_augmenter(path, augmenter, sheets, made, usefulness)
 
 
-def _readable(path: str) -> bool:
+def _readable(path: str, max_megapixels: float) -> bool:
     """Whether a picture can be copied as a real one; what cannot be read was skipped, and told, when fitting."""
     from gantools.data.decode import read_picture
 
     try:
-        read_picture(Path(path))
+        read_picture(Path(path), max_megapixels)
     except DataError:
         return False
     return True

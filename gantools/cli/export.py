@@ -24,6 +24,7 @@ def export(
     ] = None,
     perception: pictures.Perception = None,
     texture: pictures.Texture = None,
+    vividness: pictures.Vividness = None,
     novelty: Annotated[
         float | None, typer.Option("--novelty", help="0 is near to single reals, 1 farthest.", metavar="N")
     ] = None,
@@ -41,8 +42,10 @@ def export(
     if size is not None and sides is None:
         raise ConfigError(f"--size {size!r}: write it as HEIGHTxWIDTH, such as 480x640")
     estimator = load(model, "cpu")
-    for name, value in (("perception", perception), ("texture", texture), ("novelty", novelty)):
+    dials = {"perception": perception, "texture": texture, "novelty": novelty}
+    for name, value in dials.items():
         estimator = pictures.turned(estimator, name, value)
+    estimator = pictures.turned(estimator, "vividness", vividness, most=2)
     typical = None if int8 is None else open_pictures(int8, MAX_MEGAPIXELS)
     size_asked = sides and (int(sides[1]), int(sides[2]))
     result = write(estimator, shared.writable_file(out, shared.MODEL), size_asked, typical)

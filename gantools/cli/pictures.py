@@ -31,6 +31,10 @@ Texture = Annotated[
     float | None,
     typer.Option("--texture", help="0 is nearest to the truth, 1 looks most like real targets.", metavar="T"),
 ]
+Vividness = Annotated[
+    float | None,
+    typer.Option("--vividness", min=0, max=2, help="What added colour is multiplied by.", metavar="V"),
+]
 Sheet = Annotated[Path | None, typer.Option("--sheet", help="Picture that compares.", metavar="FILE.png")]
 
 
@@ -58,14 +62,17 @@ def convert(
         Of `convert_files`.
     """
     from gantools.data.decode import is_picture
+    from gantools.data.keep import OF_SEVERAL
     from gantools.data.sources import FileSource, open_pictures
-    from gantools.pipelines.files import convert_files, targets
+    from gantools.pipelines.files import convert_files, existing, targets
 
     source = open_pictures(data, how["max_megapixels"])
     assert isinstance(source, FileSource)
     if data.is_file() and is_picture(data):
         source.names = [data.name]
     planned = [(convert, targets(source, folder, out)) for folder, convert in work.items()]
+    for _, where in planned:  # all, before the first is begun
+        existing(where, how["overwrite"], how["resume"], how["every_frame"])
     found = [convert_files(each, where, doing=words[0], shown=not quiet, **how) for each, where in planned]
     result: dict[str, Any] = {name: sum((f[name] for f in found[1:]), found[0][name]) for name in found[0]}
 
@@ -73,6 +80,8 @@ def convert(
         skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
         return f"{result['n']} {words[1]}{skipped}, {result['n_errors']} failed. Pictures: {out}"
 
+    if any(note.endswith(OF_SEVERAL) for note in result["notes"]):
+        result["notes"].append("--frames takes every frame")
     for line in [*([] if quiet else result["notes"]), *result["errors"]] if processes.first() else []:
         typer.echo(f"gantools: {line}", err=True)
     shared.report({"out": str(out), **result}, json, quiet, told)
@@ -115,8 +124,8 @@ def loaded(
     return turned(found.set_params(**use, **use_also), *dial)
 
 
-def turned(estimator: Any, name: str, value: float | None) -> Any:
-    """The estimator with its dial, a parameter from 0 to 1, set to a value, if one was given.
+def turned(estimator: Any, name: str, value: float | None, most: float = 1) -> Any:
+    """The estimator with its dial, a parameter from 0 to `most`, set to a value, if one was given.
 
     Raises
     ------
@@ -127,8 +136,8 @@ def turned(estimator: Any, name: str, value: float | None) -> Any:
         return estimator
     if name not in estimator.get_params(deep=False):
         raise ConfigError(f"--{name}: a {type(estimator).__name__} has no such dial")
-    if not 0 <= value <= 1:
-        raise ConfigError(f"--{name} {value:g}: from 0 to 1")
+    if not 0 <= value <= most:
+        raise ConfigError(f"--{name} {value:g}: from 0 to {most:g}")
     return estimator.set_params(**{name: value})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import warnings
@@ -21,8 +22,15 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="One setting, as key=value; dotted for nested. Repeatable.", metavar="KEY=VALUE"),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of everything random.")]
+FitSeed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, max=2**32 - 1, help="Of everything random. [default: 0]", show_default=False),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+FitDevice = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N. [default: auto]", show_default=False)
+]
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Limit on the time in training.")]
 MaxImages = Annotated[int | None, typer.Option("--max-images", help="Samples to see in training.")]
 MaxBad = Annotated[
@@ -42,27 +50,31 @@ PAGE, FIGURES, MODEL = (".html", ".htm"), (".csv",), (".onnx",)
 SHEET = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 """How files may end that are written; the first is named to those who ask for another."""
 
+_FLAGS = {"resume": "--resume", "verbose": "--quiet", "checkpoint": "--model, beside which checkpoints lie"}
+
 _Place = TypeVar("_Place", bound=Path | None)
 
 
 def settings_of(
     task: str, config: str, overrides: list[str] | None, flags: Mapping[str, Any], known: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """An estimator's parameters: a preset's, then `--set`, then flags that were given.
+    """An estimator's parameters: a preset's, then `--set`, then flags that were given; the seed is 0 if none says else.
 
     Raises
     ------
     ConfigError
-        For an unknown preset or setting, naming those there are.
+        For an unknown preset or setting, naming those there are, or one that is a flag's.
     """
     from gantools import configs
 
-    settings = configs.read(config, task)
+    settings = {"random_state": 0, **configs.read(config, task)}
     for override in overrides or []:
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {override!r}: write it as key=value")
         _put(settings, key.strip().split("."), _value(text, override))
+    for name in _FLAGS.keys() & settings.keys() & known.keys():
+        raise ConfigError(f"{name!r} is no setting of a command; there is {_FLAGS[name]}")
     settings |= {name: value for name, value in flags.items() if value is not None}
     unknown = [name for name in settings if name not in known]
     if unknown:
@@ -138,6 +150,11 @@ def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callabl
         print(words(), flush=True)
 
 
+def quoted(path: Path) -> str:
+    """A path as a shell wants it, in a command to go on with."""
+    return shlex.quote(str(path))
+
+
 def beside(model: Path, ending: str) -> Path:
     """A path beside a model's folder, its name with `ending`; "." has no name of its own."""
     named = model if model.name else model.absolute()
@@ -199,6 +216,20 @@ def by_first_alone() -> None:
     if not processes.first():
         raise typer.Exit
     processes.alone()
+
+
+def not_among(place: Path, *data: Path | None) -> Path:
+    """`place`, once it is clear that what is written there will not be read as one of the pictures of `data`.
+
+    Raises
+    ------
+    ConfigError
+        When it lies inside a folder of them.
+    """
+    for folder in data:
+        if folder is not None and folder.is_dir() and place.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f"{place} would be among the pictures of {folder}; name a place elsewhere")
+    return place
 
 
 def writable_file(path: _Place, endings: tuple[str, ...]) -> _Place:

@@ -44,8 +44,8 @@ def fit(
     ] = None,
     report: shared.Report = None,
     log: shared.Log = None,
-    seed: shared.Seed = 0,
-    device: shared.Device = "auto",
+    seed: shared.FitSeed = None,
+    device: shared.FitDevice = None,
     max_minutes: shared.MaxMinutes = None,
     max_images: shared.MaxImages = None,
     resume: shared.Resume = False,
@@ -71,6 +71,7 @@ def fit(
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
     target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET)
+    shared.not_among(target, data, low)
     shared.writable_file(report, shared.PAGE)
     resolver = GanSuperResolver(**parameters)
     with shared.training_of(model, resume):
@@ -81,7 +82,7 @@ def fit(
         _write_sheet(target, resolver, resolver.held_out_examples(*_pair(data, low)), both_ends=True)
     if report is not None:
         examples = resolver.held_out_examples(*_pair(data, low)) if not resolver.validation_.empty else ()
-        go_on = f"gantools sr upscale DATA --model {model} --out DIR"
+        go_on = f"gantools sr upscale DATA --model {shared.quoted(model)} --out DIR"
         _write_report(report, resolver, examples, resolver.validation_, True, estimator=resolver, commands=[go_on])
     summary = {"model": str(model), **resolver.training_}
     shared.report(summary, json, quiet, lambda: _fitted(resolver, summary, target))
@@ -100,7 +101,7 @@ def _fitted(resolver: Any, summary: dict[str, Any], sheet: Path) -> str:
     else:
         told += "None was held out to measure on (five pictures or more are wanted for that).\n"
     model = summary["model"]
-    return f"{told}Model: {model}\nNext: gantools sr upscale DATA --model {model} --out DIR"
+    return f"{told}Model: {model}\nNext: gantools sr upscale DATA --model {shared.quoted(model)} --out DIR"
 
 
 def _table(figures: pd.DataFrame) -> str:

@@ -31,8 +31,8 @@ def fit(
     max_bad: shared.MaxBad = None,
     report: shared.Report = None,
     log: shared.Log = None,
-    seed: shared.Seed = 0,
-    device: shared.Device = "auto",
+    seed: shared.FitSeed = None,
+    device: shared.FitDevice = None,
     max_minutes: shared.MaxMinutes = None,
     max_images: shared.MaxImages = None,
     resume: shared.Resume = False,
@@ -66,23 +66,23 @@ def fit(
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False, log=None).save(model)
     if report is not None and processes.first():
-        _write_report(report, synthesizer, model, seed)
+        _write_report(report, synthesizer, model)
     summary = {"model": str(model), **synthesizer.training_}
     words = (
         f"Learnt from {summary['samples']:,} samples in {summary['seconds']:.0f} s. Model: {model}\n"
-        f"Next: gantools synth sample --model {model} -n 64 --out DIR"
+        f"Next: gantools synth sample --model {shared.quoted(model)} -n 64 --out DIR"
     )
     shared.report(summary, json, quiet, lambda: words)
 
 
-def _write_report(path: Path, synthesizer: Any, model: Path, seed: int) -> None:
+def _write_report(path: Path, synthesizer: Any, model: Path) -> None:
     from gantools.pipelines.synthesize.forms import PictureForm
     from gantools.report import write_synthesizer
 
     rows: dict[str, Any] = {}
     if isinstance(synthesizer.form_, PictureForm):
-        rows = synthesizer.rows(_ROWS, _COLUMNS, seed)
-    write_synthesizer(path, synthesizer, rows, str(model))
+        rows = synthesizer.rows(_ROWS, _COLUMNS, synthesizer.random_state)
+    write_synthesizer(path, synthesizer, rows, shared.quoted(model))
 
 
 @app.command()
@@ -123,9 +123,9 @@ def sample(
     if pictures and synthesizer.classes_ is not None:
         folders_of(synthesizer.classes_.tolist())
     check_out(out, overwrite, model)
-    clear_out(out)
     found = synthesizer.sample(n, labels=labels, random_state=seed, truncation=truncation)
     X, y = found if synthesizer.classes_ is not None else (found, None)
+    clear_out(out)
     write_samples(X, y, seed, out)
     if grid:
         write_grid(X, out / "grid.png")

@@ -31,10 +31,6 @@ SideBySide = Annotated[
     bool, typer.Option("--side-by-side", help="Each picture of SOURCE holds its target in its right half.")
 ]
 Model = Annotated[Path, typer.Option("--model", help="The model's folder.", metavar="DIR")]
-Vividness = Annotated[
-    float | None,
-    typer.Option("--vividness", min=0, max=2, help="What added colour is multiplied by.", metavar="V"),
-]
 
 _FIGURES = ("psnr", "ssim", "perceptual", "chroma")
 
@@ -58,8 +54,8 @@ def fit(
     ] = None,
     report: shared.Report = None,
     log: shared.Log = None,
-    seed: shared.Seed = 0,
-    device: shared.Device = "auto",
+    seed: shared.FitSeed = None,
+    device: shared.FitDevice = None,
     max_minutes: shared.MaxMinutes = None,
     max_images: shared.MaxImages = None,
     resume: shared.Resume = False,
@@ -87,6 +83,7 @@ def fit(
     preset = config or ("unpaired" if unpaired else "cpu-128")
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
     place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET)
+    shared.not_among(place, source, target)
     shared.writable_file(report, shared.PAGE)
     translator = GanTranslator(**parameters)
     with shared.training_of(model, resume):
@@ -112,7 +109,7 @@ def _fitted(summary: dict[str, Any], table: str, sheet: Path, unpaired: bool) ->
     else:
         told += "None was held out to measure on (five pairs or more are wanted for that).\n"
     model = summary["model"]
-    return f"{told}Model: {model}\nNext: gantools translate apply DATA --model {model} --out DIR"
+    return f"{told}Model: {model}\nNext: gantools translate apply DATA --model {shared.quoted(model)} --out DIR"
 
 
 _SHOWN = 12
@@ -160,7 +157,7 @@ def _write_fitted(path: Path, translator: Any, source: Path, target: Path | None
     else:
         shown = translator.translated_sources(source, target, _SHOWN)
         items = ((name, {"source": picture, "ours": made}) for name, picture, made in shown)
-    go_on = f"gantools translate apply DATA --model {model} --out DIR"
+    go_on = f"gantools translate apply DATA --model {shared.quoted(model)} --out DIR"
     _write_report(path, items, translator.validation_, estimator=translator, commands=[go_on])
 
 
@@ -182,7 +179,7 @@ def apply(
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="Folder for the translated pictures.", metavar="DIR")],
     texture: pictures.Texture = None,
-    vividness: Vividness = None,
+    vividness: pictures.Vividness = None,
     n_samples: Annotated[
         int | None,
         typer.Option("--n-samples", min=1, help="So many plausible results of each, of a model fitted with variety."),
@@ -230,7 +227,7 @@ def evaluate(
     sheet: pictures.Sheet = None,
     report: shared.Report = None,
     texture: pictures.Texture = None,
-    vividness: Vividness = None,
+    vividness: pictures.Vividness = None,
     max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,

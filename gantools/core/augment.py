@@ -50,13 +50,14 @@ def moved(pictures: Tensor, strength: float | Tensor, rng: torch.Generator) -> T
     draws = (torch.rand((n, 5), generator=rng, device=pictures.device) * 2 - 1) * strength
     sides = torch.tensor([width, height], device=pictures.device)
     centre = ((sides - 1) / 2).expand(n, 2)
-    matrix = get_affine_matrix2d(
-        draws[:, :2] * _SHIFT * sides,
-        centre,
-        (1 + draws[:, 2:3] * _SCALE).expand(n, 2),
-        draws[:, 3] * _DEGREES,
-    )
-    return warp_affine(pictures, matrix[:, :2], (height, width), padding_mode="border", align_corners=True)
+    with torch.autocast(pictures.device.type, enabled=False):  # bfloat16 would be wrong by up to a pixel
+        matrix = get_affine_matrix2d(
+            draws[:, :2] * _SHIFT * sides,
+            centre,
+            (1 + draws[:, 2:3] * _SCALE).expand(n, 2),
+            draws[:, 3] * _DEGREES,
+        )
+        return warp_affine(pictures, matrix[:, :2], (height, width), padding_mode="border", align_corners=True)
 
 
 def augmented(pictures: Tensor, probability: float, rng: torch.Generator) -> Tensor:

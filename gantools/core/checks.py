@@ -40,7 +40,8 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("lr_generator", "lr_discriminator"), lambda v: _number(v) and v > 0, "a number above 0"),
     (("beta1", "beta2"), lambda v: _number(v) and 0 <= v < 1, "in [0, 1)"),
     (_AT_LEAST_0, lambda v: _number(v) and v >= 0, "a number of at least 0"),
-    (("real_target", "fake_target", "noise_share"), lambda v: _number(v) and 0 <= v <= 1, "in [0, 1]"),
+    (("real_target", "fake_target"), lambda v: _number(v) and 0 <= v <= 1, "in [0, 1]"),
+    (("noise_share",), lambda v: _number(v) and 0 < v <= 1, "in (0, 1]"),
     (("max_norm", "patience"), lambda v: v is None or (_number(v) and v > 0), "a number above 0, or None"),
     (("spectral_norm", "projected", "compile"), lambda v: isinstance(v, bool), "True or False"),
     (("augment",), lambda v: v == "auto" or (_number(v) and 0 <= v <= 1), "in [0, 1], or 'auto'"),
@@ -103,6 +104,7 @@ def unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
     """A line for each setting that does not suit the game."""
     d = game.discriminator
     normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())
+    own_terms = type(game).generator_terms is not Game.generator_terms
     penalties = _penalties(trainer)
     cases = (
         (
@@ -124,9 +126,13 @@ def unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
             "task that takes them (synthesis, augmentation), or set condition='auto'",
         ),
         (
-            trainer.keep == "best" and not game.monitored,
-            "keep='best' goes by a held-out figure, which only synthesis takes, where a tenth of each class comes to "
-            "32 samples or more; set keep='last'",
+            trainer.needs_monitor and not game.monitored,
+            "keep='best' and patience go by a held-out figure, which only synthesis takes, where a tenth of each class "
+            "comes to 32 samples or more; set keep='last' and patience=None",
+        ),
+        (
+            trainer.adversarial_weight == 0 and trainer.feature_matching == 0 and not own_terms,
+            "adversarial_weight=0 leaves the generator of this task nothing to learn by; set it above 0",
         ),
         (
             trainer.projected and not game.projected and trainer.adversarial_weight > 0,

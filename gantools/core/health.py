@@ -35,8 +35,8 @@ STATES = (BALANCED, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS, COLLAPSING, 
 REMEDIES = {
     DISCRIMINATOR_OVERPOWERS: "lower lr_discriminator, raise r1, or add instance_noise",
     GENERATOR_OVERPOWERS: "lower lr_generator, or raise n_critic",
-    COLLAPSING: "lower lr_generator, take loss='relativistic' with r1 and r2, or show the discriminator the batch "
-    "(minibatch='deviation')",
+    COLLAPSING: "lower lr_generator, take loss='relativistic' with r1 and r2, or, in a game of your own, let the "
+    "discriminator see the batch (DcganDiscriminator(minibatch='deviation'))",
     DIVERGED: "lower lr_generator and lr_discriminator, or raise r1",
     LEAKING: "lower augment, or let it go by need with augment_rule='adaptive'",
 }

@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, weights: list[Tensor], lr: float, betas: tuple[float, float], weight_decay: float) -> None:
         super().__init__(weights, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-        self._inner = {id(w) for w in [w for w in weights if w.ndim >= 2][1:-1]}
+        self._inner = {id(w) for w in [w for w in weights if w.ndim >= 2][1:-1] if len(w) > 1}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
+_REALS_TO_JUDGE_BY = 64
 
 
 def _total_norm(gradients: list[Tensor]) -> Tensor:
@@ -125,6 +126,7 @@ class Run:
         self.kept: dict[str, Any] | None = None
         self.watch = Watch()
         self.snapshots = Snapshots()
+        self.batches: Callable[[int], Batch]
         self.first_batch: Batch = {}
         self.last_batch: Batch = {}
         self.start: dict[str, Any] | None = None
@@ -134,6 +136,7 @@ class Run:
         """One batch: both moves, the averages, one row of history."""
         if self.trainer.balance == "auto" and self.good is None:
             self.start = self.good = self._snapshot()
+        self.batches = batches
         batch = self.last_batch = batches(self.step_number)
         if self.step_number == 0:
             self.first_batch, self.began_with = batch, self._gist(batch)
@@ -291,7 +294,7 @@ class Run:
         """
         if not self._health_can_be_judged():
             return
-        batch = self.game.held_out() or self.last_batch
+        batch = self.game.held_out() or self._last_reals()
         rng = torch.Generator(self.device).manual_seed(self.seed + 7919 * self.step_number)
         self.game.generator.eval()
         self.game.discriminator.eval()
@@ -310,6 +313,19 @@ class Run:
             self._roll_back(self.start)
         elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
+
+    def _last_reals(self) -> Batch:
+        """The last batches, as many as it takes to judge variety by, and no real twice."""
+        found = [self.last_batch]
+        while sum(len(batch["reals"]) for batch in found) < _REALS_TO_JUDGE_BY and len(found) < self.step_number:
+            found.append(self.batches(self.step_number - 1 - len(found)))
+        if len(found) == 1:
+            return self.last_batch
+        whole = {name: torch.cat([batch[name] for batch in found]) for name in found[0]}
+        same = torch.unique(whole["reals"].flatten(1), dim=0, return_inverse=True)[1]
+        numbers = torch.arange(len(same), device=same.device)
+        first = numbers.new_zeros(int(same.max()) + 1).scatter_reduce(0, same, numbers, "amin", include_self=False)
+        return {name: values[first.sort().values] for name, values in whole.items()}
 
     def _health_can_be_judged(self) -> bool:
         """Whether it is watched, both players play, and the last reals, which no player is to blame for, are finite."""
@@ -446,7 +462,7 @@ class Run:
         self.step_number, self.images, self.seconds, self.dropped, self.next_tick, self.communicated = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
-        self.stopped = state["stopped"]
+        self.stopped = state["stopped"] if state["stopped"] != "minutes" or self.fraction() >= 1 else ""
         columns = state["history"]["columns"]
         self.rows = [
             {c: v for c, v in zip(columns, row, strict=True) if not math.isnan(v)}
@@ -457,8 +473,8 @@ class Run:
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
         self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])
-        for there in filter(None, (self.start, self.good)):
-            if self.world.size > 1 or len(there["rngs"]) != len(self.rngs):  # these hold the first process's
+        for there in filter(None, (self.start, self.good)):  # these hold the first process's
+            if self.world.size > 1 or not self._of_these_parts(there["rngs"], len(self.rngs)):
                 there["rngs"] = [self._rng_of(part, self.step_number).get_state() for part in self._parts]
         self._take_players({**state, "rngs": self._rngs_from(state["rngs"])})
 
@@ -474,10 +490,14 @@ class Run:
         return torch.Generator(self.device).manual_seed(self.seed + 1_000_003 * part + 999_983 * step)
 
     def _rngs_from(self, states: list[Tensor]) -> list[Tensor]:
-        """This process's among the states of all parts; new ones where there are not as many parts as there were."""
-        if len(states) == self.n_parts:
+        """This process's among the states of all parts; new ones where these are of other parts."""
+        if self._of_these_parts(states, self.n_parts):
             return [states[part] for part in self._parts]
         return [self._rng_of(part, self.step_number).get_state() for part in self._parts]
+
+    def _of_these_parts(self, states: list[Tensor], n: int) -> bool:
+        """Whether there are so many states, and they are of this kind of device."""
+        return len(states) == n and all(len(state) == len(self.rngs[0].get_state()) for state in states)
 
     def _take_players(self, state: dict[str, Any]) -> None:
         for rng, there in zip(self.rngs, state["rngs"], strict=True):

@@ -95,9 +95,9 @@ def discriminator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Genera
     penalty = real.new_zeros(())
     if rules.r1 > 0:
         penalty = penalty + rules.r1 * zero_centred_penalty(real, reals)
-    if rules.r2 > 0:
+    if rules.r2 > 0 and game.fake_weight > 0:
         penalty = penalty + rules.r2 * zero_centred_penalty(fake, fakes)
-    if rules.wgan_gp > 0:
+    if rules.wgan_gp > 0 and game.fake_weight > 0:
         penalty = penalty + rules.wgan_gp * wgan_gradient_penalty(exact_logits_of, reals, fakes, rng)
     figures["penalty"] = penalty.detach()
     return Move(total + penalty, figures)

@@ -250,7 +250,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         `half` says whether players compute in bfloat16.
         """
         every = penalties * self.penalty_every if step % self.penalty_every == 0 else 0.0
-        left = max(0.0, 1 - done / self.noise_share) if self.noise_share > 0 else 0.0
+        left = max(0.0, 1 - done / self.noise_share)
         return Rules(
             smoothed(get_loss(self.loss), self.real_target, self.fake_target),
             self.adversarial_weight,
@@ -361,7 +361,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             )
             if self.clip > 0:
                 clip_weights(run.game.discriminator, self.clip)
-        if run.generator_plays and run.step_number % self.n_critic == 0:
+        alone = self.adversarial_weight == 0
+        if run.generator_plays and (alone or run.step_number % self.n_critic == 0):
             figures |= run.move("generator", lambda part, rng: generator_move(run.game, rules, part, rng), batch)
         return figures
 

@@ -37,6 +37,7 @@ _DROPPED_CAMERA_TAGS = (0xA002, 0xA003, 0xA005, 0x927C)  # sizes, and what point
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 _TIFF = frozenset({".tif", ".tiff"})
 _LARGEST = {".webp": 16383, **dict.fromkeys(_JPEG, 65500)}
+OF_SEVERAL = "frames, of which the first is taken"
 _STRIP = 256
 _QUALITY = 95
 _DEEP_FORMATS = _TIFF | {".png"}
@@ -74,8 +75,8 @@ class Kept:
         return self.pixels.shape[2] in (2, 4)
 
 
-def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS, every_frame: bool = False) -> list[Kept]:
-    """The frames of a picture file.
+def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Kept:
+    """A picture file; of several frames the first, with a note.
 
     Palettes become colours and 1-bit pictures gray, as a larger picture has shades between; CMYK becomes RGB, through
     its profile where it has one.
@@ -85,8 +86,6 @@ def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS, every_frame: b
     path : Path
     max_megapixels : float
         Larger pictures are refused before they are decoded.
-    every_frame : bool
-        Whether every frame of an animation, every page of a TIFF, is read; otherwise the first, with a note.
 
     Raises
     ------
@@ -94,13 +93,26 @@ def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS, every_frame: b
         Naming the file and the reason.
     """
     with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
-        n_frames = getattr(image, "n_frames", 1)
-        if n_frames > 1 and every_frame:
-            return [_page(image, path, number) for number in range(n_frames)]
         kept = _deep_frame(image, path) if is_deep(image) else _frame(image, path)
+        n_frames = getattr(image, "n_frames", 1)
         if n_frames > 1:
-            kept.notes.append(f"has {n_frames} frames, of which the first is taken (--frames takes all)")
-        return [kept]
+            kept.notes.append(f"has {n_frames} {OF_SEVERAL}")
+        return kept
+
+
+def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[tuple[int, int, Kept]]:
+    """Every frame of an animation, every page of a TIFF, one at a time: its number, of how many, and itself.
+
+    The first one comes last, so that where what is made of it has been written, that of the others has too. Parameters
+    and errors are those of `read_kept`.
+    """
+    with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
+        n_frames = getattr(image, "n_frames", 1)
+        if n_frames == 1:
+            yield 0, 1, _deep_frame(image, path) if is_deep(image) else _frame(image, path)
+            return
+        for number in (*range(1, n_frames), 0):
+            yield number, n_frames, _page(image, path, number)
 
 
 def _frame(image: Image.Image, path: Path) -> Kept:

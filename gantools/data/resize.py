@@ -108,6 +108,11 @@ def guided(change: Tensor, small: Tensor, large: Tensor, radius: int = 1, smooth
     -------
     Tensor, (N, C, H, W)
     """
+    return along_edges(guide(change, small, radius, smoothing), large)
+
+
+def guide(change: Tensor, small: Tensor, radius: int = 1, smoothing: float = 0.01) -> Tensor:
+    """The coefficients of `guided`: slopes (N, C, h, w) and, after them, offsets, as one tensor (N, 2 C, h, w)."""
     size = 2 * radius + 1
 
     def mean(x: Tensor) -> Tensor:
@@ -117,11 +122,24 @@ def guided(change: Tensor, small: Tensor, large: Tensor, radius: int = 1, smooth
     centre, level = mean(brightness), mean(change)
     variance = mean(brightness * brightness) - centre * centre
     slope = (mean(brightness * change) - centre * level) / (variance + smoothing)
-    slope, offset = mean(slope), mean(level - slope * centre)
-    slope, offset = (
-        F.interpolate(x, size=large.shape[2:], mode="bilinear", align_corners=False) for x in (slope, offset)
-    )
+    return torch.cat([mean(slope), mean(level - slope * centre)], 1)
+
+
+def along_edges(coefficients: Tensor, large: Tensor) -> Tensor:
+    """What `guide` found, applied to the large picture (N, D, H, W), or to as many rows of it as `rows_of` made."""
+    found = F.interpolate(coefficients, size=large.shape[2:], mode="bilinear", align_corners=False)
+    slope, offset = found.chunk(2, 1)
     return slope * large.mean(1, keepdim=True) + offset
+
+
+def rows_of(pictures: Tensor, height: int, top: int, bottom: int) -> Tensor:
+    """Rows `top` to `bottom` of the `height` that bilinear interpolation makes of pictures (N, C, h, w)."""
+    h = pictures.shape[2]
+    place = ((torch.arange(top, bottom, dtype=torch.float64) + 0.5) * h / height - 0.5).clamp(0, h - 1)
+    above = place.long()
+    below = (above + 1).clamp(max=h - 1)
+    share = (place - above).to(pictures.dtype)[:, None]
+    return pictures[:, :, above] * (1 - share) + pictures[:, :, below] * share
 
 
 def luma(picture: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gantools.data.decode import MAX_MEGAPIXELS, has_colour, is_picture, read_picture
 from gantools.data.tables import is_numeric
-from gantools.errors import DataError
+from gantools.errors import DataError, printable
 
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
 
@@ -88,7 +88,7 @@ class FileSource(PictureSource):
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        return self.names[index]
+        return printable(self.names[index])
 
     def read(self, index: int) -> NDArray[np.float32]:
         return read_picture(self.paths[index], self.max_megapixels)
@@ -332,7 +332,7 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
         paths = sorted(p for p in path.rglob("*") if p.is_file() and is_picture(p))
         if not paths:
             raise DataError(f"{path}: no pictures in this folder (looked for PNG, JPEG, TIFF, BMP, GIF, WebP)")
-        return FileSource(paths, [str(p.relative_to(path)) for p in paths], max_megapixels)
+        return FileSource(paths, [p.relative_to(path).as_posix() for p in paths], max_megapixels)
     if is_table_file(path):
         table = read_table(path, texts=(PATH_COLUMN,))
         if PATH_COLUMN not in table.columns:

@@ -17,7 +17,7 @@ from gantools.data.sources import PictureSource, Selected
 
 # Map values where the colours begin and where they are full; 1 is what 1 % of normal pixels exceed.
 _FROM, _TO = 1.0, 4.0
-_SMALLEST_SIDE = 128
+_SMALLEST_SIDE, _LONGEST_SIDE = 128, 2048
 _AT_ONCE = 64
 
 
@@ -58,9 +58,10 @@ def overlay(picture: NDArray[np.float32], anomaly_map: NDArray[np.float64]) -> N
     Returns
     -------
     ndarray, (H', W', 3), uint8
-        Pictures smaller than 128 pixels are enlarged by a whole factor.
+        Pictures smaller than 128 pixels are enlarged by a whole factor, to at most 2,048.
     """
-    factor = max(1, -(-_SMALLEST_SIDE // min(picture.shape[:2])))
+    height, width = picture.shape[:2]
+    factor = max(1, min(-(-_SMALLEST_SIDE // min(height, width)), _LONGEST_SIDE // max(height, width)))
     gray = np.repeat(np.repeat(on_white(picture).mean(2), factor, 0), factor, 1)
     colour, cover = _heat(anomaly_map, gray.shape[::-1])
     shown = gray[..., None] * (1 - cover) + colour * cover

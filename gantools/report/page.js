@@ -102,15 +102,15 @@ function scores(root) {
 
   function wordsOf() {
     const found = count(flagged);
-    let words = `${found} of ${n} flagged as abnormal (${percent(found, n)})`;
+    let words = `${found} of ${data.n_scored} flagged as abnormal (${percent(found, data.n_scored)})`;
     if (data.normals.length) {
       const above = data.normals.filter((score) => score > threshold).length;
       words += `; of fresh normals about ${percent(above + 1, data.normals.length + 1)} would be`;
     }
     if (labelled) {
-      const bad = count((i) => data.abnormal[i]);
+      const bad = data.n_abnormal;
       words += `. Detected: ${count((i) => data.abnormal[i] && flagged(i))} of ${bad}; `;
-      words += `false alarms: ${count((i) => !data.abnormal[i] && flagged(i))} of ${n - bad}`;
+      words += `false alarms: ${count((i) => !data.abnormal[i] && flagged(i))} of ${data.n_scored - bad}`;
     }
     return words;
   }

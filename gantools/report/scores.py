@@ -50,8 +50,7 @@ def sections(
     usable = (table["error"] == "").to_numpy() & np.isfinite(table["anomaly_score"].to_numpy(float))
     valid = table[usable].sort_values("anomaly_score", ascending=False, kind="stable")
     known = None if abnormal is None else np.asarray(abnormal)[valid.index]
-    valid, known = valid.head(MOST_ROWS), None if known is None else known[:MOST_ROWS]
-    values = _values(detector, data, table, valid, known, int(usable.sum()))
+    values = _values(detector, data, table, valid, known)
     values["data"]["page"] = page
     found = [Section(title, "scores", values)]
     if known is not None and known.any() and not known.all():
@@ -65,13 +64,16 @@ _CURVES = (plots.plot_roc, plots.plot_precision_recall)
 
 
 def _values(
-    detector: Any, data: Any, table: pd.DataFrame, valid: pd.DataFrame, known: NDArray[np.bool_] | None, scored: int
+    detector: Any, data: Any, table: pd.DataFrame, valid: pd.DataFrame, known: NDArray[np.bool_] | None
 ) -> dict[str, Any]:
     name = "row" if "row" in table else "path"
+    threshold = float(-detector.offset_)
+    scored, flagged = len(valid), int((valid["anomaly_score"] > threshold).sum())
+    n_abnormal = None if known is None else int(known.sum())
+    valid, known = valid.head(MOST_ROWS), None if known is None else known[:MOST_ROWS]
     pictures = name == "path" and len(valid) > 0
     thumbnails, heats, small = _pictures(detector, data, valid.index.tolist()) if pictures else ([], [], False)
     scores = valid["anomaly_score"].to_numpy()
-    threshold = float(-detector.offset_)
     wrong = table[table["error"] != ""]
     words = (
         "A score of 0 is a typical normal. The p-value is the chance that a fresh normal would score as high; "
@@ -81,13 +83,15 @@ def _values(
         words += f" Of {scored:,} these are the {len(valid):,} most abnormal; the CSV of scores has all."
     return {
         "words": words,
-        "summary": f"{int((scores > threshold).sum())} of {len(scores)} flagged as abnormal",
+        "summary": f"{flagged} of {scored} flagged as abnormal",
         "labelled": known is not None,
         "pictures": pictures,
         "errors": [(str(row[name]), row["error"]) for _, row in wrong.head(_MOST_ERRORS).iterrows()],
         "more_errors": max(0, len(wrong) - _MOST_ERRORS),
         "data": {
             "key": name,
+            "n_scored": scored,
+            "n_abnormal": n_abnormal,
             "names": [str(value) for value in valid[name]],
             "scores": scores.tolist(),
             "p": valid["p_value"].round(6).tolist(),

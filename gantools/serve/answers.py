@@ -124,7 +124,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 def upscale(resolver: Any, picture: bytes, perception: float | None) -> Made:
     """A picture enlarged, in its own format where that can hold it; `perception` is the model's if None."""
     with _as_file(picture, resolver.max_megapixels) as path:
-        kept = read_kept(path, resolver.max_megapixels)[0]
+        kept = read_kept(path, resolver.max_megapixels)
         _check_size(kept.pixels[..., 0].size * resolver.scale_**2)
         kept.pixels = resolver.enlarge(kept.pixels, resolver.enlarger(perception))
         return _written(path, kept)
@@ -138,7 +138,7 @@ def translate(translator: Any, picture: bytes, texture: float | None, seed: int 
     from gantools.pipelines.translate.apply import translate_kept
 
     with _as_file(picture, translator.max_megapixels) as path:
-        kept = read_kept(path, translator.max_megapixels)[0]
+        kept = read_kept(path, translator.max_megapixels)
         translator = translator if texture is None else copy.copy(translator).set_params(texture=texture)
         translation = translator.translation() if seed is None else translator.variations(1, seed)[0]
         translate_kept(translation, kept)

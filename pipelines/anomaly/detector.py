@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import astuple
@@ -547,7 +546,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         else:
             source = self._pictures(X)
             scores, errors = self._shared_out(source)
-            names = [os.fsencode(source.name(i)).decode("utf-8", "backslashreplace") for i in range(len(source))]
+            names = [source.name(i) for i in range(len(source))]
         fused = self._fused(scores)
         valid = np.isfinite(fused)
         errors |= {int(i): "its score is not a finite number" for i in np.flatnonzero(~valid) if int(i) not in errors}

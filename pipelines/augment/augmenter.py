@@ -467,7 +467,7 @@ log, verbose
         check_is_fitted(self)
         if self.synthesizer_ is None:
             raise ConfigError("no class was large enough for a generator, so there is none to export")
-        return self.synthesizer_.deployable()
+        return self.synthesizer_.deployable(size)
 
     # ------------------------------------------------------------------ storage
 

@@ -16,7 +16,7 @@ import pandas as pd
 from gantools.data.decode import is_picture
 from gantools.data.keep import Kept, write_kept
 from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, read_table
-from gantools.errors import DataError
+from gantools.errors import DataError, printable
 from gantools.pipelines.augment.making import Made
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes
@@ -150,7 +150,8 @@ class Writer:
             self._line(target, label, made.seed, critic, self.names[int(made.nearest[i])], distance)
 
     def _line(self, target: Path, label: Any, *rest: Any) -> None:
-        self._lines.writerow([target.relative_to(self.out), label, *rest])
+        cells = (target.relative_to(self.out).as_posix(), label, *rest)
+        self._lines.writerow([printable(str(cell)) for cell in cells])
         self._file.flush()
         self.n += 1
 

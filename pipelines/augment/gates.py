@@ -175,6 +175,11 @@ def _nearest(samples: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
+def _apart(a: Tensor, b: Tensor) -> Tensor:
+    """Distances that are 0 between equal rows, as those by way of a matrix product are not."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def _reaches(view: Tensor, labels: Tensor, n_classes: int) -> Tensor:
     """Of each class, a low quantile and the median of the distances of reals to their nearest others."""
     reaches = torch.zeros(n_classes, 2)
@@ -183,7 +188,7 @@ def _reaches(view: Tensor, labels: Tensor, n_classes: int) -> Tensor:
         if len(mine) < 2:
             continue
         measured = _some(mine).split(_ROWS)
-        apart = torch.cat([torch.cdist(rows, mine).kthvalue(2, dim=1).values for rows in measured])
+        apart = torch.cat([_apart(rows, mine).kthvalue(2, dim=1).values for rows in measured])
         apart = apart[apart > 0]  # equal reals say nothing about what is a copy
         if len(apart):
             reaches[c] = torch.quantile(apart, apart.new_tensor([_COPY_CHANCE, 0.5])).float()

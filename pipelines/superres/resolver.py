@@ -505,6 +505,8 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         from gantools.pipelines.superres.deploy import deployable
 
         check_is_fitted(self)
+        if size is not None:
+            raise ConfigError("a size is not to be named: the file takes pictures of any size")
         return deployable(self)
 
     # ------------------------------------------------------------------ storage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,11 +46,15 @@ def deployable(synthesizer: GanSynthesizer) -> Deployable:
     if not isinstance(form, PictureForm):
         raise ConfigError("a synthesizer of tables cannot be exported: numbers and categories do not fit one array")
     rng = torch.Generator().manual_seed(0)
+    latents = ClassLatents(
+        *(getattr(synthesis.latents, name).cpu() for name in ("latents", "labels", "means", "factors"))
+    )
     inputs = {
-        "labels": torch.arange(_EXAMPLES) % len(synthesis.latents.means),
+        "labels": torch.arange(_EXAMPLES) % len(latents.means),
         "places": torch.rand(_EXAMPLES, generator=rng),
-        "noise": torch.randn((_EXAMPLES, synthesis.latents.latents.shape[1]), generator=rng),
+        "noise": torch.randn((_EXAMPLES, latents.latents.shape[1]), generator=rng),
     }
     classes = [] if synthesizer.classes_ is None else [str(c) for c in synthesizer.classes_]
-    module = Making(synthesis.decoder.cpu(), synthesis.latents, synthesizer.novelty, (form.out_height, form.out_width))
+    decoder, size = copy.deepcopy(synthesis.decoder).cpu(), (form.out_height, form.out_width)
+    module = Making(decoder, latents, synthesizer.novelty, size)
     return Deployable(module, inputs, ("samples",), notes={"classes": classes, "holds_training_latents": True})

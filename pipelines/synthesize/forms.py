@@ -24,6 +24,7 @@ from gantools.errors import DataError
 
 LONGEST_SIDE = 64
 _SHORTEST_SIDE = 8
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -97,20 +98,24 @@ class PictureForm:
             When too many of them cannot be read, or they do not fit the form.
         """
         contract = InputContract(self.channels, self.height, self.width, resize=True)
-        pictures, good, reasons = [], [], []
+        pictures = torch.empty(len(source), self.channels, self.height, self.width)
+        good, reasons = [], []
         for index in range(len(source)):
             try:
-                pictures.append(contract.standard(source.read(index), source.name(index)))
+                pictures[len(good)] = contract.standard(source.read(index), source.name(index))
                 good.append(index)
             except DataError as error:
                 reasons.append(str(error))
         skip_or_refuse(reasons, len(source), max_bad)
         if reasons:
             warnings.warn(f"{len(reasons)} pictures were skipped: {'; '.join(reasons[:5])}", stacklevel=2)
-        return torch.stack(pictures), np.asarray(good, np.int64), reasons
+        return pictures[: len(good)], np.asarray(good, np.int64), reasons
 
     def samples(self, pictures: Tensor) -> NDArray[Any]:
         """Pictures (N, C, H, W) in [-1, 1] as an array (N, H, W[, C]) in the reals' size and dtype."""
+        return np.concatenate([self._samples(some) for some in pictures.split(_AT_ONCE)])
+
+    def _samples(self, pictures: Tensor) -> NDArray[Any]:
         if tuple(pictures.shape[2:]) != (self.out_height, self.out_width):
             size = (self.out_height, self.out_width)
             pictures = F.interpolate(pictures, size=size, mode="bicubic", align_corners=False)

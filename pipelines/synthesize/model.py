@@ -22,7 +22,7 @@ from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.networks.projected import ProjectedDiscriminator
 from gantools.pipelines.base import train_shown
-from gantools.pipelines.stages import fidelity_trainer
+from gantools.pipelines.stages import fidelity_trainer, without_earlier
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 from gantools.pipelines.synthesize.games import AutoencodingGame, SpreadGame
 from gantools.pipelines.synthesize.latents import ClassLatents
@@ -133,10 +133,13 @@ class Synthesis:
         held = held_out(labels, settings.seed) if settings.trainer.needs_monitor else np.empty(0, np.int64)
         judged_by = (samples[torch.from_numpy(held)].to(device), torch.from_numpy(labels[held]).to(device))
         kept = np.setdiff1d(np.arange(len(samples)), held)
-        samples, labels = samples[torch.from_numpy(kept)], labels[kept]
+        if len(held) > 0:
+            samples, labels = samples[torch.from_numpy(kept)], labels[kept]
         autoencoder = initialised(lambda: Autoencoder(settings.encoder(), settings.decoder()), rng).to(device)
         discriminator = initialised(settings.discriminator, rng).to(device)
         pictures = isinstance(settings.form, PictureForm)
+        if not settings.resume:
+            without_earlier(settings.checkpoint, ("fidelity", "adversarial"))
         perceptual = settings.perceptual
         backbone = None
         if perceptual > 0:

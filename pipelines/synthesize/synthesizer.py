@@ -32,7 +32,7 @@ from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_cal
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held
-from gantools.pipelines.synthesize.labels import place_of
+from gantools.pipelines.synthesize.labels import as_labels, place_of
 from gantools.pipelines.synthesize.model import Settings, Synthesis
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
@@ -308,7 +308,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         ConfigError
             For a label that was not fitted.
         """
-        labels = np.atleast_1d(np.asarray(labels))
+        labels = np.atleast_1d(as_labels(labels))
         if self.classes_ is None:
             raise ConfigError("labels were asked for, and this synthesizer was fitted without labels")
         places = [place_of(label, self.classes_) for label in labels]
@@ -377,10 +377,12 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
             return held(self.form_, self.form_.samples(synthesis.decoder(ends[:1].lerp(ends[1:], way))))
 
     def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
-        """For `gantools.pipelines.export.export`; `size` is not read."""
+        """For `gantools.pipelines.export.export`."""
         from gantools.pipelines.synthesize.deploy import deployable
 
         check_is_fitted(self)
+        if size is not None:
+            raise ConfigError("a size is not to be named: the file makes pictures of the size that was learnt")
         return deployable(self)
 
     # ------------------------------------------------------------------ storage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,18 @@ from torch import Tensor
 
 from gantools.data.keep import Kept
 from gantools.data.planes import from_signed, mirrored, on_white, to_signed
-from gantools.data.resize import guided, luma, to_size
+from gantools.data.resize import along_edges, guide, luma, rows_of, to_size
 from gantools.errors import DataError
 from gantools.networks.translator import Translator
 from gantools.pipelines.tiling import Grid, Tile, by_tiles
 from gantools.pipelines.translate.pairs import working_size
 
 _AUTO_TILE_OF_RADIUS = 3
+_BAND = 1 << 20  # pixels of a large picture that are worked on at once
+
+
+_Put = Callable[[Tensor, int, int], None]
+"""Takes a part (channels_out, h, w) of the result, its top and its left."""
 
 
 class Translation:
@@ -26,7 +31,8 @@ class Translation:
 
     A picture is continued, as in a mirror, to a multiple of the generator's stride, and cut back. Where the generator
     was trained at a smaller size, it works at that size, and what it changed is enlarged along the edges of the source
-    and added to what its linear part makes of the whole picture: lines and edges stay sharp.
+    and added to what its linear part makes of the whole picture: lines and edges stay sharp. Memory: the picture, its
+    planes, the result, and one tile's activations.
 
     Parameters
     ----------
@@ -67,42 +73,57 @@ class Translation:
         """
         dtype = np.dtype(np.uint8) if picture.dtype == np.bool_ else picture.dtype
         alpha = picture[..., -1:] if picture.shape[2] in (2, 4) and self.generator.colour_only else None
-        wanted = self.generator.channels_in
-        if picture.shape[2] != wanted:
-            picture = picture[..., :-1] if alpha is not None else on_white(picture)
-        planes = self._as_learnt(to_signed(picture), wanted)
+        planes = self._planes(picture if alpha is None else picture[..., :-1])
+        channels = self.generator.channels_out
+        out = np.empty((*planes.shape[1:], channels + (alpha is not None)), dtype)
+
+        def put(made: Tensor, top: int, left: int) -> None:
+            bottom, right = top + made.shape[1], left + made.shape[2]
+            out[top:bottom, left:right, :channels] = from_signed(made, dtype)
+
         height, width = working_size(planes, self.size) if self.size is not None else planes.shape[1:]
         if (height, width) == planes.shape[1:]:
-            made = self._translated(planes, advance)
+            self._translate(planes, put, advance)
         else:
-            small = to_size(planes, height, width, low=-1.0)
-            added = self._translated(small, advance) - self._plain(small)
-            made = self._plain(planes) + guided(added[None], small[None], planes[None])[0]
-        out = from_signed(made, dtype)
-        return out if alpha is None else np.concatenate([out, alpha.astype(dtype, copy=False)], 2)
+            self._translate_small(planes, to_size(planes, height, width, low=-1.0), put, advance)
+        if alpha is not None:
+            out[..., channels:] = alpha
+        return out
 
-    def _as_learnt(self, planes: Tensor, wanted: int) -> Tensor:
-        """With the channels that the generator takes: gray repeated, or colours' luma."""
-        found = planes.shape[0]
-        if found == wanted:
-            return planes
-        if found == 1:
-            return planes.expand(wanted, -1, -1)
-        if wanted == 1 and found == 3:
-            return luma(planes)
-        raise DataError(f"has {found} channels, and the model was trained on sources of {wanted}")
+    def _planes(self, picture: NDArray[Any]) -> Tensor:
+        """A picture (H, W, C) as planes (channels_in, H, W) in [-1, 1]: on white, gray repeated, or colours' luma."""
+        wanted, height, width = self.generator.channels_in, *picture.shape[:2]
+        planes = torch.empty(wanted, height, width)
+        for top, bottom in _bands(height, width):
+            band = picture[top:bottom]
+            planes[:, top:bottom] = _as_learnt(to_signed(band if band.shape[2] == wanted else on_white(band)), wanted)
+        return planes
+
+    def _translate_small(self, planes: Tensor, small: Tensor, put: _Put, advance: Callable[[float], None]) -> None:
+        """A picture (C, H, W) by what is changed of the small one: enlarged along its edges, in bands of rows."""
+        added = -self._plain(small)
+
+        def add(made: Tensor, top: int, left: int) -> None:
+            added[:, top : top + made.shape[1], left : left + made.shape[2]] += made
+
+        self._translate(small, add, advance)
+        coefficients = guide(added[None], small[None])
+        height, width = planes.shape[1:]
+        for top, bottom in _bands(height, width):
+            band = planes[:, top:bottom]
+            change = along_edges(rows_of(coefficients, height, top, bottom), band[None])[0]
+            put(self._plain(band) + change, top, 0)
 
     @torch.no_grad()
     def _plain(self, planes: Tensor) -> Tensor:
         return self.generator.plain(planes[None].to(self.device))[0].cpu()
 
-    def _translated(self, planes: Tensor, advance: Callable[[float], None]) -> Tensor:
+    def _translate(self, planes: Tensor, put: _Put, advance: Callable[[float], None]) -> None:
         """A picture (C, H, W) at the size it is translated at, tile by tile."""
         height, width = planes.shape[1:]
         stride, radius = self.generator.stride, self.generator.radius
         whole = mirrored(planes.contiguous(), _up(height, stride), _up(width, stride))
         grid = Grid(*whole.shape[1:], radius, stride)
-        out = torch.empty(self.generator.channels_out, *whole.shape[1:])
         side = self.tile or _AUTO_TILE_OF_RADIUS * radius
 
         @torch.no_grad()
@@ -110,10 +131,22 @@ class Translation:
             top, bottom, left, right = tile.inner
             above, below, before, after = tile.outer
             made = self.generator(whole[None, :, above:below, before:after].to(self.device), self.latents)[0]
-            out[:, top:bottom, left:right] = made[:, top - above : bottom - above, left - before : right - before].cpu()
+            inner = made[:, top - above : min(bottom, height) - above, left - before : min(right, width) - before]
+            put(inner.cpu(), top, left)
 
         by_tiles(grid, side, compute, self.device, advance)
-        return out[:, :height, :width]
+
+
+def _as_learnt(planes: Tensor, wanted: int) -> Tensor:
+    """With the channels that the generator takes: gray repeated, or colours' luma."""
+    found = planes.shape[0]
+    if found == wanted:
+        return planes
+    if found == 1:
+        return planes.expand(wanted, -1, -1)
+    if wanted == 1 and found == 3:
+        return luma(planes)
+    raise DataError(f"has {found} channels, and the model was trained on sources of {wanted}")
 
 
 def translate_kept(
@@ -131,3 +164,9 @@ def translate_kept(
 
 def _up(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
+
+
+def _bands(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """The first and the last row of parts of a picture that are worked on at once."""
+    rows = max(1, _BAND // width)
+    return ((top, min(top + rows, height)) for top in range(0, height, rows))

@@ -19,8 +19,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gantools import GanSynthesizer
-from gantools.cli import demo, main
+from gantools import GanAnomalyDetector, GanSynthesizer
+from gantools.cli import anomaly, demo, main, shared
+from gantools.errors import ConfigError
 from tests.report.shown import Shown
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -211,6 +212,33 @@ def test_settings_reach_the_estimator(work: Path) -> None:
     assert parameters["trainer"] == {"dict": {"loss": "hinge", "lr_discriminator": 1e-3}}
 
 
+def test_flags_that_were_not_given_leave_settings_alone() -> None:
+    known = {"random_state": None, "device": "auto", "n_neighbors": 1, "checkpoint": None}
+    flags = {"random_state": None, "device": None, "checkpoint": None}
+    asked = ["device=cpu", "random_state=7"]
+    found = shared.settings_of("anomaly", "fast", asked, flags, GanAnomalyDetector().get_params(deep=False))
+    assert (found["device"], found["random_state"]) == ("cpu", 7)
+    given = shared.settings_of(
+        "anomaly", "fast", asked, {"random_state": 3}, GanAnomalyDetector().get_params(deep=False)
+    )
+    assert given["random_state"] == 3
+    with pytest.raises(ConfigError, match="there is --model"):
+        shared.settings_of("anomaly", "fast", ["checkpoint=here"], flags, known)
+
+
+def test_masks_are_found_and_read_as_they_are_meant(tmp_path: Path) -> None:
+    for name in ("masks", "images"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / name / "1.png")  # of 0 and 1
+    mask = anomaly._mask_of(tmp_path / "masks", "../images/1.png")
+    assert mask == tmp_path / "masks" / "1.png"
+    np.testing.assert_array_equal(anomaly._marked(mask), np.eye(8))
+    transparent = np.zeros((8, 8, 4), np.uint8)
+    transparent[2:4, 2:4] = 255
+    Image.fromarray(transparent).save(tmp_path / "masks" / "2.png")
+    assert anomaly._marked(tmp_path / "masks" / "2.png").sum() == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -225,6 +253,12 @@ def test_settings_reach_the_estimator(work: Path) -> None:
         (["fit", "{work}/train", "--model", "{work}/train"], 1, "no part of a model"),
         (["fit", "{work}/train", "--model", "{work}/m", "--report", "{work}/fit.pdf"], 2, "ends in .html"),
         (["score", "{work}/test", "--model", "{model}", "--out", "{work}/s.xlsx"], 2, "ends in .csv"),
+        (
+            ["score", "{work}/test", "--model", "{model}", "--out", "{work}/s.csv", "--maps", "{work}/test/m"],
+            2,
+            "among",
+        ),
+        (["fit", "{work}/train", "--model", "{work}/m", "--set", "resume=true"], 2, "--resume"),
         (["score", "{work}/test", "--model", "{work}/none", "--out", "{work}/s.csv"], 1, "no model folder"),
         (["score", "{work}/table.csv", "--model", "{model}", "--out", "{work}/s.csv"], 1, "feature table"),
         (["score", "{work}/test", "--model", "{model}", "--out", "/proc/s.csv"], 1, "cannot be written"),

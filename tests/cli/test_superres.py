@@ -98,6 +98,14 @@ def test_pairs_are_learnt_from(work: Path) -> None:
     assert (work / "paired-sheet.png").is_file()
 
 
+def test_a_picture_that_is_listed_twice_is_enlarged_once(work: Path, model: Path) -> None:
+    Image.fromarray(np.full((8, 8), 90, np.uint8)).save(work / "one.png")
+    (work / "list.csv").write_text("path\none.png\none.png\n")
+    done = gantools("sr", "upscale", work / "list.csv", "--model", model, "--out", work / "listed", "--json")
+    assert json.loads(done.stdout)["n"] == 1
+    assert (work / "listed" / "one.png").is_file()
+
+
 def test_frames_of_an_animation(work: Path, model: Path) -> None:
     folder = work / "moving"
     folder.mkdir()
@@ -105,6 +113,7 @@ def test_frames_of_an_animation(work: Path, model: Path) -> None:
     frames[0].save(folder / "a.tif", save_all=True, append_images=frames[1:])
     done = gantools("sr", "upscale", folder, "--model", model, "--out", work / "first")
     assert "3 frames" in done.stderr
+    assert "--frames" in done.stderr
     gantools("sr", "upscale", folder, "--model", model, "--out", work / "all", "--frames")
     assert sorted(p.name for p in (work / "all").iterdir()) == [f"a.frame-00{i}.tif" for i in (1, 2, 3)]
 
@@ -123,6 +132,9 @@ def test_pictures_of_one_stem_stay_two_and_resuming_makes_what_is_missing(work: 
     again = json.loads(gantools("sr", "upscale", folder, "--model", model, "--out", out, "--resume", "--json").stdout)
     assert (again["n"], again["n_skipped"]) == (1, 4)
     assert {p.name for p in out.iterdir()} == made
+    refused = gantools("sr", "upscale", folder, "--model", model, "--out", work / "frames", "--frames", code=2)
+    assert "a.frame-001" in refused.stderr
+    assert "rename one" in refused.stderr
 
 
 def test_results_may_go_above_the_sources_and_never_onto_another_ones(work: Path, model: Path, tmp_path: Path) -> None:

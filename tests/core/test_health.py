@@ -28,6 +28,7 @@ from gantools.core.health import (
     vitals,
 )
 from gantools.core.initialise import initialised
+from gantools.core.run import Run
 from gantools.errors import GantoolsError, Interrupted
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 
@@ -100,6 +101,32 @@ def test_vitals_of_a_generator_that_makes_one_picture() -> None:
 def test_too_few_reals_to_judge_variety() -> None:
     seen = vitals(game(), {"reals": DIGITS[:8]}, torch.Generator().manual_seed(0))
     assert seen.spread != seen.spread
+
+
+def test_collapse_is_seen_in_small_batches() -> None:
+    played = game()
+    torch.nn.init.zeros_(played.generator.first.weight)
+    small = Order(len(DIGITS), 16, 0)
+    asked: list[int] = []
+
+    def of_sixteen(step: int) -> dict[str, torch.Tensor]:
+        asked.append(step)
+        return {"reals": DIGITS[torch.from_numpy(small.indices(step))]}
+
+    trainer = AdversarialTrainer(lr_generator=1e-9)
+    history = trainer.train(played, of_sixteen, max_images=1600, seed=0).history
+    assert history["health_spread"].iloc[4:].max() < 0.1
+    assert history["health"].iloc[-1] == COLLAPSING
+    assert asked[10:14] != list(range(10, 14))  # earlier batches are asked for again, not kept
+
+
+def test_a_real_that_is_in_two_batches_counts_once() -> None:
+    few = DIGITS[:20]
+    order = Order(20, 16, 0)
+    run = Run(AdversarialTrainer(), game(), 160, None, 0)
+    for _ in range(6):
+        run.step(lambda step: {"reals": few[torch.from_numpy(order.indices(step))]})
+    assert len(run._last_reals()["reals"]) == len(run._last_reals()["reals"].flatten(1).unique(dim=0)) == 20
 
 
 def test_watching_changes_nothing() -> None:

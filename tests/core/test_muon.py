@@ -23,6 +23,12 @@ def test_no_gradient_is_no_step() -> None:
     assert torch.equal(orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
+def test_a_matrix_of_one_row_is_no_inner_one() -> None:
+    player = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 1))
+    weights = [*player.parameters(), nn.Parameter(torch.zeros(10, 8))]  # such as the classes of a projection
+    assert Muon(weights, 1e-2, (0.9, 0.99), 0.0)._inner == {id(player[1].weight)}
+
+
 def convolutions() -> nn.Sequential:
     torch_rng = torch.Generator().manual_seed(1)
     player = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 1, 3))

@@ -39,6 +39,16 @@ BATCH = {"reals": torch.full((4, 1), 2.0)}
 HINGE = get_loss("hinge")
 
 
+def test_without_fakes_there_is_no_penalty_on_them(rng: torch.Generator) -> None:
+    game = WithNegatives()
+    game.fake_weight = 0.0
+    alone, both = (
+        discriminator_move(game, Rules(HINGE, r1=1.0, r2=r2, wgan_gp=r2), BATCH, rng).figures["penalty"]
+        for r2 in (0.0, 1.0)
+    )
+    assert torch.equal(alone, both)
+
+
 def test_discriminator_move_detaches_the_fakes(rng: torch.Generator) -> None:
     game = LineGame()
     discriminator_move(game, Rules(HINGE, r1=1, r2=1, wgan_gp=1), BATCH, rng).loss.backward()

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from gantools import configs
 from gantools.core import AdversarialTrainer, Tick
 from gantools.core.batches import Order
+from gantools.core.checkpoint import load_state, save_state
 from gantools.errors import ConfigError, GantoolsError, Interrupted, ModelError
 from tests.core.test_step import LineGame
 
@@ -129,6 +130,9 @@ def test_the_state_before_the_last_is_kept_and_used_when_the_last_is_damaged(tmp
         ({"loss": "wasserstein", "wgan_gp": 10.0, "penalty_share": 0.2}, "no scale"),
         ({"projected": True, "condition": "concatenation"}, "choose condition='projection'"),
         ({"augment": 2.0}, "or 'auto'"),
+        ({"instance_noise": 0.1, "noise_share": 0.0}, r"in \(0, 1\]"),
+        ({"patience": 8}, "patience=None"),
+        ({"adversarial_weight": 0.0}, "nothing to learn by"),
         ({"keep": "first"}, "last, best"),
     ],
 )
@@ -165,6 +169,28 @@ def test_critic_moves_more_often() -> None:
     assert training.history["loss_generator"].notna().sum() == 2
 
 
+class Drawn(LineGame):
+    """The generator is told to make threes."""
+
+    def generator_terms(self, batch: dict[str, torch.Tensor], fakes: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"threes": (fakes - 3).square().mean()}
+
+
+def test_a_generator_that_plays_alone_moves_at_every_batch() -> None:
+    trainer = AdversarialTrainer(n_critic=5, adversarial_weight=0.0)
+    training = trainer.train(Drawn(), batches, max_images=80, seed=0)
+    assert training.history["term_threes"].notna().sum() == 10
+
+
+def test_more_time_is_used_when_a_training_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    how = {"max_images": 400, "seed": 3, "checkpoint": file}
+    first = AdversarialTrainer().train(game(), batches, max_minutes=1e-6, **how)
+    assert (first.stopped, first.images) == ("minutes", 8)
+    resumed = AdversarialTrainer().train(game(), batches, max_minutes=10, resume=True, **how)
+    assert (resumed.stopped, resumed.images) == ("images", 400)
+
+
 def test_time_limit_and_callback_stop() -> None:
     assert AdversarialTrainer().train(game(), batches, max_images=10**9, seed=0, max_minutes=0.003).stopped == "minutes"
     seen: list[Tick] = []
@@ -177,6 +203,7 @@ def test_time_limit_and_callback_stop() -> None:
 
 def test_patience_stops_when_the_held_out_figure_does_not_improve() -> None:
     played = game()
+    played.monitored = True
     figures = iter([3.0, 2.0] + [2.5] * 1000)
     played.monitor = lambda generator, discriminator: next(figures)  # type: ignore[method-assign]
     training = AdversarialTrainer(patience=400).train(played, batches, max_images=8000, seed=0)
@@ -405,6 +432,18 @@ def test_a_checkpoint_can_be_gone_on_from_in_other_parts(tmp_path: Path) -> None
     resumed = AdversarialTrainer(accumulate=4).train(
         game(), batches, max_images=400, seed=3, checkpoint=file, resume=True
     )
+    assert resumed.images == 400
+
+
+def test_a_checkpoint_can_be_gone_on_from_on_another_kind_of_device(tmp_path: Path) -> None:
+    trainer = AdversarialTrainer(balance="auto")
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted):
+        trainer.train(game(), interrupting_at(17), max_images=400, seed=3, checkpoint=file)
+    state = load_state(file)
+    of_cuda = [torch.zeros(16, dtype=torch.uint8)]  # so long are the states of its generators of randomness
+    save_state(file, {**state, "rngs": of_cuda, "start": {**state["start"], "rngs": of_cuda}})
+    resumed = trainer.train(game(), batches, max_images=400, seed=3, checkpoint=file, resume=True)
     assert resumed.images == 400
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from gantools.data.decode import read_picture
-from gantools.data.keep import Kept, opaque_colours, read_kept, write_kept
+from gantools.data.keep import Kept, opaque_colours, read_frames, read_kept, write_kept
 from gantools.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -28,6 +28,12 @@ def exif_with(**tags: object) -> Image.Exif:
     return exif
 
 
+def _frames(path: Path) -> list[Kept]:
+    """In their order."""
+    found = {number: kept for number, _, kept in read_frames(path)}
+    return [found[number] for number in sorted(found)]
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -38,7 +44,7 @@ def test_depth_alpha_and_profile_make_the_round_trip(
     path = write_kept(tmp_path / f"picture{suffix}", Kept(pixels, icc=PROFILE))
     no_such_tiff = suffix == ".tif" and dtype == np.uint16 and channels == 2  # which nothing here reads
     assert path == tmp_path / f"picture{suffix}{'.png' if no_such_tiff else ''}"
-    (back,) = read_kept(path)
+    back = read_kept(path)
     assert back.pixels.dtype == dtype
     np.testing.assert_array_equal(back.pixels, pixels)
     assert back.icc == PROFILE
@@ -52,14 +58,14 @@ def test_any_picture_of_sixteen_bits_comes_back(
 ) -> None:
     pixels = np.random.default_rng(seed).integers(0, 65535, (height, width, channels), endpoint=True).astype(np.uint16)
     path = write_kept(tmp_path_factory.getbasetemp() / "deep.png", Kept(pixels))
-    (back,) = read_kept(path)
+    back = read_kept(path)
     np.testing.assert_array_equal(back.pixels, pixels)
 
 
 def test_orientation_is_applied_and_reset_and_other_exif_is_kept(tmp_path: Path) -> None:
     pixels = RNG.integers(0, 255, (6, 9, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif_with(orientation=6, maker="gantools"))
-    (kept,) = read_kept(tmp_path / "a.png")
+    kept = read_kept(tmp_path / "a.png")
     np.testing.assert_array_equal(kept.pixels, np.rot90(pixels, -1))
     with Image.open(write_kept(tmp_path / "b.png", kept)) as again:
         exif = again.getexif()
@@ -75,7 +81,7 @@ def test_jpeg_keeps_profile_and_exif(tmp_path: Path) -> None:
     pixels = np.full((16, 16, 3), 90, np.uint8)
     exif = exif_with(maker="gantools").tobytes()
     path = write_kept(tmp_path / "a.jpg", Kept(pixels, PROFILE, exif, (72, 72)))
-    (kept,) = read_kept(path)
+    kept = read_kept(path)
     assert kept.icc == PROFILE
     assert kept.exif is not None
     assert b"gantools" in kept.exif
@@ -94,7 +100,7 @@ def test_every_mode_becomes_gray_or_colour_with_its_alpha(tmp_path: Path, mode: 
         image.convert("RGB").save(tmp_path / "a.png")
     else:
         (base if mode == "RGBA" else base.convert("LA") if mode == "LA" else image).save(tmp_path / f"a{suffix}")
-    (kept,) = read_kept(tmp_path / f"a{suffix}")
+    kept = read_kept(tmp_path / f"a{suffix}")
     expected = {"1": 1, "L": 1, "LA": 2, "PA": 4, "RGBA": 4}.get(mode, 3)
     assert kept.pixels.shape == (8, 8, expected)
     assert kept.has_alpha == (mode in ("LA", "PA", "RGBA"))
@@ -105,9 +111,9 @@ def test_frames_are_read_one_or_all(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((4, 6), level, np.uint8)) for level in (10, 200, 90)]
     for name in ("a.gif", "a.tif"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-        (first,) = read_kept(tmp_path / name)
-        assert any("3 frames" in note and "--frames" in note for note in first.notes)
-        assert len(read_kept(tmp_path / name, every_frame=True)) == 3
+        first = read_kept(tmp_path / name)
+        assert any("3 frames" in note for note in first.notes)
+        assert [(number, n) for number, n, _ in read_frames(tmp_path / name)] == [(1, 3), (2, 3), (0, 3)]
 
 
 def test_what_a_format_cannot_hold_goes_into_a_png(tmp_path: Path) -> None:
@@ -140,18 +146,18 @@ def test_tiffs_of_any_making_come_out_readable(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "packed.tif", pixels, compression="zlib", predictor=True)
     Image.fromarray(pixels).convert("P").save(tmp_path / "palette.tif")
     for name in ("planes", "packed", "palette"):
-        (kept,) = read_kept(tmp_path / f"{name}.tif")
+        kept = read_kept(tmp_path / f"{name}.tif")
         path = write_kept(tmp_path / f"{name}-copy.tif", kept)
         np.testing.assert_array_equal(np.asarray(Image.open(path)), kept.pixels)
         np.testing.assert_array_equal(tifffile.imread(path), kept.pixels)
-    np.testing.assert_array_equal(read_kept(tmp_path / "planes.tif")[0].pixels, pixels)
+    np.testing.assert_array_equal(read_kept(tmp_path / "planes.tif").pixels, pixels)
 
 
 def test_camera_data_are_kept_without_the_old_size(tmp_path: Path) -> None:
     exif = exif_with(maker="gantools")
     exif[0x8769] = {0x829A: 0.01, 0xA002: 48, 0xA003: 64}
     Image.new("RGB", (48, 64)).save(tmp_path / "a.jpg", exif=exif)
-    (kept,) = read_kept(tmp_path / "a.jpg")
+    kept = read_kept(tmp_path / "a.jpg")
     with Image.open(write_kept(tmp_path / "b.jpg", kept)) as again:
         camera = again.getexif().get_ifd(0x8769)
     assert float(camera[0x829A]) == pytest.approx(0.01)
@@ -171,8 +177,8 @@ def test_deep_pictures_are_turned_once(tmp_path: Path, suffix: str, orientation:
         write_kept(path, Kept(pixels, exif=exif_with(orientation=orientation).tobytes()))
     eight = Image.fromarray((pixels >> 8).astype(np.uint8))
     eight.save(tmp_path / "eight.png", exif=exif_with(orientation=orientation))
-    (kept,) = read_kept(path)
-    (reference,) = read_kept(tmp_path / "eight.png")
+    kept = read_kept(path)
+    reference = read_kept(tmp_path / "eight.png")
     np.testing.assert_array_equal(kept.pixels >> 8, reference.pixels)
     np.testing.assert_array_equal(read_picture(path).shape, reference.pixels.shape)
 
@@ -182,7 +188,7 @@ def test_every_page_of_sixteen_bits(tmp_path: Path) -> None:
 
     stack = RNG.integers(0, 65535, (3, 6, 7), dtype=np.uint16)
     tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
-    pages = read_kept(tmp_path / "stack.tif", every_frame=True)
+    pages = _frames(tmp_path / "stack.tif")
     np.testing.assert_array_equal([p.pixels[..., 0] for p in pages], stack)
 
 
@@ -192,7 +198,7 @@ def test_floating_point_becomes_sixteen_bits_or_is_refused(tmp_path: Path) -> No
     values = RNG.random((4, 5), dtype=np.float32)
     tifffile.imwrite(tmp_path / "unit.tif", values)
     tifffile.imwrite(tmp_path / "counts.tif", values * 1000)
-    (kept,) = read_kept(tmp_path / "unit.tif")
+    kept = read_kept(tmp_path / "unit.tif")
     np.testing.assert_allclose(kept.pixels[..., 0] / 65535, values, atol=1e-5)
     assert "floating point" in kept.notes[0]
     with pytest.raises(DataError, match=r"counts\.tif.*outside"):
@@ -206,7 +212,7 @@ def test_too_large_for_the_format_becomes_png(tmp_path: Path) -> None:
 def test_dark_pictures_of_sixteen_bits_stay_sixteen(tmp_path: Path) -> None:
     dark = RNG.integers(0, 200, (5, 5), dtype=np.uint16)
     cv2.imwrite(str(tmp_path / "dark.png"), dark)
-    (kept,) = read_kept(tmp_path / "dark.png")
+    kept = read_kept(tmp_path / "dark.png")
     assert kept.pixels.dtype == np.uint16
     np.testing.assert_array_equal(kept.pixels[..., 0], dark)
 
@@ -232,7 +238,7 @@ def test_colours_under_transparent_pixels_are_those_of_the_nearest_others() -> N
 
 def test_a_cmyk_picture_goes_through_its_profile(tmp_path: Path) -> None:
     Image.new("CMYK", (4, 4), (0, 0, 0, 0)).save(tmp_path / "a.jpg", icc_profile=b"not a profile")
-    (kept,) = read_kept(tmp_path / "a.jpg")
+    kept = read_kept(tmp_path / "a.jpg")
     assert kept.icc is None
     assert (kept.pixels >= 254).all()
 
@@ -243,21 +249,21 @@ def test_pages_of_many_bits_keep_depth_and_way_up_each_its_own(tmp_path: Path) -
         tiff.write(deep, extratags=[(274, "H", 1, 6, True)], resolution=(300, 300))
         tiff.write((deep >> 8).astype(np.uint8))
         tiff.write(deep)
-    first, second, third = read_kept(tmp_path / "pages.tif", every_frame=True)
+    first, second, third = _frames(tmp_path / "pages.tif")
     assert [k.pixels.dtype for k in (first, second, third)] == [np.uint16, np.uint8, np.uint16]
     np.testing.assert_array_equal(first.pixels[..., 0], np.rot90(deep, -1))
     np.testing.assert_array_equal(second.pixels[..., 0], deep >> 8)
     np.testing.assert_array_equal(third.pixels[..., 0], deep)
     tifffile.imwrite(tmp_path / "int32.tif", np.zeros((2, 6, 9), np.int32))
     with pytest.raises(DataError, match="int32 pixels"):
-        read_kept(tmp_path / "int32.tif", every_frame=True)
+        _frames(tmp_path / "int32.tif")
 
 
 def test_a_ppm_of_sixteen_bits_says_that_it_loses_eight(tmp_path: Path) -> None:
     pixels = RNG.integers(0, 65535, (3, 4, 3), endpoint=True).astype(">u2")
     (tmp_path / "deep.ppm").write_bytes(b"P6 4 3 65535\n" + pixels.tobytes())
     (tmp_path / "usual.ppm").write_bytes(b"P6 4 3 255\n" + (pixels >> 8).astype(np.uint8).tobytes())
-    (deep,), (usual,) = (read_kept(tmp_path / f"{name}.ppm") for name in ("deep", "usual"))
+    deep, usual = (read_kept(tmp_path / f"{name}.ppm") for name in ("deep", "usual"))
     assert "eight are left" in deep.notes[0]
     assert not usual.notes
     np.testing.assert_allclose(deep.pixels, usual.pixels, atol=1)
@@ -267,7 +273,7 @@ def test_a_gray_pgm_is_as_bright_as_its_highest_value_says(tmp_path: Path) -> No
     pixels = RNG.integers(0, 4095, (3, 4), endpoint=True)
     (tmp_path / "a.pgm").write_bytes(b"P5 4 3 4095\n" + pixels.astype(">u2").tobytes())
     np.testing.assert_allclose(read_picture(tmp_path / "a.pgm")[..., 0], pixels / 4095, atol=1e-4)
-    (kept,) = read_kept(tmp_path / "a.pgm")
+    kept = read_kept(tmp_path / "a.pgm")
     np.testing.assert_allclose(kept.pixels[..., 0] / 65535, pixels / 4095, atol=1e-4)
 
 
@@ -275,18 +281,18 @@ def test_deep_tiffs_that_would_come_out_wrong_and_resolutions_that_are_none(tmp_
     pixels = RNG.integers(0, 65535, (5, 6, 4), endpoint=True).astype(np.uint16)
     tifffile.imwrite(tmp_path / "straight.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
     tifffile.imwrite(tmp_path / "multiplied.tif", pixels, photometric="rgb", extrasamples=["assocalpha"])
-    np.testing.assert_array_equal(read_kept(tmp_path / "straight.tif")[0].pixels, pixels)
+    np.testing.assert_array_equal(read_kept(tmp_path / "straight.tif").pixels, pixels)
     for read in (read_kept, read_picture):
         with pytest.raises(DataError, match="multiplied by its alpha"):
             read(tmp_path / "multiplied.tif")
     written = write_kept(tmp_path / "nowhere.tif", Kept(pixels, dpi=(float("inf"), 72.0)))
-    np.testing.assert_array_equal(read_kept(written)[0].pixels, pixels)
+    np.testing.assert_array_equal(read_kept(written).pixels, pixels)
 
 
 def test_pages_of_sixteen_bits_are_read_however_they_were_packed(tmp_path: Path) -> None:
     pages = RNG.integers(0, 65535, (3, 8, 9), endpoint=True).astype(np.uint16)
     tifffile.imwrite(tmp_path / "stack.tif", pages, photometric="minisblack", compression="lzw")
-    found = read_kept(tmp_path / "stack.tif", every_frame=True)
+    found = _frames(tmp_path / "stack.tif")
     np.testing.assert_array_equal(np.stack([f.pixels[..., 0] for f in found]), pages)
 
 

@@ -8,7 +8,15 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from gantools.data.resize import cropped, enlarged, enlarged_by_convolution, enlarged_lanczos, guided, reduced
+from gantools.data.resize import (
+    cropped,
+    enlarged,
+    enlarged_by_convolution,
+    enlarged_lanczos,
+    guided,
+    reduced,
+    rows_of,
+)
 
 
 def keys(x: np.ndarray) -> np.ndarray:
@@ -75,6 +83,14 @@ def test_a_change_that_follows_brightness_is_enlarged_along_the_edges() -> None:
     assert (large.expand(3, -1, -1) + plain - expected).abs().max() > 0.3
     flat = guided(torch.full((1, 3, 5, 7), 0.3), torch.zeros(1, 1, 5, 7), torch.zeros(1, 1, 11, 20))[0]
     torch.testing.assert_close(flat, torch.full((3, 11, 20), 0.3))
+
+
+@pytest.mark.parametrize("height", [7, 9, 31])
+def test_some_rows_are_those_that_interpolation_of_the_whole_makes(height: int) -> None:
+    small = torch.rand(1, 2, 7, 5, generator=torch.Generator().manual_seed(0))
+    whole = F.interpolate(small, size=(height, 5), mode="bilinear", align_corners=False)
+    for top, bottom in ((0, 3), (3, height), (0, height)):
+        torch.testing.assert_close(rows_of(small, height, top, bottom), whole[:, :, top:bottom])
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])

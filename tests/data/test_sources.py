@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +232,17 @@ def test_columns_can_be_read_letter_by_letter(tmp_path: Path) -> None:
     table = read_table(tmp_path / "t.csv", texts=("a", "none such"))
     assert table["a"].tolist() == ["007", "NA"]
     assert table["b"].isna().tolist() == [False, True]
+
+
+def test_names_that_are_no_text_can_be_written_everywhere(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/M\xfcller.png")).write_bytes(b"no picture")
+    source = open_pictures(folder)
+    assert pd.DataFrame({"path": [source.name(0)]}).to_csv().encode()
+    with pytest.raises(DataError, match=r"ller\.png") as told:
+        source.read(0)
+    assert str(told.value).encode()
 
 
 def test_row_numbers_that_pandas_wrote_are_no_column(tmp_path: Path) -> None:

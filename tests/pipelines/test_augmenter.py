@@ -28,7 +28,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from gantools import AugmentedClassifier, GanAugmenter, GanSynthesizer, PictureFlattener, PictureLoader, load
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
-from gantools.pipelines.augment.gates import Gates
+from gantools.pipelines.augment.gates import Gates, _reaches
 from gantools.pipelines.augment.usefulness import paired, summary, verdicts
 from gantools.pipelines.synthesize.forms import TableForm
 
@@ -229,6 +229,8 @@ def test_a_perfect_generator_of_a_large_class_is_called_good() -> None:
     spread, coverage = gates.variety(fresh, 1, form)
     assert spread == pytest.approx(1, abs=0.1)
     assert coverage == pytest.approx(1, abs=0.1)
+    twice = torch.cat([reals[:100], reals[:100]]).repeat(1, 4)
+    assert _reaches(twice, torch.zeros(200, dtype=torch.int64), 1).sum() == 0
     copied = gates.judge(reals[1::2][:200], torch.zeros(200, 1), 1, torch.zeros(200), form).copied
     assert copied.all()
 

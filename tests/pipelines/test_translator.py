@@ -194,6 +194,25 @@ def test_tiled_equals_untiled(quick: GanTranslator, tile: int) -> None:
     assert np.abs(at_once - tiled).max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["colours", "gray", "alpha", "deep"])
+def test_in_bands_of_rows_a_picture_becomes_the_same(
+    quick: GanTranslator, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = data.coffee()[:301]
+    if kind == "gray":
+        picture = picture[..., :1]
+    elif kind == "alpha":
+        picture = np.concatenate([picture, picture[..., :1]], 2)
+    elif kind == "deep":
+        picture = picture.astype(np.uint16) * 257
+    at_once = quick.transform([picture])[0].astype(int)
+    monkeypatch.setattr("gantools.pipelines.translate.apply._BAND", 7 * picture.shape[1])
+    in_bands = quick.transform([picture])[0]
+    steps = 257 if kind == "deep" else 1
+    assert (np.abs(in_bands - at_once) >= steps).mean() < 1e-4
+    assert np.abs(in_bands - at_once).max() <= steps
+
+
 def test_saved_and_loaded_it_is_the_same_whatever_parameters_became(quick: GanTranslator, tmp_path: Path) -> None:
     changed = clone(quick).set_params(max_images=32).fit([data.coffee()] * 5, [by_night(data.coffee())] * 5)
     before = changed.transform([data.coffee()])[0]

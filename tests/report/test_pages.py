@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from gantools import GanAnomalyDetector, GanSuperResolver, GanSynthesizer
 from gantools.report import write_detector, write_pictures, write_scores, write_synthesizer, write_usefulness
+from gantools.report.heatmaps import overlay
 from gantools.report.page import table, write_page
 from tests.report.shown import Shown
 
@@ -126,6 +127,26 @@ def test_labels_give_curves_and_counts(browser: Any, detector: Any, digits: Any,
     shown.page.select_option(".kind", "missed")
     assert shown.page.inner_text(".where").startswith(f"{int((~flagged & abnormal).sum())} in all")
     shown.check(report)
+
+
+def test_of_many_rows_the_top_is_shown_and_the_figures_are_of_all(
+    browser: Any, detector: Any, digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = digits
+    abnormal = y[:120] != 3
+    table = detector.score_table(X[:120])
+    report, whole = tmp_path / "some.html", tmp_path / "all.html"
+    write_scores(whole, detector, X[:120], table, abnormal)
+    monkeypatch.setattr("gantools.report.scores.MOST_ROWS", 50)
+    write_scores(report, detector, X[:120], table, abnormal)
+    shown, beside = (Shown(browser, page) for page in (report, whole))
+    words = shown.page.inner_text(".count")
+    assert "of 120 flagged" in words
+    assert f"of {int(abnormal.sum())}; false alarms: " in words
+    assert words.endswith(f"of {int((~abnormal).sum())}")
+    legend = "svg:has-text('false alarms')"
+    assert shown.page.inner_html(legend).count("AUROC") == beside.page.inner_html(legend).count("AUROC")
+    assert shown.page.locator(legend).inner_text() == beside.page.locator(legend).inner_text()
 
 
 def test_ten_thousand_pictures_stay_usable(browser: Any, detector: Any, digits: Any, tmp_path: Path) -> None:
@@ -259,3 +280,8 @@ def test_a_column_with_gaps_sorts(browser: Any, tmp_path: Path) -> None:
     shown.page.click("th:has-text('value')")
     assert shown.page.locator("td:first-child").all_inner_texts() == list("beacd")
     shown.check(report)
+
+
+def test_a_thin_picture_has_a_heatmap_of_bounded_size() -> None:
+    assert overlay(np.zeros((1, 5000, 1), np.float32), np.zeros((1, 5000))).shape == (1, 5000, 3)
+    assert overlay(np.zeros((2, 100, 1), np.float32), np.zeros((2, 100))).shape == (40, 2000, 3)

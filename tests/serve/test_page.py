@@ -50,7 +50,7 @@ def test_samples_and_rows(browser: Any, synthesizer: httpx.Client, table: httpx.
     page.click("button:has-text('Ask')")
     page.wait_for_selector("text=grid, 32 × 32")
     page.click("button:has-text('ZIP')")
-    page.wait_for_selector("a[download]")
+    page.wait_for_selector("a[download='samples.zip']")
     page.goto(str(table.base_url))
     page.fill("textarea", '[{"a": 1, "b": 2, "c": 3, "d": 4, "kind": "x"}]')
     page.click("button:has-text('Ask')")
