@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
-_REALS_TO_JUDGE_BY = 64
+_REALS_TO_JUDGE_BY, _BATCHES_TO_JUDGE_BY = 64, 16
 
 
 def _total_norm(gradients: list[Tensor]) -> Tensor:
@@ -315,10 +315,13 @@ class Run:
             self.good = self._snapshot()
 
     def _last_reals(self) -> Batch:
-        """The last batches, as many as it takes to judge variety by, and no real twice."""
+        """The last batches that are finite, as many as it takes to judge variety by, and no real twice."""
         found = [self.last_batch]
-        while sum(len(batch["reals"]) for batch in found) < _REALS_TO_JUDGE_BY and len(found) < self.step_number:
-            found.append(self.batches(self.step_number - 1 - len(found)))
+        for step in range(self.step_number - 2, max(-1, self.step_number - 2 - _BATCHES_TO_JUDGE_BY), -1):
+            if sum(len(batch["reals"]) for batch in found) >= _REALS_TO_JUDGE_BY:
+                break
+            earlier = self.batches(step)
+            found += [earlier] if bool(torch.isfinite(earlier["reals"]).all()) else []
         if len(found) == 1:
             return self.last_batch
         whole = {name: torch.cat([batch[name] for batch in found]) for name in found[0]}
