@@ -31,7 +31,7 @@ from gantools.data.planes import to_signed, unit
 _SIDE = 64
 _SHOWN = 12
 _TEXTURES = (0.0, 0.5, 1.0)
-_VIVID = (1.15, 1.3)
+_VIVID = (1.12, 1.3)
 
 
 def _gray(pictures: NDArray[Any]) -> NDArray[Any]:
@@ -97,8 +97,8 @@ def quality(data: str, minutes: float, seed: int) -> None:
         judged(f"gantools, texture {texture:g}", made, images=translator.training_["images"], seconds=took)
     if translator.colour_only:
         for vividness in _VIVID:
-            made = translator.set_params(texture=1.0, vividness=vividness).transform(pairs.test_sources)
-            judged(f"gantools, texture 1, vividness {vividness:g}", made, images=translator.training_["images"])
+            made = translator.set_params(texture=0.5, vividness=vividness).transform(pairs.test_sources)
+            judged(f"gantools, texture 0.5, vividness {vividness:g}", made, images=translator.training_["images"])
     generator, steps = pix2pix.train(_planes(pairs.sources), _planes(pairs.targets), 60 * minutes, seed)
     signed = pix2pix.apply(generator, _planes(pairs.test_sources), seed)
     judged("pix2pix", signed.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy(), images=steps)

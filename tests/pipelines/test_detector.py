@@ -70,12 +70,12 @@ def painted(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 def test_finds_and_locates_spots_on_a_wall() -> None:
     wall, rng = data.brick(), np.random.default_rng(0)
-    crops = [wall[t : t + 96, s : s + 96] for t, s in rng.integers(0, 416, (32, 2))]
-    detector = GanAnomalyDetector(random_state=0, max_images=320).fit(np.stack(crops[:20]))
+    crops = [wall[t : t + 96, s : s + 96] for t, s in rng.integers(0, 416, (26, 2))]
+    detector = GanAnomalyDetector(random_state=0, max_images=320).fit(np.stack(crops[:16]))
     assert detector.kind_ == "tiles"
-    spoilt, masks = zip(*(painted(c, rng) for c in crops[20:]), strict=True)
-    pictures = np.stack([*crops[20:], *spoilt])
-    assert detector.score(pictures, np.repeat([0, 1], 12)) > 0.95
+    spoilt, masks = zip(*(painted(c, rng) for c in crops[16:]), strict=True)
+    pictures = np.stack([*crops[16:], *spoilt])
+    assert detector.score(pictures, np.repeat([0, 1], 10)) > 0.95
     assert pixel_auroc(list(masks), detector.anomaly_map(np.stack(spoilt))) > 0.95
 
 
@@ -148,7 +148,7 @@ def test_same_seed_same_detector(digits: Digits) -> None:
 
 
 def test_signs_thresholds_and_p_values(threes: GanAnomalyDetector, digits: Digits) -> None:
-    pictures = digits[0]
+    pictures = digits[0][:300]
     score, decision = threes.score_samples(pictures), threes.decision_function(pictures)
     np.testing.assert_allclose(decision, score - threes.offset_)
     np.testing.assert_array_equal(threes.predict(pictures), np.where(decision >= 0, 1, -1))

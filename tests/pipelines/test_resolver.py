@@ -42,7 +42,7 @@ def quick(photographs: Pictures) -> GanSuperResolver:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_beats_interpolation_on_a_picture_of_another_kind(photographs: Pictures, seed: int) -> None:
-    resolver = GanSuperResolver(scale=2, max_images=6000, adversarial_share=0, random_state=seed).fit(photographs)
+    resolver = GanSuperResolver(scale=2, max_images=4000, adversarial_share=0, random_state=seed).fit(photographs)
     figures = resolver.evaluate([data.chelsea()]).set_index("method")
     assert figures.loc["ours", "psnr"] > figures.loc["bicubic", "psnr"] + 0.35
     assert figures.loc["ours", "psnr"] > figures.loc["lanczos", "psnr"]

@@ -74,7 +74,7 @@ def as_unit(picture: np.ndarray) -> torch.Tensor:
 
 
 def test_colours_come_back(photographs: Pictures, tmp_path: Path) -> None:
-    translator = GanTranslator(colour_only=True, size=64, batch_size=8, max_images=1600, random_state=0)
+    translator = GanTranslator(colour_only=True, size=64, batch_size=8, max_images=960, random_state=0)
     translator.fit(photographs)
     assert translator.channels_ == (1, 3)
     cup = data.coffee()[150:350, 300:500]
