@@ -100,12 +100,16 @@ def augment(
             return
         shared.report({}, False, quiet or json, lambda: words)
     assert out is not None
-    augmenter = _fitted(GanAugmenter(**parameters), labelled, model, resume)
+    given = GanAugmenter(**parameters)
+    augmenter = _fitted(given, labelled, model, resume)
     shared.by_first_alone()
     if in_folders:
         folders = folders_of(augmenter.classes_.tolist())
     writer = Writer(out, format, augmenter.names_, folders)
-    written, shown = _write(augmenter, labelled, writer, include_real, _asked(augmenter, parameters["per_class"], to))
+    asked = parameters["per_class"]
+    if to is not None and augmenter is given:  # some of DATA may have turned out not to be readable
+        asked = {label: max(0, to - int(n)) for label, n in augmenter.quality_["n_real"].items()}
+    written, shown = _write(augmenter, labelled, writer, include_real, asked)
     result |= written
     _write_report(report, augmenter, shown, result["n"], usefulness)
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].tolist()
@@ -126,13 +130,6 @@ def _missing(labels: list[Any], to: int) -> dict[Any, int]:
 
     classes, numbers = numbered(labels, len(labels))
     return {label: max(0, to - int((numbers == c).sum())) for c, label in enumerate(classes.tolist())}
-
-
-def _asked(augmenter: Any, per_class: Any, to: int | None) -> Any:
-    """New samples of each class; with --to, beside the reals that could be read."""
-    if to is None or not hasattr(augmenter, "quality_"):
-        return per_class
-    return {label: max(0, to - int(n)) for label, n in augmenter.quality_["n_real"].items()}
 
 
 def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:

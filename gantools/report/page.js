@@ -86,7 +86,6 @@ function comparison(root) {
 function scores(root) {
   const data = read(root);
   const find = (name) => root.querySelector(`.${name}`);
-  const n = data.names.length;
   const low = data.range[0];
   const high = data.range[1];
   const labelled = data.abnormal !== null;

@@ -70,6 +70,21 @@ def test_from_folders_to_folders(folders: Path, tmp_path: Path) -> None:
     assert np.load(tmp_path / "z" / "images.npz")["images"].shape == (9, 8, 8, 1)
 
 
+def test_a_size_is_counted_from_the_reals_at_hand(folders: Path, tmp_path: Path) -> None:
+    """Without those that cannot be read; with a model of other reals, from those that are given."""
+    spoilt, fewer = tmp_path / "spoilt", tmp_path / "fewer"
+    shutil.copytree(folders, spoilt)
+    (spoilt / "digit 0" / "0.png").write_bytes(b"no picture")
+    how = ("--to", 31, "--include-real", "--model", tmp_path / "model", "--quiet")
+    gantools("augment", spoilt, "--out", tmp_path / "a", "--max-bad", 1, "--max-images", 3000, *how, *LENIENT)
+    assert pd.read_csv(tmp_path / "a" / "manifest.csv")["label"].value_counts().tolist() == [31, 31, 31]
+    shutil.copytree(folders, fewer)
+    for i in range(10):
+        (fewer / "digit 1" / f"{i}.png").unlink()
+    gantools("augment", fewer, "--out", tmp_path / "b", *how, *LENIENT)
+    assert pd.read_csv(tmp_path / "b" / "manifest.csv")["label"].value_counts().tolist() == [31, 31, 31]
+
+
 def test_a_table(tmp_path: Path) -> None:
     frame = load_wine(as_frame=True).frame.rename(columns={"target": "label"})
     frame.to_csv(tmp_path / "wine.csv", index=False)
