@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,6 +43,7 @@ REMEDIES = {
 }
 
 _MOST = 256
+_REALS_TO_JUDGE_BY, _BATCHES_TO_JUDGE_BY = 64, 16
 _FEWEST = 32
 _NEIGHBOURS = 5
 _SMALL = 16
@@ -90,6 +92,32 @@ class Vitals(NamedTuple):
     coverage: float
     largest: float
     leak: float = 0.0
+
+
+def to_judge_by(last: Batch, batches: Callable[[int], Batch], step: int) -> Batch:
+    """The last batches that are finite, as many as it takes to judge variety by, and no real twice.
+
+    Parameters
+    ----------
+    last : Batch
+        The batch of `step`.
+    batches : Callable
+        From the number of a step to its batch.
+    step : int
+    """
+    found = [last]
+    for earlier in range(step - 1, max(-1, step - 1 - _BATCHES_TO_JUDGE_BY), -1):
+        if sum(len(batch["reals"]) for batch in found) >= _REALS_TO_JUDGE_BY:
+            break
+        batch = batches(earlier)
+        found += [batch] if bool(torch.isfinite(batch["reals"]).all()) else []
+    if len(found) == 1:
+        return last
+    whole = {name: torch.cat([batch[name] for batch in found]) for name in found[0]}
+    same = torch.unique(whole["reals"].flatten(1), dim=0, return_inverse=True)[1]
+    numbers = torch.arange(len(same), device=same.device)
+    first = numbers.new_zeros(int(same.max()) + 1).scatter_reduce(0, same, numbers, "amin", include_self=False)
+    return {name: values[first.sort().values] for name, values in whole.items()}
 
 
 @torch.no_grad()

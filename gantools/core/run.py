@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -19,8 +18,9 @@ from gantools.core.augment import Augmentation, suited
 from gantools.core.batches import parts_of
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
-from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, vitals
-from gantools.core.muon import Muon
+from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, to_judge_by, vitals
+from gantools.core.history import History
+from gantools.core.optimisers import optimiser_of, take_state, total_norm
 from gantools.core.penalties import MeasuredPenalty
 from gantools.core.snapshots import Snapshots
 from gantools.core.spectral import make_plain, normalise_spectrally
@@ -33,31 +33,6 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
-_REALS_TO_JUDGE_BY, _BATCHES_TO_JUDGE_BY = 64, 16
-
-
-def _total_norm(gradients: list[Tensor]) -> Tensor:
-    """The Euclidean norm of all of them as one vector."""
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
-
-
-def _optimiser(trainer: AdversarialTrainer, player: nn.Module, lr: float) -> torch.optim.Optimizer:
-    parameters: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
-    parameters = parameters or [torch.zeros(0, requires_grad=True)]
-    betas = (trainer.beta1, trainer.beta2)
-    if trainer.optimiser == "muon":
-        return Muon(parameters, lr, betas, trainer.weight_decay)
-    return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True)
-
-
-def _take(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load an optimiser's state, laid out in memory as its weights are, which its fused kernel takes for granted."""
-    optimiser.load_state_dict(state)
-    for weight, kept in optimiser.state.items():
-        for key, value in kept.items():
-            if value.shape == weight.shape:
-                kept[key] = torch.empty_like(weight).copy_(value)
 
 
 def made_for_bfloat16(device: torch.device) -> bool:
@@ -84,7 +59,7 @@ class Run:
     diverged: bool = False
     best: float = math.inf
     best_at: int = 0
-    rows: list[dict[str, float]] = field(default_factory=list)
+    history: History = field(default_factory=History)
     figures: dict[str, float] = field(default_factory=dict)
     began_with: list[float] = field(default_factory=list)
 
@@ -108,8 +83,8 @@ class Run:
         self._parts = range(self.world.rank, self.n_parts, self.world.size)
         self.rngs = [self._rng_of(part) for part in self._parts]
         self.generator_plays = game.fake_weight > 0 or trainer.adversarial_weight == 0
-        self.generator_optimiser = _optimiser(trainer, game.generator, trainer.lr_generator)
-        self.discriminator_optimiser = _optimiser(trainer, game.discriminator, trainer.lr_discriminator)
+        self.generator_optimiser = optimiser_of(game.generator, trainer.lr_generator, trainer)
+        self.discriminator_optimiser = optimiser_of(game.discriminator, trainer.lr_discriminator, trainer)
         self.averages: dict[str, MovingAverage] = {}
         if trainer.ema > 0:
             half_life = trainer.ema * self.max_images
@@ -153,7 +128,7 @@ class Run:
         self.figures = dict(zip(names, values, strict=True))
         self._adapt()
         elapsed = time.monotonic() - before
-        self.rows.append(
+        self.history.append(
             {
                 "step": self.step_number,
                 "images": self.images,
@@ -206,7 +181,7 @@ class Run:
         gradients = [p.grad for p in weights if p.grad is not None]
         if self.world.size > 1:
             self.communicated += self.world.mean([*gradients, loss, *figures.values()])
-        norm = _total_norm(gradients) if gradients else torch.zeros_like(loss)
+        norm = total_norm(gradients) if gradients else torch.zeros_like(loss)
         if self.trainer.max_norm is not None:
             nn.utils.clip_grads_with_norm_(weights, self.trainer.max_norm, norm)
         if bool(torch.isfinite(loss) & torch.isfinite(norm)):
@@ -252,7 +227,7 @@ class Run:
 
     def told(self) -> tuple[dict[str, float], str]:
         """The last row of history for those who watch, and the players' state in words."""
-        row = dict(self.rows[-1])
+        row = dict(self.history.last)
         health = STATES[int(row.pop("health"))] if "health" in row else ""
         for told_elsewhere in ("images", "seconds"):
             del row[told_elsewhere]
@@ -279,7 +254,7 @@ class Run:
         if figure is None:
             return
         (figure,) = self.world.of_first([figure])
-        self.rows[-1]["monitor"] = figure
+        self.history.note({"monitor": figure})
         if figure < self.best:
             self.best, self.best_at = figure, self.images
             if self.trainer.keep == "best":
@@ -294,7 +269,7 @@ class Run:
         """
         if not self._health_can_be_judged():
             return
-        batch = self.game.held_out() or self._last_reals()
+        batch = self.game.held_out() or to_judge_by(self.last_batch, self.batches, self.step_number - 1)
         rng = torch.Generator(self.device).manual_seed(self.seed + 7919 * self.step_number)
         self.game.generator.eval()
         self.game.discriminator.eval()
@@ -306,29 +281,13 @@ class Run:
         do, figures = self.watch.look(
             now, self.diverged, self.fraction(), self.trainer, f"{name}, {self.images:,} images"
         )
-        self.rows[-1] |= figures
+        self.history.note(figures)
         if do == GO_BACK:
             self._roll_back(self.good)
         elif do == BEGIN_ANEW:
             self._roll_back(self.start)
         elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
-
-    def _last_reals(self) -> Batch:
-        """The last batches that are finite, as many as it takes to judge variety by, and no real twice."""
-        found = [self.last_batch]
-        for step in range(self.step_number - 2, max(-1, self.step_number - 2 - _BATCHES_TO_JUDGE_BY), -1):
-            if sum(len(batch["reals"]) for batch in found) >= _REALS_TO_JUDGE_BY:
-                break
-            earlier = self.batches(step)
-            found += [earlier] if bool(torch.isfinite(earlier["reals"]).all()) else []
-        if len(found) == 1:
-            return self.last_batch
-        whole = {name: torch.cat([batch[name] for batch in found]) for name in found[0]}
-        same = torch.unique(whole["reals"].flatten(1), dim=0, return_inverse=True)[1]
-        numbers = torch.arange(len(same), device=same.device)
-        first = numbers.new_zeros(int(same.max()) + 1).scatter_reduce(0, same, numbers, "amin", include_self=False)
-        return {name: values[first.sort().values] for name, values in whole.items()}
 
     def _health_can_be_judged(self) -> bool:
         """Whether it is watched, both players play, and the last reals, which no player is to blame for, are finite."""
@@ -364,7 +323,7 @@ class Run:
         if self.trainer.spectral_norm:
             make_plain(self.game.discriminator)
             make_plain(players["discriminator"])
-        history = pd.DataFrame(self.rows)
+        history = self.history.frame()
         if "health" in history:
             words = dict(enumerate(STATES))
             history["health"] = history["health"].map(words, na_action="ignore").ffill().bfill()
@@ -410,8 +369,6 @@ class Run:
         """Everything that `restore` needs."""
         mine = [rng.get_state() for rng in self.rngs]
         rngs = [state for states in zip(*self.world.gather(mine), strict=True) for state in states]
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        table = torch.tensor([[row.get(c, math.nan) for c in columns] for row in self.rows], dtype=torch.float64)
         return {
             **self._players(),
             "rngs": rngs,
@@ -426,7 +383,7 @@ class Run:
             "identity": self._identity(),
             "stopped": self.stopped,
             "began_with": self.began_with,
-            "history": {"columns": columns, "table": table},
+            "history": self.history.state(),
             "watch": self.watch.saved(),
             "snapshots": self.snapshots.state(),
             "start": self.start,
@@ -466,11 +423,7 @@ class Run:
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
         self.stopped = state["stopped"] if state["stopped"] != "minutes" or self.fraction() >= 1 else ""
-        columns = state["history"]["columns"]
-        self.rows = [
-            {c: v for c, v in zip(columns, row, strict=True) if not math.isnan(v)}
-            for row in state["history"]["table"].tolist()
-        ]
+        self.history = History.restored(state["history"])
         self.watch = Watch.restored(state["watch"])
         self.snapshots = Snapshots(**state["snapshots"])
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
@@ -509,5 +462,5 @@ class Run:
         self.game.discriminator.load_state_dict(state["discriminator"])
         for name, average in self.averages.items():
             average.average.load_state_dict(state["averages"][name])
-        _take(self.generator_optimiser, state["generator_optimiser"])
-        _take(self.discriminator_optimiser, state["discriminator_optimiser"])
+        take_state(self.generator_optimiser, state["generator_optimiser"])
+        take_state(self.discriminator_optimiser, state["discriminator_optimiser"])

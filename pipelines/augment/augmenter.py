@@ -463,11 +463,12 @@ log, verbose
         return f"{self!r} [{_WAYS}]"
 
     def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
-        """For `gantools.pipelines.export.export`: its synthesizer, without the gates."""
+        """For `gantools.pipelines.export.export`: its synthesizer, at each class's novelty, without gates."""
         check_is_fitted(self)
         if self.synthesizer_ is None:
             raise ConfigError("no class was large enough for a generator, so there is none to export")
-        return self.synthesizer_.deployable(size)
+        settled, numbers = self.maker_.novelties, self.maker_.numbers
+        return self.synthesizer_.deployable(size, {numbers[c]: settled[c] for c in numbers if c in settled})
 
     # ------------------------------------------------------------------ storage
 

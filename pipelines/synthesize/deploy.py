@@ -23,19 +23,25 @@ _EXAMPLES = 4
 class Making(nn.Module):
     """Classes' numbers (N,), places in [0, 1) (N,) and normal noise (N, latent) to pictures (N, H, W, C), uint8."""
 
-    def __init__(self, decoder: nn.Module, latents: ClassLatents, novelty: float, size: tuple[int, int]) -> None:
+    def __init__(self, decoder: nn.Module, latents: ClassLatents, novelty: Tensor, size: tuple[int, int]) -> None:
         super().__init__()
         self.decoder, self.latents, self.novelty, self.size = decoder, latents, novelty, size
 
     def forward(self, labels: Tensor, places: Tensor, noise: Tensor) -> Tensor:
-        made = self.decoder(self.latents.placed(labels, self.novelty, places, noise))
+        made = self.decoder(self.latents.placed(labels, self.novelty[labels], places, noise))
         if tuple(made.shape[2:]) != self.size:
             made = F.interpolate(made, size=self.size, mode="bicubic", align_corners=False)
         return made.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def deployable(synthesizer: GanSynthesizer) -> Deployable:
-    """What can be exported of a fitted synthesizer of pictures, at its parameter `novelty`.
+def deployable(synthesizer: GanSynthesizer, novelties: dict[int, float] | None = None) -> Deployable:
+    """What can be exported of a fitted synthesizer of pictures.
+
+    Parameters
+    ----------
+    synthesizer : GanSynthesizer
+    novelties : dict or None
+        Of classes, by their numbers, that shall not have the parameter's `novelty`.
 
     Raises
     ------
@@ -56,5 +62,8 @@ def deployable(synthesizer: GanSynthesizer) -> Deployable:
     }
     classes = [] if synthesizer.classes_ is None else [str(c) for c in synthesizer.classes_]
     decoder, size = copy.deepcopy(synthesis.decoder).cpu(), (form.out_height, form.out_width)
-    module = Making(decoder, latents, synthesizer.novelty, size)
+    novelty = torch.full((len(latents.means),), float(synthesizer.novelty))
+    for number, own in (novelties or {}).items():
+        novelty[number] = own
+    module = Making(decoder, latents, novelty, size)
     return Deployable(module, inputs, ("samples",), notes={"classes": classes, "holds_training_latents": True})

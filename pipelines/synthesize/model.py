@@ -171,7 +171,7 @@ class Synthesis:
         settings.trainer.check_suits(what_follows)
         first = play(
             AutoencodingGame(autoencoder, settings.divergence, perceptual, moves, backbone),
-            fidelity_trainer(settings.trainer, 2e-3, beta2=0.99, max_norm=1.0),
+            fidelity_trainer(settings.trainer, 3e-3, optimiser="muon", beta2=0.99, max_norm=1.0),
             any_reals,
             settings.fidelity_share,
             "fidelity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from pathlib import Path
@@ -44,10 +45,19 @@ if TYPE_CHECKING:
 _RECIPE = "spread"
 _SMALLEST_DETAILED = 24
 _LARGE = 32
+_BATCH = 64
 _DIVERGENCE = {True: 0.002, False: 0.02}
 _IMAGES = {"pictures": 300_000, "table": 200_000}
 _WIDTH = {"pictures": 48, "table": 128}
 _LATENT = {"pictures": 128, "table": 32}
+
+
+def _paced(batch_size: int) -> AdversarialTrainer:
+    """The recipe `spread`, made for batches of 64; its rates go with a batch's square root (Malladi et al. 2022)."""
+    recipe = resolve_trainer(_RECIPE, _RECIPE)
+    share = math.sqrt(batch_size / _BATCH)
+    settings = {name: share * getattr(recipe, name) for name in ("lr_generator", "lr_discriminator")}
+    return resolve_trainer(settings, recipe)
 
 
 class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
@@ -82,7 +92,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         Share of training that goes to the first stage.
     trainer : AdversarialTrainer, str, dict or None
         The adversarial knobs; the name of a recipe; a dict of the settings that shall
-        not be the default's; None for the tested default.
+        not be the default's; None for the tested default, `spread`, at rates that suit the batch.
     max_images : int or None
         Samples seen in training, at most; None for 300,000 pictures or 200,000 rows.
     max_minutes : float or None
@@ -152,7 +162,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
     def __init__(
         self,
         *,
-        novelty: float = 0.4,
+        novelty: float = 0.5,
         size: int | None = None,
         latent: int | None = None,
         width: int | None = None,
@@ -235,11 +245,15 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         self.form_: Form = reals.form
         self.classes_ = reals.classes
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
-        self.trainer_ = resolve_trainer(self.trainer, _RECIPE)
+        self.trainer_ = resolve_trainer(self.trainer, _paced(self._batch()))
         settings = self._settings(agreed_seed(self.random_state))
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
         self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(reals.samples), "skipped": len(reals.skipped)}
+
+    def _batch(self) -> int:
+        large = isinstance(self.form_, PictureForm) and max(self.form_.shape[1:]) > _LARGE
+        return self.batch_size or (16 if large else _BATCH)
 
     def _settings(self, seed: int = 0) -> Settings:
         """What the parameters come to for the form at hand."""
@@ -259,7 +273,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
             trainer=self.trainer_,
             max_images=self.max_images or _IMAGES[kind],
             max_minutes=self.max_minutes,
-            batch_size=self.batch_size or (16 if pictures and max(self.form_.shape[1:]) > _LARGE else 64),
+            batch_size=self._batch(),
             device=resolve_device(self.device),
             seed=seed,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
@@ -376,14 +390,14 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         with torch.no_grad():
             return held(self.form_, self.form_.samples(synthesis.decoder(ends[:1].lerp(ends[1:], way))))
 
-    def deployable(self, size: tuple[int, int] | None = None) -> Deployable:
-        """For `gantools.pipelines.export.export`."""
+    def deployable(self, size: tuple[int, int] | None = None, novelties: dict[int, float] | None = None) -> Deployable:
+        """For `gantools.pipelines.export.export`; `novelties` of classes, by number, for which another is to count."""
         from gantools.pipelines.synthesize.deploy import deployable
 
         check_is_fitted(self)
         if size is not None:
             raise ConfigError("a size is not to be named: the file makes pictures of the size that was learnt")
-        return deployable(self)
+        return deployable(self, novelties)
 
     # ------------------------------------------------------------------ storage
 

@@ -25,10 +25,10 @@ from gantools.core.health import (
     Watch,
     smoothed_vitals,
     state_of,
+    to_judge_by,
     vitals,
 )
 from gantools.core.initialise import initialised
-from gantools.core.run import Run
 from gantools.errors import GantoolsError, Interrupted
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 
@@ -121,12 +121,13 @@ def test_collapse_is_seen_in_small_batches() -> None:
 
 
 def test_a_real_that_is_in_two_batches_counts_once() -> None:
-    few = DIGITS[:20]
-    order = Order(20, 16, 0)
-    run = Run(AdversarialTrainer(), game(), 160, None, 0)
-    for _ in range(6):
-        run.step(lambda step: {"reals": few[torch.from_numpy(order.indices(step))]})
-    assert len(run._last_reals()["reals"]) == len(run._last_reals()["reals"].flatten(1).unique(dim=0)) == 20
+    few, order = DIGITS[:20], Order(20, 16, 0)
+
+    def of_few(step: int) -> dict[str, torch.Tensor]:
+        return {"reals": few[torch.from_numpy(order.indices(step))]}
+
+    found = to_judge_by(of_few(5), of_few, 5)["reals"]
+    assert len(found) == len(found.flatten(1).unique(dim=0)) == 20
 
 
 def test_watching_changes_nothing() -> None:

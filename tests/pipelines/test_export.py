@@ -114,7 +114,7 @@ def test_a_translator_at_one_size(tmp_path: Path, size: tuple[int, int]) -> None
 
 def test_a_synthesizer_and_an_augmenter(tmp_path: Path) -> None:
     labels = load_digits().target[:300]
-    synthesizer = GanSynthesizer(max_images=1280, random_state=0).fit(DIGITS[:300], labels)
+    synthesizer = GanSynthesizer(max_images=6400, random_state=0).fit(DIGITS[:300], labels)
     export(synthesizer, tmp_path / "m.onnx")
     rng = np.random.default_rng(0)
     inputs = {
@@ -126,8 +126,14 @@ def test_a_synthesizer_and_an_augmenter(tmp_path: Path) -> None:
     assert made.shape == (20, 8, 8, 1)
     assert made.dtype == np.uint8
     assert made.std() > 20
-    augmenter = GanAugmenter(per_class=2, max_images=1280, random_state=0).fit(DIGITS[:300], labels)
+    augmenter = GanAugmenter(per_class=2, max_images=6400, random_state=0).fit(DIGITS[:300], labels)
+    augmenter.maker_.novelties[3] = 0.0  # its own reals, decoded
     assert export(augmenter, tmp_path / "a.onnx")["outputs"]["samples"][0] == "tensor(uint8)"
+    run, noise = session_of(tmp_path / "a.onnx"), inputs["noise"][:2]
+    for label, counts in ((3, False), (4, True)):
+        given = {"labels": np.full(2, label), "places": inputs["places"][:2]}
+        plain, other = (run.run(None, {**given, "noise": n})[0] for n in (noise, -noise))
+        assert (plain != other).any() == counts
     with pytest.raises(ConfigError, match="tables"):
         export(GanSynthesizer(max_images=640, random_state=0).fit(load_wine().data), tmp_path / "t.onnx")
 
