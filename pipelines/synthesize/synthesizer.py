@@ -47,7 +47,7 @@ _SMALLEST_DETAILED = 24
 _LARGE = 32
 _BATCH = 64
 _DIVERGENCE = {True: 0.002, False: 0.02}
-_IMAGES = {"pictures": 300_000, "table": 200_000}
+_IMAGES = {"pictures": 150_000, "table": 200_000}
 _WIDTH = {"pictures": 48, "table": 128}
 _LATENT = {"pictures": 128, "table": 32}
 
@@ -94,7 +94,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type
         The adversarial knobs; the name of a recipe; a dict of the settings that shall
         not be the default's; None for the tested default, `spread`, at rates that suit the batch.
     max_images : int or None
-        Samples seen in training, at most; None for 300,000 pictures or 200,000 rows.
+        Samples seen in training, at most; None for 150,000 pictures or 200,000 rows.
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None

@@ -89,7 +89,7 @@ def test_a_table(tmp_path: Path) -> None:
     frame = load_wine(as_frame=True).frame.rename(columns={"target": "label"})
     frame.to_csv(tmp_path / "wine.csv", index=False)
     gantools(
-        "augment", tmp_path / "wine.csv", "--per-class", 5, "--out", tmp_path / "new", "--max-images", 3000, *LENIENT
+        "augment", tmp_path / "wine.csv", "--per-class", 5, "--out", tmp_path / "new", "--max-images", 8000, *LENIENT
     )
     made = pd.read_csv(tmp_path / "new" / "samples.csv")
     assert made.columns.tolist() == frame.columns.tolist()

@@ -57,7 +57,7 @@ def long_tail(digits: Digits, seed: int = 0) -> tuple[Digits, Digits]:
 
 @pytest.fixture(scope="module")
 def fitted(digits: Digits) -> GanAugmenter:
-    return GanAugmenter(40, max_images=60_000, random_state=0).fit(*long_tail(digits)[0])
+    return GanAugmenter(40, max_images=40_000, random_state=0).fit(*long_tail(digits)[0])
 
 
 def test_new_samples_are_varied_of_their_class_and_no_copies(fitted: GanAugmenter, digits: Digits) -> None:
@@ -79,7 +79,7 @@ def test_new_samples_are_varied_of_their_class_and_no_copies(fitted: GanAugmente
 def test_it_helps_a_classifier_where_classes_are_rare(digits: Digits, seed: int) -> None:
     (X, y), (X_test, y_test) = long_tail(digits, seed)
     scores = {}
-    for name, augmenter in (("none", "passthrough"), ("gan", GanAugmenter(max_images=60_000, random_state=seed))):
+    for name, augmenter in (("none", "passthrough"), ("gan", GanAugmenter(max_images=40_000, random_state=seed))):
         model = make_pipeline(
             AugmentedClassifier(make_pipeline(PictureFlattener(), LogisticRegression(max_iter=300)), augmenter)
         )

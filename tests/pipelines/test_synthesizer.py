@@ -30,7 +30,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted(digits: tuple[np.ndarray, np.ndarray]) -> GanSynthesizer:
-    return GanSynthesizer(max_images=60_000, random_state=0).fit(digits[0][:900], digits[1][:900])
+    return GanSynthesizer(max_images=40_000, random_state=0).fit(digits[0][:900], digits[1][:900])
 
 
 def test_classes_keep_their_spread_and_their_looks(
