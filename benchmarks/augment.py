@@ -182,7 +182,7 @@ def measured(split: Split, made: np.ndarray, labels: np.ndarray, n: int) -> dict
         copied.append(float(copies(train, other, fake).float().mean()))
         all_real.append(real)
         all_fake.append(fake)
-    figures = {"spread": np.mean(spread), "lowest_spread": min(spread)}
+    figures: dict[str, Any] = {"spread": np.mean(spread), "lowest_spread": min(spread)}
     figures |= {"coverage": np.mean(coverage), "lowest_coverage": min(coverage), "copies": np.mean(copied)}
     figures["frechet"] = frechet_distance(torch.cat(all_real), torch.cat(all_fake))
     return {name: round(float(value), 4) for name, value in figures.items()}
@@ -206,7 +206,7 @@ def quality(names: list[str], seeds: list[int], settings: dict[str, Any]) -> Non
             made, labels = augmenter.sample(n, random_state=seed)
             seconds = {"fit_seconds": round(fitted, 1), "sample_seconds": round(time.monotonic() - started - fitted, 1)}
             classical = [
-                (m.samples, np.full(len(m.critic), m.label))
+                (augmenter.maker_.form.samples(m.tensors), np.full(len(m.critic), m.label))
                 for m in augmenter.maker_.classical(dict.fromkeys(range(len(augmenter.classes_)), n), seed)
             ]
             moved = tuple(np.concatenate(part) for part in zip(*classical, strict=True))

@@ -77,7 +77,7 @@ def on_exact(rounds: int) -> None:
         def in_torch(module: torch.nn.Module = what.module, given: Any = inputs) -> None:
             module(*given.values())
 
-        ways = {"torch": in_torch, "onnx": partial(session.run, None, arrays)}
+        ways: dict[str, Callable[[], Any]] = {"torch": in_torch, "onnx": partial(session.run, None, arrays)}
         speeds = {way: [n / s for s in found] for way, found in in_turns(ways, rounds).items()}
         ratio = statistics.median(o / t for o, t in zip(speeds["onnx"], speeds["torch"], strict=True))
         medians = {way: statistics.median(found) for way, found in speeds.items()}

@@ -57,9 +57,9 @@ def game_of(recipe: str, seed: int) -> Game:
     rng = torch.Generator().manual_seed(seed)
     if recipe == "cgan":
         body = initialised(lambda: DcganGenerator(_SHAPE, _LATENT + 16, 32), rng)
-        generator = initialised(lambda: ConditionalGenerator(body, _CLASSES), rng)
+        conditional = initialised(lambda: ConditionalGenerator(body, _CLASSES), rng)
         judge = initialised(lambda: DcganDiscriminator((1 + _CLASSES, 28, 28), 32), rng)
-        return ConditionalGame(generator, ConcatenationDiscriminator(judge, _CLASSES), _CLASSES)
+        return ConditionalGame(conditional, ConcatenationDiscriminator(judge, _CLASSES), _CLASSES)
     generator = initialised(lambda: DcganGenerator(_SHAPE, _LATENT, 32), rng)
 
     def discriminator() -> nn.Module:

@@ -190,7 +190,8 @@ def mimicry(kind: Any, minutes: float, seed: int) -> Sampler:
     for player in (generator, discriminator):
         for name, layer in player.named_modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight
+                changed: Any = getattr(layer, "parametrizations", None)
+                weight = layer.weight if changed is None else changed.weight.original
                 nn.init.xavier_uniform_(weight, 2**0.5 if "convs" in name else 1.0)
     losses = (lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f: -f.mean())
     return _plain_gan(

@@ -76,7 +76,7 @@ def _by_hand(players: Players, reals: Tensor, steps: int, relativistic: bool) ->
 
 
 def _by_trainer(players: Players, reals: Tensor, steps: int, relativistic: bool) -> None:
-    penalties = {"r1": 0.5, "r2": 0.5} if relativistic else {}
+    penalties: dict[str, Any] = {"r1": 0.5, "r2": 0.5} if relativistic else {}
     trainer = AdversarialTrainer("relativistic" if relativistic else "non_saturating", **penalties)
     seen = 0
 

@@ -49,7 +49,7 @@ def _section(title: str, what: str, extra: list[str]) -> str:
         ranks = table.rank(axis=1, ascending=False).mean().to_frame("mean rank (low is good)").T
         text += [_markdown(ranks, 2, bold=False), ""]
     ours = frame[frame["method"] == "gantools"]
-    columns = [c for c in extra if c in ours] + [c for c in ours if c.startswith("auroc_")]
+    columns = [c for c in extra if c in ours] + [str(c) for c in ours if str(c).startswith("auroc_")]
     parts = ours.groupby("data", sort=False)[[*columns, "fit_s", "score_s"]].mean()
     text += ["What gantools' figure is made of:", "", _markdown(_with_mean(parts), 3, bold=False), ""]
     return "\n".join(text)
@@ -67,7 +67,7 @@ def _health() -> str:
     names = {"watch": "watched", "auto": "balanced"}
     table = pd.concat(
         [
-            c[list(names)].rename(columns=lambda m, f=f: f"{f}, {names[m]}")
+            c[list(names)].rename(columns={method: f"{f}, {word}" for method, word in names.items()})
             for c, f in zip(columns, _HEALTH, strict=True)
         ],
         axis=1,
@@ -159,8 +159,7 @@ _AUGMENT_TEXT = (
     "Two hundred new pictures a class, against reals never trained on: spread (1 is as varied), coverage relative to",
     "what as many reals reach, copies (1 % of held-out reals would be called so), in EfficientNet-Lite0's features,",
     "agreement of a judge that was shown all the data there is. `python -m benchmarks.augment quality`; albumentations",
-    "is the default policy, applied to reals drawn at random. Means over classes. The gate for class asked for 80 %",
-    "where it asks for 90 % now, and backbone and generator were not laid out channels-last yet, which is faster.",
+    "is the default policy, applied to reals drawn at random. Means over classes.",
     "",
 )
 _USEFUL_TEXT = (
@@ -182,16 +181,15 @@ def _augment() -> str:
     figures = ["spread", "lowest_spread", "coverage", "lowest_coverage", "agreement", "copies", "frechet"]
     shown = [*figures, *(c for c in ("fit_seconds", "sample_seconds") if c in frame)]
     table = frame.groupby(["data", "method"], sort=False)[shown].mean()
-    table.index = [f"{data}, {method}" for data, method in table.index]
+    table.index = [f"{data}, {method}" for data, method in table.index.tolist()]
     text = [*_AUGMENT_TEXT, _figures(table), ""]
     useful = pd.DataFrame(rows_of("augment-usefulness")).rename(columns={"seed": "fold"})
     for name, mine in useful.groupby("data", sort=False) if not useful.empty else ():
         means = mine.pivot_table(index="method", columns="classifier", values="balanced_accuracy", sort=False)
-        said = verdicts(mine, overlap=0.0).set_index(["classifier", "method"])
         lines = [
-            f"- {classifier}, {method}: **{row.verdict}**, {row.difference:+.4f} beside {row.beside} "
+            f"- {row.classifier}, {row.method}: **{row.verdict}**, {row.difference:+.4f} beside {row.beside} "
             f"({row.low:+.4f} to {row.high:+.4f})"
-            for (classifier, method), row in said.iterrows()
+            for row in verdicts(mine, overlap=0.0).itertuples()
         ]
         text += [*_USEFUL_TEXT] if name == useful["data"].iloc[0] else []
         text += [f"**{name}**, {mine['fold'].nunique()} seeds:", "", _markdown(means.T), "", *lines, ""]

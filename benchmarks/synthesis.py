@@ -99,7 +99,9 @@ def recipe(name: str) -> Callable[[Kind, float, int], Sampler]:
     """A recipe of configs/training on DCGAN players 32 wide, from noise alone and without classes."""
 
     def play(kind: Kind, minutes: float, seed: int) -> Sampler:
-        rng, shape = torch.Generator().manual_seed(seed), tuple(kind.train.shape[1:])
+        rng = torch.Generator().manual_seed(seed)
+        channels, height, width = kind.train.shape[1:]
+        shape = channels, height, width
         game = LatentGame(
             initialised(lambda: DcganGenerator(shape, 64, 32), rng),
             initialised(lambda: DcganDiscriminator(shape, 32), rng),

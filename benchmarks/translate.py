@@ -127,7 +127,8 @@ def unpaired(minutes: float, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(pairs.sources))
     sources, targets = pairs.sources[order[:half]], pairs.targets[order[half:]]
     rows = {"source": pairs.test_sources}
-    for name, weights in {"contrastive": {}, "contrastive and cycle": {"cycle_weight": 5.0}}.items():
+    ways: dict[str, dict[str, Any]] = {"contrastive": {}, "contrastive and cycle": {"cycle_weight": 5.0}}
+    for name, weights in ways.items():
         key = {"data": "lines-unpaired", "minutes": minutes, "seed": seed, "side": _SIDE, "method": name}
         if known("translate", key):
             continue

@@ -9,6 +9,8 @@ from typing import Any
 from gantools.core import Tick
 from gantools.pipelines.logs import logged
 
+__all__ = ["CallbackSupportMixin", "ticking", "with_callbacks"]
+
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:

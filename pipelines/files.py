@@ -122,9 +122,13 @@ def convert_files(
     errors: list[str] = []
     with Stages(shown) as stages, stages.stage(doing) as advance:
         for number, target in enumerate(left):
+
+            def within(done: float, before: int = number) -> None:
+                advance((before + done) / len(left))
+
             try:
                 frames = _read(target.source, max_megapixels, every_frame)
-                notes += _convert_file(convert, target, frames, lambda f, i=number: advance((i + f) / len(left)))
+                notes += _convert_file(convert, target, frames, within)
             except Exception as error:  # whatever is wrong with one file, the others are converted
                 words = str(error) or type(error).__name__
                 errors.append(words if str(target.source) in words else f"{target.source}: {words}")
@@ -165,7 +169,11 @@ def _convert_file(
     """Convert the frames of one file, each into one of its own; what is to be said of it."""
     notes: list[str] = []
     for done, (number, n, kept) in enumerate(frames):
-        convert(kept, lambda f, done=done, n=n: advance((done + f) / n))
+
+        def within(part: float, done: int = done, n: int = n) -> None:
+            advance((done + part) / n)
+
+        convert(kept, within)
         place = target.destination if n == 1 else _of_frame(target.destination, number)
         written = write_kept(place, kept)
         if number == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -76,7 +78,7 @@ class PairedGame(Game):
 
     def _unlike(self, batch: Batch, fakes: Tensor) -> Tensor:
         """Mean absolute difference of the discriminator's features, layer by layer."""
-        features = self.discriminator.features
+        features: Callable[..., list[Tensor]] = self.discriminator.features  # type: ignore[assignment]
         rng = torch.Generator(fakes.device)
         with frozen(self.discriminator):
             with torch.no_grad():

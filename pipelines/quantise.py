@@ -97,8 +97,8 @@ def _lost(name: str, ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> 
         return {name: float((ours != theirs).mean())}
     found = {name: float(np.abs(ours - theirs).mean())}
     if name == "anomaly_score":
-        ranks = [np.argsort(np.argsort(values)) for values in (ours, theirs)]
-        found["anomaly_score_rank"] = float(np.corrcoef(*ranks)[0, 1])
+        first, second = (np.argsort(np.argsort(values)) for values in (ours, theirs))
+        found["anomaly_score_rank"] = float(np.corrcoef(first, second)[0, 1])
     return found
 
 
@@ -126,7 +126,7 @@ def _as_asked(picture: NDArray[Any], shape: Sequence[Any], name: str) -> NDArray
 def _static(model: Any, pictures: list[NDArray[np.uint8]]) -> bytes:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self.left: Iterator[NDArray[np.uint8]] = iter(pictures)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,9 +78,11 @@ def fit(
 
 
 def _normals(data: Path) -> Any:
-    """What to learn from: of a table with labels the rows that are normal, without the labels."""
+    """What to learn from: of a table with labels the rows that are normal, without the labels; of a folder alike."""
     from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, read_features, read_table, table_columns
 
+    if data.is_dir():
+        return _normal_pictures(data)
     if not _is_labelled(data):
         return data
     frame = read_table(data, texts=(PATH_COLUMN,)) if PATH_COLUMN in table_columns(data) else read_features(data)
@@ -93,6 +96,31 @@ def _normals(data: Path) -> Any:
     if PATH_COLUMN in normal:
         normal[PATH_COLUMN] = [str(data.parent / str(name)) for name in normal[PATH_COLUMN]]
     return normal
+
+
+def _normal_pictures(folder: Path) -> Path | list[Path]:
+    """Where some of a folder's pictures lie in subfolders named good or normal and some do not, the former."""
+    from gantools.data.sources import open_pictures
+
+    source = open_pictures(folder)
+    names = [source.name(i) for i in range(len(source))]
+    normal = [folder / name for name, wrong in zip(names, _abnormal_by_folder(names), strict=True) if not wrong]
+    if len(normal) in (0, len(names)):
+        return folder
+    warnings.warn(
+        f"{folder}: {len(normal)} pictures in subfolders named good or normal are learnt; "
+        f"{len(names) - len(normal)} others are left out",
+        stacklevel=2,
+    )
+    return normal
+
+
+def _abnormal_by_folder(names: Iterable[str]) -> np.ndarray:
+    """Which pictures lie in no folder named good or normal."""
+    import numpy as np
+
+    folders = [{part.lower() for part in Path(name).parts[:-1]} for name in names]
+    return np.array([not {"normal", "good"} & parts for parts in folders])
 
 
 def _is_labelled(data: Path) -> bool:
@@ -261,14 +289,12 @@ def _readable(table: pd.DataFrame) -> list[int]:
 
 
 def _picture_labels(table: pd.DataFrame, labels: Path | None) -> np.ndarray:
-    import numpy as np
     import pandas as pd
 
     from gantools.data.sources import read_table
 
     if labels is None:
-        words = [{part.lower() for part in Path(p).parts[:-1]} for p in table["path"]]
-        abnormal = np.array([not w & {"normal", "good"} for w in words])
+        abnormal = _abnormal_by_folder(table["path"])
         _both(
             abnormal,
             "the pictures' folders: put normals into a subfolder named normal or good, others beside it",
@@ -371,7 +397,7 @@ def _measured_maps(
             pixels = torch.from_numpy(_marked(mask))[None, None]
             truth = F.interpolate(pixels, size=anomaly_map.shape, mode="area")[0, 0].numpy() > 0.25
         truths.append(truth)
-        found.append(anomaly_map)
+        found.append(anomaly_map.astype(np.float32))
     if not any(t.any() for t in truths):
         raise DataError(f"{masks}: none of the masks, named as the pictures, marks anything")
     return {"pixel_auroc": pixel_auroc(truths, found), "aupro": aupro(truths, found)}

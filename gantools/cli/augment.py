@@ -251,7 +251,7 @@ def _evaluated(
 
 
 def _table(table: pd.DataFrame) -> str:
-    recalls = [c for c in table if c.startswith("recall ")]
+    recalls = [str(c) for c in table if str(c).startswith("recall ")]
     worst = table[recalls].min(axis=1).rename("worst recall")
     return table.drop(columns=recalls).join(worst).round(3).to_string()
 

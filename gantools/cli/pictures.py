@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +42,7 @@ Sheet = Annotated[Path | None, typer.Option("--sheet", help="Picture that compar
 def convert(
     data: Path,
     out: Path,
-    work: dict[Path, Convert],
+    work: Mapping[Path, Convert],
     *,
     words: tuple[str, str],
     json: bool,
@@ -92,7 +93,7 @@ def convert(
 def loaded(
     model: Path,
     device: str,
-    kind: tuple[type, str],
+    kind: tuple[type[Any], str],
     dial: tuple[str, float | None],
     max_megapixels: float | None,
     use: dict[str, Any],

@@ -119,7 +119,11 @@ def sample(
     pictures = isinstance(synthesizer.form_, PictureForm)
     if (grid or interpolate) and not pictures:
         raise ConfigError(f"{model} makes rows of a table; --grid and --interpolate are for pictures")
-    labels = np.repeat(synthesizer.classes_[synthesizer.numbers_of(label)], n) if label else None
+    labels = None
+    if label:
+        numbers = synthesizer.numbers_of(label)
+        assert synthesizer.classes_ is not None
+        labels = np.repeat(synthesizer.classes_[numbers], n)
     if pictures and synthesizer.classes_ is not None:
         folders_of(synthesizer.classes_.tolist())
     check_out(out, overwrite, model)

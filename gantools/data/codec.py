@@ -39,7 +39,7 @@ class _Column:
         """Values in the column's dtype."""
         if self.levels is not None:
             return pd.Series(pd.Categorical(values, categories=self.levels, ordered=self.ordered))
-        return pd.Series(values, dtype=object if self.dtype == "object" else None).astype(self.dtype)
+        return pd.Series(values, dtype=object if self.dtype == "object" else None).astype(self.dtype)  # type: ignore[call-overload]
 
 
 @dataclass
@@ -112,8 +112,8 @@ class TableCodec:
                 if column.categories:
                     blocks.append(np.stack([~missing, missing], 1).astype(np.float64))
             else:
-                values = frame[name].astype(object).where(frame[name].notna(), None)
-                texts = np.asarray([str(v) for v in values], dtype=object)
+                known = frame[name].astype(object).where(frame[name].notna(), None)
+                texts = np.asarray([str(v) for v in known], dtype=object)
                 blocks.append(np.stack([texts == str(c) for c in column.categories], 1).astype(np.float64))
         return np.concatenate(blocks, axis=1)
 

@@ -169,13 +169,15 @@ def check_layout(image: Image.Image, path: Path) -> None:
 
 def raw_mode(image: Image.Image) -> str:
     """How the file, not yet decoded, stores a pixel, in Pillow's words."""
-    arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
 def most_of_ppm(image: Image.Image) -> int:
     """The highest value that a PPM file, not yet decoded, can hold."""
-    arguments = image.tile[0][3] if image.tile else ()
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ()
     return int(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else 255
 
 

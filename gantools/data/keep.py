@@ -276,7 +276,9 @@ def _deep_bytes(kept: Kept, suffix: str) -> bytes:
         stream = io.BytesIO()
         extra = ["unassalpha"] if kept.has_alpha else None
         photometric = "rgb" if kept.pixels.shape[2] >= 3 else "minisblack"
-        resolution = {"resolution": kept.dpi, "resolutionunit": "INCH"} if _is_resolution(kept.dpi) else {}
+        resolution: dict[str, Any] = (
+            {"resolution": kept.dpi, "resolutionunit": "INCH"} if _is_resolution(kept.dpi) else {}
+        )
         tifffile.imwrite(
             stream,
             pixels,

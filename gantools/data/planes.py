@@ -50,7 +50,7 @@ def on_white(picture: NDArray[Any]) -> NDArray[Any]:
 
 
 def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDArray[np.float32]:
-    """A picture (H, W, C) in [0, 1] with so many channels: gray is repeated, what is transparent is laid on white.
+    """A picture (H, W, C) in [0, 1] with so many channels: what is transparent is laid on white, gray made colour.
 
     Raises
     ------
@@ -60,12 +60,12 @@ def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDA
     found = picture.shape[2]
     if found == channels:
         return picture
-    if found == 1:
-        return np.repeat(picture, channels, axis=2)
-    if found == channels + 1 and found in (2, 4):
-        alpha = picture[..., channels:]
-        return picture[..., :channels] * alpha + (1 - alpha)
-    raise DataError(f"{name}: has {found} channels, where others have {channels}")
+    if found in (2, 4) and channels in (1, 3):
+        alpha = picture[..., -1:]
+        return with_channels(picture[..., :-1] * alpha + (1 - alpha), channels, name)
+    if found == 1 and channels == 3:
+        return np.repeat(picture, 3, axis=2)
+    raise DataError(f"{name}: has {found} channels, where {channels} are needed")
 
 
 def middle(picture: Any, first_axis: int = 0, longest: int = 2048) -> Any:

@@ -260,7 +260,7 @@ def read_features(path: Path, categories: Collection[str] | None = None) -> pd.D
     if path.suffix.lower() != ".csv":
         return table
     if categories is None:
-        categories = [name for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
+        categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
     return written.assign(**{n: written[n].mask(table[n].isna()) for n in categories if n in table})
 
@@ -290,16 +290,19 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     if isinstance(X, pd.DataFrame):
         if PATH_COLUMN not in X.columns:
             raise DataError(f"a DataFrame of pictures needs a column named {PATH_COLUMN!r}")
-        X = X[PATH_COLUMN].astype(object).where(X[PATH_COLUMN].notna(), "")
+        X = X[PATH_COLUMN]
     if isinstance(X, pd.Series):
-        X = X.tolist()
+        X = X.astype(object).where(X.notna(), "").tolist()
     if isinstance(X, Tensor):
         X = (X.permute(0, 2, 3, 1) if channels_first(X) else X).numpy(force=True)
     if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
         X = X.tolist()
     if len(X) == 0:
         raise DataError("there are no pictures: the input is empty")
-    if isinstance(X, (list, tuple)) and isinstance(X[0], (str, Path)):
+    if isinstance(X, (list, tuple)) and any(isinstance(x, (str, Path)) for x in X):
+        wrong = [i for i, x in enumerate(X) if not isinstance(x, (str, Path))]
+        if wrong:
+            raise DataError(f"number {wrong[0]} of the paths is {X[wrong[0]]!r}; leave out what has no picture")
         return FileSource([Path(p) for p in X], [str(p) for p in X], max_megapixels)
     if isinstance(X, (list, tuple)):
         return ArraySource([_channels_last(x) if isinstance(x, Tensor) else np.asarray(x) for x in X])

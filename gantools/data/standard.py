@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gantools.data.planes import with_channels
 from gantools.data.sources import PictureSource, to_tensor
 from gantools.errors import DataError
 
@@ -26,7 +27,7 @@ class InputContract:
     Attributes
     ----------
     channels : int
-        1 (gray), 3 (colour) or whatever arrays had.
+        1 (gray), 3 (colour) or whatever arrays had. What is transparent is laid on white where it is one less.
     height, width : int or None
         Exact size, after resizing where `resize` is set. None: any size.
     resize : bool
@@ -56,14 +57,15 @@ class InputContract:
         DataError
             When the picture has other channels or another size than the model can take.
         """
-        x = to_tensor(self._with_channels(picture, name)).mul_(2).sub_(1)
+        x = to_tensor(with_channels(picture, self.channels, name)).mul_(2).sub_(1)
         height, width = x.shape[1:]
         if self.height is None or self.width is None:
             ratio = min(1.0, (self.longest_short_side or min(height, width)) / min(height, width))
             height, width = round(height * ratio), round(width * ratio)
             if min(height, width) < self.least_side:
-                least = f"each side needs {self.least_side} at least, or all one image_size"
-                raise DataError(f"{name}: is {width} x {height} pixels; {least}")
+                least = f"each side needs {self.least_side} at least"
+                way = "view='whole' with image_size=64 takes any (--set view=whole --set image_size=64)"
+                raise DataError(f"{name}: is {width} x {height} pixels; {least}; {way}")
             return x if ratio == 1 else _resized(x, height, width)
         if (height, width) == (self.height, self.width):
             return x
@@ -73,14 +75,6 @@ class InputContract:
             )
         return _resized(x, self.height, self.width)
 
-    def _with_channels(self, picture: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        found = picture.shape[2]
-        if found == self.channels:
-            return picture
-        if found == 1 and self.channels == 3:
-            return np.repeat(picture, 3, axis=2)
-        raise DataError(f"{name}: has {found} channels; the model was fitted on {self.channels}")
-
 
 def _resized(x: Tensor, height: int, width: int) -> Tensor:
     out = F.interpolate(x[None], size=(height, width), mode="bilinear", antialias=True, align_corners=False)[0]
@@ -89,7 +83,7 @@ def _resized(x: Tensor, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Glance:
-    """What pictures of a source look like: the sizes (height, width) of the first, the most channels of all."""
+    """What pictures of a source look like: the sizes (height, width) of the first, the most channels without alpha."""
 
     sizes: frozenset[tuple[int, int]]
     channels: int
@@ -113,7 +107,7 @@ class Glance:
                 first_error = first_error or error
                 continue
             sizes.add((shape[0], shape[1]))
-            channels.append(shape[2])
+            channels.append({2: 1, 4: 3}.get(int(shape[2]), int(shape[2])))
             if len(channels) == _LOOKED_AT:
                 break
         if not channels:

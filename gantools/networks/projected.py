@@ -98,11 +98,11 @@ class ProjectedDiscriminator(nn.Module):
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """What each small discriminator makes of its map, the coarsest's last: (N, width, h, w)."""
-        return [judge.looks(m) for judge, m in zip(self.judges, self.maps(pictures), strict=True)]
+        return [judge.looks(m) for judge, m in zip(self.judges, self.maps(pictures), strict=True)]  # type: ignore[operator]
 
     def judged(self, features: list[Tensor]) -> Tensor:
         """Logits of what `features` gave."""
-        return torch.cat([judge.logit(f).flatten(1) for judge, f in zip(self.judges, features, strict=True)], 1)
+        return torch.cat([judge.logit(f).flatten(1) for judge, f in zip(self.judges, features, strict=True)], 1)  # type: ignore[operator]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1] to logits (N, places), about as many of each scale."""

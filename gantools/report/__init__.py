@@ -113,10 +113,10 @@ def write_pictures(
     averages = measured.groupby("method", sort=False)["psnr"].mean().dropna()
     lead = "; ".join(f"{names.get(str(method), str(method))} {value:.2f} dB" for method, value in averages.items())
     lead = f"Nearness to the truth (PSNR): {lead}." if lead else "Nothing was held out to measure on."
-    first = [names.get(method, method) for method in begin_with]
+    left, right = (names.get(method, method) for method in begin_with)
     sections: list[Section] = [
         *([facts(commands=list(commands))] if commands else []),
-        *([comparisons.compared("Look at them", named, *first, words=_DRAG)] if named else []),
+        *([comparisons.compared("Look at them", named, left, right, _DRAG)] if named else []),
         *([comparisons.figures(measured, names, extra or {})] if len(measured) else []),
         *(training.sections(estimator) if estimator is not None else []),
         *([comparisons.each(measured, names)] if len(measured) else []),

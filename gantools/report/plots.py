@@ -113,7 +113,7 @@ def plot_terms(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """What the generator pays where it plays alone, term by term, on a logarithmic scale."""
     ax = axes_for(ax, figsize=(7, 3))
     shown = thinned(history)
-    for column in [c for c in shown if c.startswith("term_")] or ["loss_generator"]:
+    for column in [str(c) for c in shown if str(c).startswith("term_")] or ["loss_generator"]:
         _line(ax, shown, column, label=column.removeprefix("term_"))
     ax.set(xlabel="reals seen", ylabel="loss")
     ax.set_yscale("log", nonpositive="mask")
@@ -147,7 +147,7 @@ def plot_history(history: pd.DataFrame, axes: Sequence[Axes] | None = None) -> l
         from matplotlib import pyplot
 
         size = (5.5 * len(stages), 7)
-        axes = pyplot.subplots(3, len(stages), figsize=size, layout="constrained", squeeze=False)[1].T.ravel()
+        axes = list(pyplot.subplots(3, len(stages), figsize=size, layout="constrained", squeeze=False)[1].T.ravel())
     for i, (name, stage) in enumerate(stages.items()):
         mine = axes[3 * i : 3 * i + 3]
         for ax in mine:
@@ -184,7 +184,7 @@ def _shade_health(history: pd.DataFrame, ax: Axes) -> None:
     last = float(history["images"].iloc[-1]) if len(history) else 0.0
     named: set[str] = set()
     for state, begin, end in health_of(history):
-        label = {"label": state} if state not in named else {}
+        label: dict[str, Any] = {"label": state} if state not in named else {}
         named.add(state)
         ax.axvspan(begin * last, end * last, color=HEALTH.get(state, "#eeeeee"), lw=0, zorder=0, **label)
 

@@ -77,7 +77,7 @@ def _values(
     wrong = table[table["error"] != ""]
     words = (
         "A score of 0 is a typical normal. The p-value is the chance that a fresh normal would score as high; "
-        "a threshold set on held-out normals decides what is flagged, and you may move it."
+        "a threshold decides what is flagged, and you may move it."
     )
     if scored > len(valid):
         words += f" Of {scored:,} these are the {len(valid):,} most abnormal; the CSV of scores has all."
@@ -153,7 +153,7 @@ def fitted_sections(detector: Any) -> list[Section]:
         lambda ax: plots.plot_scores(detector.calibration_, -detector.offset_, ax=ax, name="normals"), (7, 2.8)
     )
     words = (
-        "Normals held out of the training, by which scores are put on their scale and the threshold is set: "
+        "Normals, held out of the training where there are enough, by which scores are put on their scale: "
         "0 is a typical one, 1 the most abnormal twentieth."
     )
     return [figure("Normals", [drawn], words=words)]

@@ -183,7 +183,7 @@ def sample_rows(sampler: Any, n: int, label: str | None, seed: int, truncation: 
     table = pd.DataFrame(X.toarray() if hasattr(X, "toarray") else X)
     table = table.rename(columns=str) if y is None else table.rename(columns=str).assign(label=y)
     plain = table.astype(object).where(table.notna(), None)
-    return [{name: plain_value(value) for name, value in row.items()} for row in plain.to_dict("records")]
+    return [{str(name): plain_value(value) for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _check_size(pixels: int) -> None:

@@ -29,8 +29,9 @@ class Figures:
     def __init__(self, worker: Worker, limits: Limits, paths: Collection[str]) -> None:
         self.worker, self.limits, self.paths = worker, limits, paths
         self.registry = CollectorRegistry()
-        named = {"labelnames": ["path", "status"], "registry": self.registry}
-        self.requests = Counter("gantools_requests", "Requests that were answered.", **named)
+        self.requests = Counter(
+            "gantools_requests", "Requests that were answered.", ["path", "status"], registry=self.registry
+        )
         self.seconds = Histogram(
             "gantools_seconds", "Until they were.", ["path"], registry=self.registry, buckets=_SECONDS
         )

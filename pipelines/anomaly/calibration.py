@@ -11,6 +11,7 @@ Floats = NDArray[np.float64]
 
 FALSE_ALARMS = 0.05
 _TAIL = 0.95
+_UNKNOWN = 0.1  # the spread, relative to the centre, where normals' scores do not differ or there is but one
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Scale:
         centre = float(np.median(normals))
         spread = float(np.quantile(normals, _TAIL)) - centre
         if spread <= 0:
-            spread = float(np.std(normals)) or max(abs(centre), 1.0) * 1e-6
+            spread = float(np.std(normals)) or max(abs(centre), 1.0) * _UNKNOWN
         return cls(centre, spread)
 
     def __call__(self, scores: Floats) -> Floats:
@@ -63,4 +64,4 @@ def p_values(scores: Floats, normals: Floats) -> Floats:
         (1 + number of held-out normals that score at least as high) / (M + 1).
     """
     at_least = len(normals) - np.searchsorted(np.sort(normals), scores, side="left")
-    return (1.0 + at_least) / (len(normals) + 1.0)
+    return np.asarray((1.0 + at_least) / (len(normals) + 1.0), np.float64)

@@ -27,6 +27,11 @@ _EXAMPLES = 4
 class Decision(nn.Module):
     """From the parts' raw scores to the score, whether it is an anomaly, and its p-value."""
 
+    weights: Tensor
+    centres: Tensor
+    spreads: Tensor
+    calibration: Tensor
+
     def __init__(self, detector: GanAnomalyDetector) -> None:
         super().__init__()
         weights = np.array([KINDS[detector.kind_].weights[p] for p in detector.parts_])
@@ -47,6 +52,10 @@ class Decision(nn.Module):
 
 class TableScores(nn.Module):
     """Rows of numbers (N, F), float32, missing ones NaN, to what `Decision` gives."""
+
+    median: Tensor
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, detector: GanAnomalyDetector, model: VectorModel, encoder: TableEncoder) -> None:
         super().__init__()
@@ -78,6 +87,8 @@ class WholeScores(nn.Module):
 class TileScores(nn.Module):
     """Pictures (N, H, W, C), uint8, of one size, to what `Decision` gives, and maps (N, H, W)."""
 
+    shares: Tensor
+
     def __init__(self, detector: GanAnomalyDetector, model: TileModel) -> None:
         super().__init__()
         self.discriminator, self.backbone, self.model = model.discriminator, model.backbone, model
@@ -104,14 +115,16 @@ def deployable(detector: GanAnomalyDetector, size: tuple[int, int] | None) -> De
     """
     rng = np.random.default_rng(0)
     notes: dict[str, Any] = {"threshold": -float(detector.offset_), "parts": list(detector.parts_)}
-    if detector.kind_ == "table":
+    model = detector.model_
+    module: nn.Module
+    if isinstance(model, VectorModel):
         encoder = detector.encoder_
         if encoder.categories:
             name = next(iter(encoder.categories))
             raise ConfigError(f"an exported table holds numbers only, and column {name!r} holds texts")
         numbers = np.array([encoder.numbers[c] for c in encoder.columns])
         rows = numbers[:, 1] + numbers[:, 2] * rng.standard_normal((_EXAMPLES, len(numbers)))
-        module: nn.Module = TableScores(detector, detector.model_, encoder)
+        module = TableScores(detector, model, encoder)
         return Deployable(
             module,
             {"features": torch.from_numpy(rows).float()},
@@ -120,8 +133,8 @@ def deployable(detector: GanAnomalyDetector, size: tuple[int, int] | None) -> De
             reference=lambda features: _said(detector, _named(detector, features)),
         )
     contract = detector.contract_
-    wanted = (contract.height, contract.width) if contract.height is not None else size
-    if wanted is None or wanted[0] is None or wanted[1] is None:
+    wanted = size if contract.height is None or contract.width is None else (contract.height, contract.width)
+    if wanted is None:
         raise ConfigError(
             "this model takes pictures of any size, but is exported for one: give it, --size HEIGHTxWIDTH"
         )
@@ -136,9 +149,9 @@ def deployable(detector: GanAnomalyDetector, size: tuple[int, int] | None) -> De
             most = "" if longest is None else f" to {longest}"
             raise ConfigError(f"size: the shorter side must be from {SMALLEST}{most} pixels")
     images = torch.from_numpy(rng.integers(0, 256, (_EXAMPLES, height, width, contract.channels), dtype=np.uint8))
-    kind = WholeScores if detector.kind_ == "whole" else TileScores
+    module = WholeScores(detector, model) if isinstance(model, WholeModel) else TileScores(detector, model)
     return Deployable(
-        kind(detector, detector.model_),
+        module,
         {"images": images},
         ("anomaly_score", "is_anomaly", "p_value", "anomaly_map"),
         notes=notes,

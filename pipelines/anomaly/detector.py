@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,7 +27,7 @@ from gantools.data.standard import Glance, InputContract, StandardPictures, read
 from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
 from gantools.errors import ConfigError, DataError, about
 from gantools.metrics.anomaly import auroc
-from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
+from gantools.pipelines.anomaly.calibration import FALSE_ALARMS, Scale, p_values, threshold
 from gantools.pipelines.anomaly.kinds import KINDS, Kind
 from gantools.pipelines.anomaly.labels import abnormal_from_labels
 from gantools.pipelines.anomaly.settings import FitSettings, wanted
@@ -60,7 +60,7 @@ _SHORT_SIDE = 256
 _BATCH = 64
 
 
-class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, TransformerMixin, BaseEstimator):
     """Learns what is normal from normal samples alone, and scores how far others are from it.
 
     A discriminator is trained in a game against a generator's fakes and synthetic anomalies. Its logits, its
@@ -93,8 +93,11 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     width : int or None
         Width of the discriminator, a multiple of 8; None for what suits the data.
     contamination : "auto" or float
-        "auto": the threshold is set on held-out normals so that at most 5 % of fresh normals are flagged; where they
-        are too few to tell, it is the highest of them. A float in (0, 0.5]: that share of the training data is flagged.
+        "auto": the threshold is set on held-out normals, for `false_alarms`. A float in (0, 0.5]: that share of the
+        training data is flagged, and of fresh normals several times as many, as they are not remembered.
+    false_alarms : float
+        At most this share of fresh normals is flagged; where held-out normals are too few to tell, the threshold is
+        the highest of them. With `trim`, up to that share is flagged besides.
     trim : float
         For training data that hold anomalies: fit, drop this share with the highest scores, fit again.
     trainer : AdversarialTrainer, str, dict or None
@@ -157,9 +160,10 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         "view": [StrOptions({"auto", "whole", "tiles"})],
         "image_size": [Interval(Integral, 8, 4096, closed="both"), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "max_bank": [Interval(Integral, 1, None, closed="left")],
+        "max_bank": [Interval(Integral, 2, None, closed="left")],
         "width": [Interval(Integral, 8, None, closed="left"), None],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "false_alarms": [Interval(Real, 0, 1, closed="neither")],
         "trim": [Interval(Real, 0, 0.5, closed="left")],
         **SHARED_CONSTRAINTS,
     }
@@ -176,6 +180,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         max_bank: int = 5000,
         width: int | None = None,
         contamination: Any = "auto",
+        false_alarms: float = FALSE_ALARMS,
         trim: float = 0.0,
         trainer: Any = None,
         max_images: int | None = None,
@@ -199,6 +204,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         self.max_bank = max_bank
         self.width = width
         self.contamination = contamination
+        self.false_alarms = false_alarms
         self.trim = trim
         self.trainer = trainer
         self.max_images = max_images
@@ -262,26 +268,35 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                     warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
                 if len(good) < 2:
                     raise DataError("there is 1 sample; at least 2 are needed to learn what is normal")
-            training = self._fit_model(data, good, settings)
             if self.trim > 0:
-                fused = self._fused(self._known_scores(data, good))
-                keep = np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])
-                training = self._fit_model(data, good[keep], settings, second=True)
-        self.history_, self.training_, self.snapshots_ = record_of([("training", training)])
+                trainings, good = self._fit_twice(data, good, settings)
+            else:
+                trainings = [("training", self._fit_model(data, good, settings))]
+        self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(good), "skipped": len(skipped)}
         if self.contamination == "auto":
-            self.offset_ = -threshold(self.calibration_)
+            self.offset_ = -threshold(self.calibration_, self.false_alarms)
         else:
             fused = self._fused(self._known_scores(data, good))
             self.offset_ = float(np.percentile(-fused, 100.0 * self.contamination))
         return self
 
-    def _fit_model(
-        self, data: Any, good: NDArray[np.int64], settings: FitSettings, *, second: bool = False
-    ) -> Training:
-        if second and settings.checkpoint is not None:
+    def _fit_twice(
+        self, data: Any, good: NDArray[np.int64], settings: FitSettings
+    ) -> tuple[list[tuple[str, Training]], NDArray[np.int64]]:
+        """Fit, drop the share `trim` of highest scores, fit again, each in half the time: trainings and those left."""
+        half = None if settings.max_minutes is None else settings.max_minutes / 2
+        settings = replace(settings, max_minutes=half)
+        first = self._fit_model(data, good, settings)
+        fused = self._fused(self._known_scores(data, good, fair=True))
+        good = good[np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])]
+        if settings.checkpoint is not None:
             name = f"{settings.checkpoint.stem}-trimmed{settings.checkpoint.suffix}"
-            settings = FitSettings(**{**vars(settings), "checkpoint": settings.checkpoint.with_name(name)})
+            settings = replace(settings, checkpoint=settings.checkpoint.with_name(name))
+        return [("training", first), ("trimmed", self._fit_model(data, good, settings))], good
+
+    def _fit_model(self, data: Any, good: NDArray[np.int64], settings: FitSettings) -> Training:
+        self.model_: VectorModel | WholeModel | TileModel
         if self.kind_ == "table":
             self.model_, calibration, training = VectorModel.fit(data[good], settings)
         elif self.kind_ == "whole":
@@ -362,7 +377,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             validate_data(self, X, skip_check_array=True, reset=reset)
             if len(X) < least:
                 raise DataError(f"the table has {len(X)} sample(s), while a minimum of 2 is required")
-            frame = X.set_axis([str(c) for c in X.columns], axis=1)
+            frame = self._named(X.set_axis([str(c) for c in X.columns], axis=1), reset=reset)
         else:
             values = X.numpy(force=True) if isinstance(X, Tensor) else X
             array = validate_data(
@@ -377,8 +392,14 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             columns = [f"x{i}" for i in range(array.shape[1])] if names is None else [str(n) for n in names]
             frame = pd.DataFrame(array, columns=columns)
         if reset:
-            self.encoder_ = TableEncoder().fit(frame)
+            self.encoder_: TableEncoder = TableEncoder().fit(frame)
         return self.encoder_.transform(frame)
+
+    def _named(self, frame: pd.DataFrame, *, reset: bool = False) -> pd.DataFrame:
+        """A table whose columns have the encoder's names, where it was fitted on columns without."""
+        if reset or hasattr(self, "feature_names_in_") or frame.shape[1] != len(self.encoder_.columns):
+            return frame
+        return frame.set_axis(self.encoder_.columns, axis=1)
 
     def _rows(self, path: Path, *, fitted: bool) -> pd.DataFrame:
         """A table file's rows; once fitted on columns with names, these, in their order."""
@@ -392,14 +413,19 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
 
     # ------------------------------------------------------------------ scoring
 
-    def _known_scores(self, data: Any, good: NDArray[np.int64]) -> Floats:
-        """The parts' scores of training data."""
-        if self.kind_ == "table":
-            return self.model_.scores(data[good])
-        if self.kind_ == "whole":
-            batches = [good[i : i + _BATCH] for i in range(0, len(good), _BATCH)]
-            return np.concatenate([self.model_.scores(data.batch(b)) for b in batches])
-        return np.stack([self.model_.scores(data[int(i)]) for i in good])
+    def _known_scores(self, data: Any, good: NDArray[np.int64], *, fair: bool = False) -> Floats:
+        """The parts' scores of training data; fair ones do not count a remembered normal among its own neighbours."""
+        model = self.model_
+        if isinstance(model, TileModel):
+            return np.stack([model.scores(data[int(i)]) for i in good])
+        itself = np.full(len(good), -1)
+        if fair and model.banked is not None:
+            banked = model.banked if isinstance(model, VectorModel) else np.searchsorted(good, model.banked)
+            itself[banked] = np.arange(len(banked))
+        if isinstance(model, VectorModel):
+            return model.scores(data[good], itself)
+        batches = [slice(i, i + _BATCH) for i in range(0, len(good), _BATCH)]
+        return np.concatenate([model.scores(data.batch(good[b]), itself[b]) for b in batches])
 
     def _fused(self, part_scores: Floats) -> Floats:
         weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
@@ -420,26 +446,36 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         scores : ndarray, (N, n_parts)
             High means abnormal; NaN where there is an error.
         errors : dict
-            Number of the sample to the reason, for pictures that cannot be read and rows with infinite values.
+            Number of the sample to the reason, for pictures that cannot be read.
+
+        Raises
+        ------
+        DataError
+            For a table of other columns, or with infinite values; `score_table` has a reason for each row.
         """
         check_is_fitted(self)
-        if self.kind_ == "table":
+        if isinstance(self.model_, VectorModel):
             return self.model_.scores(self._vectors(X, reset=False)), {}
         source = self._pictures(X)
         scores = np.full((len(source), len(self.parts_)), np.nan)
         errors: dict[int, str] = {}
         with Stages(bool(self.verbose)) as stages, stages.stage("scoring") as advance:
-            for indices, pictures, wrong in read_in_batches(source, self.contract_, _BATCH):
+            for indices, pictures, wrong in read_in_batches(source, self.contract_, self._batch):
                 errors |= wrong
                 for rows, found in self._scored(indices, pictures):
                     scores[rows] = found
                 advance((max([*indices, *wrong]) + 1) / len(source))
         return scores, errors
 
+    @property
+    def _batch(self) -> int:
+        """Pictures in memory at once: large ones are scored one by one."""
+        return 1 if isinstance(self.model_, TileModel) else _BATCH
+
     def _scored(self, indices: list[int], pictures: list[Tensor]) -> Iterator[tuple[list[int], Floats]]:
-        if self.kind_ == "whole" and pictures:
+        if isinstance(self.model_, WholeModel) and pictures:
             yield indices, self.model_.scores(torch.stack(pictures))
-        elif self.kind_ == "tiles":
+        elif isinstance(self.model_, TileModel):
             for index, picture in zip(indices, pictures, strict=True):
                 yield [index], self.model_.scores(picture)
 
@@ -493,14 +529,15 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     def p_value(self, X: Any) -> Any:
         """The chance that a fresh normal would score as high: conformal p-values, (N,).
 
-        With fewer than 100 small pictures or rows in training they are approximate, as none could be held out.
+        With fewer than 100 small pictures or rows in training, none of which could be held out, and with `trim` they
+        are approximate.
         """
         return like(X, p_values(np.asarray(_plain(self.anomaly_score(X))), self.calibration_))
 
-    def transform(self, X: Any) -> Floats:
+    def transform(self, X: Any) -> Any:
         """Each part's score on the common scale, as columns named by `get_feature_names_out`: (N, n_parts)."""
         scores = self._all_part_scores(X)
-        return np.stack([self.scales_[p](scores[:, i]) for i, p in enumerate(self.parts_)], 1)
+        return like(X, np.stack([self.scales_[p](scores[:, i]) for i, p in enumerate(self.parts_)], 1))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the columns that `transform` gives."""
@@ -537,12 +574,13 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                     return self.score_table(self._rows(Path(X), fitted=True))
             X = X.numpy(force=True) if isinstance(X, Tensor) else X
             frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).infer_objects()
-            errors = unusable_rows(frame, self.encoder_.numbers)
+            names: Any = zip(frame, self._named(frame), strict=True)
+            errors = unusable_rows(frame, [str(own) for own, name in names if str(name) in self.encoder_.numbers])
             usable = np.setdiff1d(np.arange(len(frame)), list(errors))
             scores = np.full((len(frame), len(self.parts_)), np.nan)
             if len(usable):
                 scores[usable] = self.part_scores(frame.iloc[usable])[0]
-            names: Any = np.arange(len(frame))
+            names = np.arange(len(frame))
         else:
             source = self._pictures(X)
             scores, errors = self._shared_out(source)
@@ -598,17 +636,18 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             When a picture cannot be read.
         """
         check_is_fitted(self)
-        if self.kind_ == "table":
+        model = self.model_
+        if isinstance(model, VectorModel):
             raise ConfigError("anomaly_map: a model of feature tables has no maps")
         maps: list[Floats] = []
-        for indices, pictures, errors in read_in_batches(self._pictures(X), self.contract_, _BATCH):
+        for indices, pictures, errors in read_in_batches(self._pictures(X), self.contract_, self._batch):
             if errors:
                 raise DataError(next(iter(errors.values())))
-            if self.kind_ == "whole":
-                maps += list(self.model_.maps(torch.stack(pictures)))
+            if isinstance(model, WholeModel):
+                maps += list(model.maps(torch.stack(pictures)))
             else:
                 weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
-                maps += [self.model_.map(pictures[i], weights) for i in range(len(indices))]
+                maps += [model.map(pictures[i], weights) for i in range(len(indices))]
         return maps
 
     def plot_scores(self, X: Any, y: Any = None, ax: Axes | None = None) -> Axes:
@@ -687,8 +726,9 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             detector.contract_ = InputContract(**state["contract"])
         if state["encoder"] is not None:
             detector.encoder_ = TableEncoder(**state["encoder"])
-        model_of = {"table": VectorModel, "whole": WholeModel, "tiles": TileModel}[detector.kind_]
-        detector.model_ = model_of.from_state(state["model"], resolve_device(device))
+        model_of: dict[str, type[VectorModel | WholeModel | TileModel]]
+        model_of = {"table": VectorModel, "whole": WholeModel, "tiles": TileModel}
+        detector.model_ = model_of[detector.kind_].from_state(state["model"], resolve_device(device))
         detector.training_ = stored.summary["training"]
         detector.history_ = stored.history
         return detector

@@ -62,6 +62,8 @@ class TransformationGame(PictureGame):
     Only a `share` of a batch is moved: every such picture becomes ten.
     """
 
+    discriminator: WholeDiscriminator
+
     def __init__(
         self,
         generator: nn.Module,

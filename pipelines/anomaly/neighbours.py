@@ -23,7 +23,7 @@ def neighbour_distances(queries: Tensor, bank: Tensor, k: int, itself: Tensor | 
     k : int
         Neighbours; at most M are used.
     itself : Tensor or None, (N,)
-        For queries that are the bank's own: the row of each, left out of its neighbours.
+        For queries that may be the bank's own: the row of each, left out of its neighbours; -1 of others.
 
     Returns
     -------
@@ -40,8 +40,9 @@ def neighbour_distances(queries: Tensor, bank: Tensor, k: int, itself: Tensor | 
         query = queries[start : start + chunk]
         nearness = squares - 2.0 * (query - centre) @ centred.T
         if itself is not None:
-            rows = torch.arange(len(query), device=query.device)
-            nearness[rows, itself[start : start + chunk].to(query.device)] = torch.inf
+            own = itself[start : start + chunk].to(query.device)
+            rows = torch.nonzero(own >= 0)[:, 0]
+            nearness[rows, own[rows]] = torch.inf
         found.append(_of_nearest(query, bank, nearness, k))
     return torch.cat(found) if found else queries.new_zeros(0)
 

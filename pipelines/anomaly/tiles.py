@@ -46,6 +46,7 @@ _STANDARDISED_ON = 4
 _SMOOTHING = 2.5
 _TOP = 0.01
 _PIXEL_TAIL = 0.99
+_PIXELS = 4096  # of each held-out map, by which maps are put on their scale
 
 
 Discriminator = PatchDiscriminator | FeatureDiscriminator
@@ -103,17 +104,19 @@ class TileModel:
             np.tile([0.0, 1.0], (len(settings.parts), 1)),
         )
         training = settings.train(model._game(settings, pictures.contract.channels, tile, batches), batches)
+        assert isinstance(training.discriminator, Discriminator)
         model.discriminator = training.discriminator
         if "pretrained" in settings.parts:
             with settings.stages.stage("remembering normals") as advance:
                 model._remember(pictures, fitted, settings, advance)
         with settings.stages.stage("calibrating") as advance:
             calibration, maps = [], []
+            anywhere = np.random.default_rng((settings.seed, 5))
             for done, index in enumerate(held):
                 part_maps = model.part_maps(pictures[int(index)][None])
                 calibration.append(top(part_maps)[0].numpy())
-                part_maps = part_maps[0]
-                maps.append(part_maps.flatten(1)[:, :: max(1, part_maps[0].numel() // 4096)])
+                flat = part_maps[0].flatten(1)
+                maps.append(flat[:, torch.from_numpy(anywhere.integers(flat.shape[1], size=_PIXELS))])
                 advance((done + 1) / len(held))
         pixels = torch.cat(maps, 1).double().cpu().numpy()
         centre = np.median(pixels, 1)
@@ -165,8 +168,8 @@ class TileModel:
     def _patches(self, x: Tensor) -> Tensor:
         """Patch features of pictures (N, C, H, W), each averaged with its neighbours: (N, 80, H/8, W/8)."""
         maps = self._maps(x)
-        size = maps[-1].shape[2:]
-        pooled = torch.cat([F.adaptive_avg_pool2d(m, size) for m in maps], 1)
+        height, width = maps[-1].shape[2:]
+        pooled = torch.cat([F.adaptive_avg_pool2d(m, (height, width)) for m in maps], 1)
         return F.avg_pool2d(pooled, 3, 1, 1, count_include_pad=False)
 
     @torch.no_grad()
@@ -232,10 +235,10 @@ class TileModel:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> TileModel:
         """The model that `state` describes, on `device`."""
         parts = tuple(state["parts"])
-        kind = FeatureDiscriminator if "pretrained_discriminator" in parts else PatchDiscriminator
-        build = partial(kind, state["channels"], state["width"])
-        discriminator: Discriminator = restored(build, state["discriminator"])
-        discriminator.to(device, memory_format=torch.channels_last)
+        kind: type[Discriminator] = FeatureDiscriminator if "pretrained_discriminator" in parts else PatchDiscriminator
+        build: Callable[[], Discriminator] = partial(kind, state["channels"], state["width"])
+        discriminator = restored(build, state["discriminator"])
+        discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         sides = (None, _PATCH) if "pretrained" in parts else (0,)
         bank = fitting("the bank of normals", state["bank"], torch.float32, *sides).to(device)
         scales = np.asarray(state["pixel_scales"], np.float64).reshape(len(parts), 2)
@@ -253,7 +256,7 @@ def _networks(settings: FitSettings, channels: int) -> tuple[Discriminator, Effi
         discriminator = initialised(lambda: FeatureDiscriminator(_FEATURES, settings.width or _FEATURE_WIDTH), rng)
     else:
         discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width or _PIXEL_WIDTH), rng)
-    discriminator = discriminator.to(settings.device, memory_format=torch.channels_last)
+    discriminator.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return discriminator, _backbone(parts, settings.device)
 
 

@@ -22,6 +22,7 @@ from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 PARTS = ("discriminator", "features", "neighbours")
 WEIGHTS = {"discriminator": 0.3, "features": 0.3, "neighbours": 1.0}
 _WIDTH = 128
+_ROWS = 65_536  # scored at once
 
 
 @dataclass
@@ -33,12 +34,15 @@ class VectorModel:
     discriminator : MlpDiscriminator
     bank : Tensor, (M, D)
         Standardised normals.
+    banked : ndarray or None, (M,)
+        Which of the normals that it was fitted on are the bank's rows, in their order; not stored.
     """
 
     parts: tuple[str, ...]
     n_neighbors: int
     discriminator: MlpDiscriminator
     bank: Tensor
+    banked: NDArray[np.int64] | None = None
 
     @classmethod
     def fit(
@@ -68,19 +72,20 @@ class VectorModel:
             return {"reals": reals[torch.from_numpy(order.indices(step)).to(reals.device)]}
 
         training = settings.train(game, batches)
-        bank = x[chosen(fitted, settings.max_bank, settings.seed)]
+        banked = chosen(fitted, settings.max_bank, settings.seed)
         discriminator = training.discriminator.double()
-        model = cls(settings.parts, settings.n_neighbors, discriminator, bank)
+        assert isinstance(discriminator, MlpDiscriminator)
+        model = cls(settings.parts, settings.n_neighbors, discriminator, x[banked], banked)
         few = len(held) == len(fitted)
-        calibration = model._scores(bank, torch.arange(len(bank))) if few else model._scores(x[held])
-        return model, calibration, training
+        at = np.arange(len(banked)) if few else None
+        return model, model.scores(vectors[banked if few else held], at), training
 
-    def scores(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The parts' scores, high for abnormal: (N, n_parts)."""
-        return self._scores(torch.from_numpy(vectors).to(self.bank.device))
-
-    def _scores(self, x: Tensor, itself: Tensor | None = None) -> NDArray[np.float64]:
-        return self.columns(x, itself).cpu().numpy()
+    def scores(self, vectors: NDArray[np.float64], itself: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """The parts' scores, high for abnormal: (N, n_parts); `itself` as of `neighbour_distances`."""
+        x = torch.from_numpy(vectors).to(self.bank.device)
+        at = None if itself is None else torch.from_numpy(itself)
+        chunks = [slice(start, start + _ROWS) for start in range(0, max(1, len(x)), _ROWS)]
+        return torch.cat([self.columns(x[c], None if at is None else at[c]) for c in chunks]).cpu().numpy()
 
     @torch.no_grad()
     def columns(self, x: Tensor, itself: Tensor | None = None) -> Tensor:

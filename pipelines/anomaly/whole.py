@@ -36,6 +36,7 @@ _BACKBONE_BLOCKS = (4, 10, 14)
 _BACKBONE_SIZE = 64
 _PLACES_FROM = 1000
 _PIXEL_TAIL = 0.99
+_LEAST_DEVIATION = 1e-6
 
 
 @dataclass
@@ -54,6 +55,8 @@ class WholeModel:
         (a diagonal PaDiM, Defard et al. 2021).
     pixel_scale : (float, float)
         Median of held-out normals' maps, and what has to be added to reach their 99 % quantile.
+    banked : ndarray or None, (M,)
+        Numbers of the normals that are the banks' rows, in their order; not stored.
     """
 
     parts: tuple[str, ...]
@@ -63,6 +66,7 @@ class WholeModel:
     banks: dict[str, Tensor]
     places: Tensor
     pixel_scale: tuple[float, float] = (0.0, 1.0)
+    banked: NDArray[np.int64] | None = None
 
     @classmethod
     def fit(
@@ -79,9 +83,8 @@ class WholeModel:
         shape = tuple(pictures[int(good[0])].shape)
         rng = settings.generator()
         width = settings.width or _WIDTH
-        discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, width), rng).to(
-            settings.device, memory_format=torch.channels_last
-        )
+        discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, width), rng)
+        discriminator.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         generator = initialised(lambda: DcganGenerator((shape[0], shape[1], shape[2])), rng).to(settings.device)
         game_of = TransformationGame if "transformations" in settings.parts else PictureGame
         game = game_of(generator, discriminator, settings.fake_weight, settings.synthetic)
@@ -91,6 +94,7 @@ class WholeModel:
             return {"reals": _to(pictures.batch(fitted[order.indices(step)]), settings.device)}
 
         training = settings.train(game, batches)
+        assert isinstance(training.discriminator, WholeDiscriminator)
         model = cls(
             settings.parts,
             settings.n_neighbors,
@@ -103,10 +107,11 @@ class WholeModel:
         in_bank = chosen(fitted, settings.max_bank, settings.seed)
         with settings.stages.stage("remembering normals") as advance:
             model._remember(pictures, in_bank, settings.seed, advance)
+        model.banked = in_bank
         with settings.stages.stage("calibrating") as advance:
             indices = in_bank if few else held
             calibration = [
-                model.scores(pictures.batch(part), start if few else None)
+                model.scores(pictures.batch(part), np.arange(start, start + len(part)) if few else None)
                 for start, part in _in_batches(indices, advance)
             ]
         pixels = model.maps(pictures.batch(indices[:_BATCH]))
@@ -158,16 +163,14 @@ class WholeModel:
         return next(self.discriminator.parameters()).device
 
     @torch.no_grad()
-    def scores(self, pictures: Tensor, first: int | None = None) -> NDArray[np.float64]:
+    def scores(self, pictures: Tensor, itself: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """The parts' scores of at most 64 pictures, high for abnormal: (N, n_parts) float64.
 
-        Networks always see 64 pictures, so that a score does not depend on its batch. With `first`, the
-        pictures are the banks' own from that row on, and each is left out of its neighbours.
+        Networks always see 64 pictures, so that a score does not depend on its batch. `itself` as of
+        `neighbour_distances`.
         """
-        n = len(pictures)
         x = _padded(_to(pictures, self._device))
-        itself = None if first is None else torch.arange(first, first + n)
-        return self.columns(x, n, itself).cpu().numpy()
+        return self.columns(x, len(pictures), None if itself is None else torch.from_numpy(itself)).cpu().numpy()
 
     @torch.no_grad()
     def columns(self, x: Tensor, n: int, itself: Tensor | None = None) -> Tensor:
@@ -199,7 +202,7 @@ class WholeModel:
     def map_tensor(self, x: Tensor) -> Tensor:
         """`maps` of pictures on the device of the model: (N, H, W) float64."""
         mean, deviation = self.places
-        floor = 0.1 * deviation.mean()
+        floor = (0.1 * deviation.mean()).clamp_min(_LEAST_DEVIATION)
         far = ((self._vectors(x)[1] - mean) / (deviation + floor)).square().mean(1, keepdim=True).sqrt()
         large = F.interpolate(far, size=x.shape[2:], mode="bicubic", align_corners=False)[:, 0]
         centre, spread = self.pixel_scale
@@ -207,11 +210,12 @@ class WholeModel:
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""
+        first: Any = self.discriminator.maps[0]
         return {
             "parts": list(self.parts),
             "n_neighbors": self.n_neighbors,
-            "channels": self.discriminator.maps[0].conv.in_channels,
-            "width": self.discriminator.maps[0].conv.out_channels,
+            "channels": first.conv.in_channels,
+            "width": first.conv.out_channels,
             "discriminator": self.discriminator.state_dict(),
             "banks": self.banks,
             "places": self.places,
@@ -222,10 +226,12 @@ class WholeModel:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> WholeModel:
         """The model that `state` describes, on `device`."""
         build = partial(WholeDiscriminator, state["channels"], N_TRANSFORMATIONS, state["width"])
-        discriminator = restored(build, state["discriminator"]).to(device, memory_format=torch.channels_last)
+        discriminator = restored(build, state["discriminator"])
+        discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = tuple(state["parts"])
         backbone = _backbone(parts, device)
-        lengths = {"features": discriminator.maps[-1].conv.out_channels}
+        maps: Any = discriminator.maps
+        lengths = {"features": maps[-1].conv.out_channels}
         if backbone is not None:
             _, middle, last = backbone.channels
             lengths["pretrained"] = 5 * middle + last
@@ -233,7 +239,7 @@ class WholeModel:
             name: fitting(f"the bank {name}", bank, torch.float32, None, lengths[name]).to(device)
             for name, bank in state["banks"].items()
         }
-        looked_at = discriminator.maps[2].conv.out_channels if backbone is None else backbone.channels[0]
+        looked_at = maps[2].conv.out_channels if backbone is None else backbone.channels[0]
         places = fitting("places", state["places"], torch.float32, 2, looked_at, None, None).to(device)
         centre, spread = state["pixel_scale"]
         pixel_scale = (float(centre), float(spread))

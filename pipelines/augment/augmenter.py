@@ -63,7 +63,7 @@ _WAYS = (
 )
 
 
-class GanAugmenter(ShowingMixin, CallbackSupportMixin, OneToOneFeatureMixin, BaseEstimator):  # type: ignore[misc]
+class GanAugmenter(ShowingMixin, CallbackSupportMixin, OneToOneFeatureMixin, BaseEstimator):
     """Makes more samples of classes that have few.
 
     A `GanSynthesizer` makes candidates; those that a judge of classes puts elsewhere, those nearer to a real than reals

@@ -20,7 +20,7 @@ def _has(method: str) -> Any:
     return available_if(check)
 
 
-class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Fits a classifier on augmented samples, and predicts on samples as they are.
 
     Parameters
@@ -56,10 +56,11 @@ class AugmentedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):  
 
     def fit(self, X: Any, y: Any) -> AugmentedClassifier:
         """Augment, then fit the classifier."""
-        self.augmenter_ = None
+        self.augmenter_: Any = None
         if self.augmenter is not None and self.augmenter != "passthrough":
             self.augmenter_ = clone(self.augmenter)
-            X, y = _labelled(*self.augmenter_.fit_resample(X, y), getattr(self.augmenter_, "classes_", None))
+            X, y = self.augmenter_.fit_resample(X, y)
+            X, y = _labelled(X, y, getattr(self.augmenter_, "classes_", None))
         self.estimator_ = clone(self.estimator).fit(X, y)
         self.classes_ = self.estimator_.classes_
         if hasattr(self.estimator_, "n_features_in_"):

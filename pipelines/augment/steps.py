@@ -16,7 +16,7 @@ from gantools.data.standard import InputContract
 from gantools.errors import DataError
 
 
-class PictureLoader(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class PictureLoader(TransformerMixin, BaseEstimator):
     """Reads picture files, brought to one size, into an array.
 
     Parameters
@@ -75,7 +75,7 @@ class PictureLoader(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return hasattr(self, "size_")
 
 
-class PictureFlattener(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class PictureFlattener(TransformerMixin, BaseEstimator):
     """Pictures of one size, as an array, to rows of numbers in [0, 1]: what most classifiers take.
 
     Rows of a table pass as they are.

@@ -279,7 +279,7 @@ def paired(differences: NDArray[np.float64], overlap: float = 0.0) -> Difference
 def summary(figures: pd.DataFrame) -> pd.DataFrame:
     """Mean and deviation over folds of balanced accuracy, and mean recalls and seconds: by classifier and method."""
     groups = figures.groupby(["classifier", "method"], sort=False)
-    columns = [c for c in figures if c.startswith("recall ")]
+    columns = [str(c) for c in figures if str(c).startswith("recall ")]
     table = groups[["balanced_accuracy", "seconds", *columns]].mean()
     table.insert(1, "sd", groups["balanced_accuracy"].std())
     return table

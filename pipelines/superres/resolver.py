@@ -83,7 +83,7 @@ _DEFAULTS = {
 }
 
 
-class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Learns from sharp pictures of one kind to enlarge others of that kind.
 
     A generator first learns to be as near to the truth as it can (fidelity); then a discriminator that tells its
@@ -286,7 +286,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         if not paired and self.degradation == "none":
             raise ConfigError("degradation='none' needs pairs: low pictures as X and sharp ones as y")
         high, low = self._sources(X, y)
-        self.channels_ = {2: 1, 4: 3}.get(found := Glance.at(high).channels, found)
+        self.channels_ = Glance.at(high).channels
         seed, device, suited = agreed_seed(self.random_state), resolve_device(self.device), _DEFAULTS[self.size]
         degradation = Degradation(self.scale) if self.degradation == "real" else None
         self.scale_, self.size_ = int(self.scale), self.size
@@ -422,8 +422,11 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         with Stages(bool(self.verbose)) as stages, stages.stage("enlarging") as advance:
             for index in range(len(source)):
                 picture = raw_picture(source, index)
-                n = len(source)
-                large = self.enlarge(picture, enlarger, lambda f, i=index, n=n: advance((i + f) / n))
+
+                def within(part: float, before: int = index) -> None:
+                    advance((before + part) / len(source))
+
+                large = self.enlarge(picture, enlarger, within)
                 found.append(large[..., 0] if is_flat(source, index) else large)
         return gathered(X, found)
 

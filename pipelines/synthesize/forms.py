@@ -55,7 +55,7 @@ class PictureForm:
     given: str = "array"
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, int, int]:
         """Of one sample, as the networks see it."""
         return self.channels, self.height, self.width
 
@@ -99,7 +99,8 @@ class PictureForm:
         """
         contract = InputContract(self.channels, self.height, self.width, resize=True)
         pictures = torch.empty(len(source), self.channels, self.height, self.width)
-        good, reasons = [], []
+        good: list[int] = []
+        reasons: list[str] = []
         for index in range(len(source)):
             try:
                 pictures[len(good)] = contract.standard(source.read(index), source.name(index))
@@ -211,8 +212,8 @@ def as_frame(X: Any) -> pd.DataFrame:
         frame = X.set_axis([str(c) for c in X.columns], axis=1)
         if frame.columns.has_duplicates:
             raise DataError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
-        sparse_ones = [c for c in frame if isinstance(frame[c].dtype, pd.SparseDtype)]
-        return frame.assign(**{c: frame[c].sparse.to_dense() for c in sparse_ones})
+        sparse_ones = [str(c) for c in frame if isinstance(frame[c].dtype, pd.SparseDtype)]
+        return frame.assign(**{c: frame[c].sparse.to_dense() for c in sparse_ones})  # type: ignore[attr-defined]
     array = X.toarray() if sparse.issparse(X) else np.asarray(X.numpy(force=True) if isinstance(X, Tensor) else X)
     frame = pd.DataFrame(array, columns=[str(i) for i in range(array.shape[1])])
     return frame.infer_objects() if array.dtype == object else frame

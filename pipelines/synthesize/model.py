@@ -76,7 +76,7 @@ class Settings:
         if self.projected:
             return ProjectionDiscriminator(ProjectedDiscriminator(), ProjectedDiscriminator.width, self.n_classes)
         body = self._judge()
-        width = body.maps[-1][0].out_channels if isinstance(body, DcganDiscriminator) else self.width
+        width = body.maps[-1][0].out_channels if isinstance(body, DcganDiscriminator) else self.width  # type: ignore[index]
         return ProjectionDiscriminator(body, width, self.n_classes)
 
     def _judge(self, more: int = 0) -> DcganDiscriminator | MlpDiscriminator:

@@ -53,6 +53,7 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
         When there is nothing that can be used, or labels do not fit.
     """
     form: Form
+    skipped: list[str]
     given = holder_of(X)
     if is_table(X):
         source, X = None, _checked(X)

@@ -60,7 +60,7 @@ def _paced(batch_size: int) -> AdversarialTrainer:
     return resolve_trainer(settings, recipe)
 
 
-class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
     """Learns to make more samples of the kind it is shown: pictures or rows of a table, of classes or without.
 
     An autoencoder learns how samples differ; each class is given its place among the latents; then its decoder, as

@@ -123,7 +123,7 @@ class Translation:
         height, width = planes.shape[1:]
         stride, radius = self.generator.stride, self.generator.radius
         whole = mirrored(planes.contiguous(), _up(height, stride), _up(width, stride))
-        grid = Grid(*whole.shape[1:], radius, stride)
+        grid = Grid(whole.shape[1], whole.shape[2], radius, stride)
         side = self.tile or _AUTO_TILE_OF_RADIUS * radius
 
         @torch.no_grad()

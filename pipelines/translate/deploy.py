@@ -31,6 +31,11 @@ class Translating(nn.Module):
         H and W.
     """
 
+    reduce_rows: Tensor
+    reduce_columns: Tensor
+    continue_rows: Tensor
+    continue_columns: Tensor
+
     def __init__(self, translation: Translation, size: tuple[int, int]) -> None:
         super().__init__()
         self.generator = translation.generator.cpu()

@@ -54,7 +54,8 @@ def examples_of(
         if wrong:
             raise Misfit(f"{targets.name(index)} and its source: {wrong}")
         if source.shape[:2] != target.shape[:2]:
-            target = from_signed(to_size(to_signed(target), *source.shape[:2], low=-1.0), target.dtype)
+            height, width = source.shape[:2]
+            target = from_signed(to_size(to_signed(target), height, width, low=-1.0), target.dtype)
         return Example(targets.name(index), source, target)
 
     return pairs_that_fit(indices, targets, read)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gantools.core import Batch, Game
+from gantools.networks.translator import Translator
 from gantools.pipelines.paired import PairedGame
 
 _TEMPERATURE = 0.07
@@ -30,7 +31,9 @@ class VariedGame(PairedGame):
         Of `PairedGame`.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, candidates: int, **options: Any) -> None:
+    generator: Translator
+
+    def __init__(self, generator: Translator, discriminator: nn.Module, *, candidates: int, **options: Any) -> None:
         super().__init__(generator, discriminator, **options)
         self.candidates = candidates
 
@@ -68,7 +71,7 @@ class UnpairedTranslator(nn.Module):
         From targets back to sources, for cycle consistency.
     """
 
-    def __init__(self, generator: nn.Module, widths: tuple[int, ...], back: nn.Module | None, width: int = 64) -> None:
+    def __init__(self, generator: Translator, widths: tuple[int, ...], back: nn.Module | None, width: int = 64) -> None:
         super().__init__()
         self.generator = generator
         self.back = back

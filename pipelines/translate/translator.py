@@ -76,7 +76,7 @@ _UNPAIRED_RECIPE = "unpaired"
 _POLICY = "policy"
 
 
-class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Learns from pairs of pictures, or from two piles without pairs, to make one kind of picture into the other.
 
     With pairs, a generator first learns to be as near to the truth as it can (fidelity); then a discriminator that is
@@ -310,8 +310,8 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         sources, targets = self._both(X, y, self.paired)
         seed, device = agreed_seed(self.random_state), resolve_device(self.device)
         self.size_ = self.size
-        out = _plain_channels(targets)
-        self.channels_ = (1 if sources is None or self.colour_only else _plain_channels(sources), out)
+        out = Glance.at(targets).channels
+        self.channels_ = (1 if sources is None or self.colour_only else Glance.at(sources).channels, out)
         if self.colour_only and out != 3:
             raise DataError(f"colour_only=True adds colour, and the targets have {out} channels; three are wanted")
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
@@ -454,6 +454,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         game = UnpairedGame(players, discriminator, contrast=self.contrast_weight, cycle=self.cycle_weight)
         plan = self._plan(1.0, 1.0, seed)
         trained = train_shown(self._trainer(), game, windows, stages, on_tick, TEXTURE, **plan.limits(TEXTURE))
+        assert isinstance(trained.generator, UnpairedTranslator)
         return [(TEXTURE, replace(trained, generator=trained.generator.generator))]
 
     def _validated(self, sources: PictureSource | None, targets: PictureSource, stages: Stages) -> pd.DataFrame:
@@ -479,6 +480,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         at = self.texture if texture is None else texture
         self._check_vividness()
         generator = blended(self.generators_["fidelity"], self.generators_["texture"], float(at))
+        assert isinstance(generator, Translator)
         generator.vividness = float(self.vividness)
         return Translation(generator, self.size_, resolve_device(self.device), self.tile, latents)
 
@@ -531,7 +533,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
     def variations(self, n_samples: int, random_state: Any = None) -> list[Translation]:
         """So many translations, each of other latents; arguments and errors as of `samples`."""
         check_is_fitted(self)
-        n_latents = self.generators_["texture"].n_latents
+        generator = self.generators_["texture"]
+        assert isinstance(generator, Translator)
+        n_latents = generator.n_latents
         if n_latents == 0:
             raise ConfigError("this translator learnt one result for each source; fit it with variety=4 for several")
         if n_samples < 1:
@@ -547,8 +551,12 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
             n = len(source)
             for index in range(n):
                 picture = raw_picture(source, index)
+
+                def within(part: float, before: int = index) -> None:
+                    advance((before + part) / n)
+
                 try:
-                    made = translate(picture, lambda f, i=index: advance((i + f) / n))
+                    made = translate(picture, within)
                 except DataError as error:
                     raise DataError(f"{source.name(index)}: {error}") from None
                 found.append(made[..., 0] if is_flat(source, index) and made.shape[2] == 1 else made)
@@ -617,7 +625,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
     def score(self, X: Any, y: Any = None) -> float:
         """Mean PSNR over all channels, in dB, of the translated pictures; arguments as of `evaluate`."""
         translate = self.translation()
-        methods = {"ours": translate}
+        methods: dict[str, Method] = {"ours": translate}
         figures = [min(psnr(unit(made(e, methods)["ours"]), unit(e.target)), EQUAL) for e in self.examples(X, y)]
         if not figures:
             raise DataError("none of the pictures can be judged")
@@ -697,11 +705,6 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         tags.input_tags.three_d_array = True
         tags.target_tags.required = True
         return tags
-
-
-def _plain_channels(source: PictureSource) -> int:
-    """Channels of the pictures of a source, not counting alpha."""
-    return {2: 1, 4: 3}.get(found := Glance.at(source).channels, found)
 
 
 def _mean_colour(pictures: list[Tensor]) -> list[float]:

@@ -183,6 +183,15 @@ def test_a_column_of_labels_is_no_feature(work: Path) -> None:
     assert json.loads(judged.stdout)["n_abnormal"] == 10
 
 
+def test_of_a_folder_with_good_ones_beside_others_these_are_learnt(work: Path, tmp_path: Path) -> None:
+    fitted = gantools("anomaly", "fit", work / "test", "--model", tmp_path / "m", "--max-images", 64, "--json")
+    names = [p.relative_to(work / "test").as_posix() for p in (work / "test").rglob("*.png")]
+    good = sum("good" in name for name in names)
+    assert 0 < good < len(names)
+    assert json.loads(fitted.stdout)["samples"] == good
+    assert f"{good} pictures in subfolders named good or normal are learnt; {len(names) - good} others" in fitted.stderr
+
+
 def test_columns_in_another_order_are_put_in_order_and_others_are_told_with_the_file(work: Path) -> None:
     model, table = work / "ordered-model", pd.read_csv(work / "table.csv")
     gantools("anomaly", "fit", work / "table.csv", "--model", model, *QUICK)

@@ -89,7 +89,7 @@ def test_contract_refuses_other_sizes_and_channels() -> None:
     assert contract.standard(PICTURES[0].astype(np.float32) / 255, "p").shape == (3, 9, 12)
     with pytest.raises(DataError, match="5 x 4 pixels"):
         contract.standard(np.zeros((4, 5, 3), np.float32), "p")
-    with pytest.raises(DataError, match="fitted on 1"):
+    with pytest.raises(DataError, match="3 channels, where 1 are"):
         InputContract(1).standard(np.zeros((4, 5, 3), np.float32), "p")
     assert InputContract(3).standard(np.zeros((4, 5, 1), np.float32), "p").shape == (3, 4, 5)
 

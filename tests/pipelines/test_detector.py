@@ -100,6 +100,22 @@ def test_trimming_helps_when_training_data_hold_anomalies() -> None:
     assert trimmed > plain
 
 
+def test_trimming_counts_no_remembered_normal_among_its_own_neighbours() -> None:
+    """Else the held-out fifth, which has none at a distance of 0, would be dropped first."""
+    X = np.random.default_rng(0).normal(size=(1000, 6))
+    detector = GanAnomalyDetector(random_state=0, max_images=640, trim=0.1, parts=["neighbours"]).fit(X)
+    assert detector.training_["samples"] == 900
+    assert detector.training_["images"] == 1280
+    assert set(detector.history_["stage"]) == {"training", "trimmed"}
+    encoded = detector.encoder_.transform(pd.DataFrame(X, columns=detector.encoder_.columns))
+    everyone = np.arange(len(X))
+    detector.model_.bank, detector.model_.banked = torch.from_numpy(encoded[:800]), everyone[:800]
+    told = detector._fused(detector._known_scores(encoded, everyone, fair=True))
+    assert told[:800].mean() == pytest.approx(told[800:].mean(), abs=0.15)
+    untold = detector._fused(detector._known_scores(encoded, everyone))
+    assert untold[:800].mean() < untold[800:].mean() - 0.3
+
+
 # ---------------------------------------------------------------- the same whenever asked
 
 
@@ -163,6 +179,17 @@ def test_float_contamination_flags_that_share_of_training() -> None:
     X = load_wine().data
     detector = GanAnomalyDetector(contamination=0.2, random_state=0, max_images=3000).fit(X)
     assert abs((detector.predict(X) == -1).sum() - 0.2 * len(X)) <= 1
+
+
+def test_as_many_fresh_normals_are_flagged_as_was_asked() -> None:
+    rng = np.random.default_rng(0)
+    X, fresh = rng.normal(size=(1500, 6)), rng.normal(size=(3000, 6))
+    flagged = {}
+    for share in (0.01, 0.2):
+        detector = GanAnomalyDetector(false_alarms=share, random_state=0, max_images=640).fit(X)
+        flagged[share] = (detector.predict(fresh) == -1).mean()
+    assert flagged[0.01] < 0.03
+    assert 0.13 < flagged[0.2] < 0.27
 
 
 def test_inside_pipeline_and_grid_search() -> None:
@@ -316,6 +343,9 @@ def test_neighbours_against_brute_force(rng: torch.Generator) -> None:
     torch.testing.assert_close(neighbour_distances(queries, bank, 3), expected)
     own = torch.cdist(bank, bank).sort(1).values[:, 1:4].mean(1)
     torch.testing.assert_close(neighbour_distances(bank, bank, 3, torch.arange(50)), own, rtol=1e-4, atol=1e-4)
+    both, rows = torch.cat([bank[20:25], queries]), torch.cat([torch.arange(20, 25), -torch.ones(9, dtype=torch.long)])
+    told = neighbour_distances(both, bank, 3, rows)
+    torch.testing.assert_close(told, torch.cat([own[20:25], expected]), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("n", "share"), [(5, 1 / 6), (19, 1 / 20), (20, 1 / 21), (60, 3 / 61), (1000, 50 / 1001)])
@@ -336,8 +366,28 @@ def test_p_values_are_valid() -> None:
     assert p_values(np.array([99.0]), calibration)[0] == pytest.approx(1 / 501)
 
 
-def test_scale_of_constant_scores_is_finite() -> None:
-    assert np.isfinite(Scale.of(np.ones(10))(np.array([1.0, 2.0]))).all()
+def test_scale_of_constant_scores_is_of_their_size() -> None:
+    assert Scale.of(np.full(10, 4.0))(np.array([4.0, 4.4])).tolist() == pytest.approx([0, 1])
+
+
+def test_equal_pictures_have_finite_maps(tmp_path: Path) -> None:
+    """Whose deviation is 0 at every place."""
+    picture = np.zeros((1, 16, 16), np.uint8)
+    GanAnomalyDetector(max_images=8, batch_size=4, random_state=0).fit(picture.repeat(5, 0)).save(tmp_path / "m")
+    assert np.isfinite(load(tmp_path / "m").anomaly_map(picture)[0]).all()
+
+
+def test_what_is_transparent_lies_on_white() -> None:
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+    solid = np.concatenate([colours, np.full_like(colours[..., :1], 255)], 3)
+    detector = GanAnomalyDetector(max_images=64, random_state=0).fit(solid)
+    assert detector.contract_.channels == 3
+    scores = detector.score_samples(colours)
+    np.testing.assert_allclose(detector.score_samples(solid), scores)
+    clear, white = solid.copy(), np.full_like(colours, 255)
+    clear[..., 3] = 0
+    np.testing.assert_allclose(detector.score_samples(clear), detector.score_samples(white), rtol=1e-5)
 
 
 def test_one_picture_too_small_for_tiles_is_named_and_the_others_are_learnt() -> None:
@@ -475,3 +525,12 @@ def test_a_row_without_a_number_has_its_reason_and_the_others_their_scores() -> 
     assert table.loc[3, "error"] == "column 'b': 'n.a?' is not a number"
     assert (table["error"] != "").sum() == 1
     np.testing.assert_allclose(table["anomaly_score"][6:], detector.anomaly_score(rows)[6:], atol=1e-9)
+
+
+def test_a_wrong_cell_is_an_error_of_its_row_also_where_columns_have_no_names() -> None:
+    detector = GanAnomalyDetector(max_images=128, random_state=0).fit(np.random.default_rng(0).normal(size=(30, 2)))
+    table = detector.score_table(pd.DataFrame([[1, "abc"], [1, 2], [0.5, None]]))
+    assert "'abc' is not a number" in table["error"][0]
+    assert table["error"].tolist()[1:] == ["", ""]
+    expected = detector.anomaly_score(np.array([[1.0, 2.0], [0.5, np.nan]]))
+    np.testing.assert_allclose(table["anomaly_score"][1:].to_numpy(np.float64), expected)
