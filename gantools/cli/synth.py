@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,7 +111,7 @@ def sample(
 
     from gantools import GanSynthesizer, load
     from gantools.pipelines.synthesize.forms import PictureForm
-    from gantools.pipelines.synthesize.writing import check_out, clear_out, folders_of, write_grid, write_samples
+    from gantools.pipelines.synthesize.writing import check_out, clear_out, folders_of, write_grid, write_rows
 
     shared.by_first_alone()
     synthesizer = load(model, device)
@@ -127,15 +129,41 @@ def sample(
     if pictures and synthesizer.classes_ is not None:
         folders_of(synthesizer.classes_.tolist())
     check_out(out, overwrite, model)
-    found = synthesizer.sample(n, labels=labels, random_state=seed, truncation=truncation)
-    X, y = found if synthesizer.classes_ is not None else (found, None)
-    clear_out(out)
-    write_samples(X, y, seed, out)
-    if grid:
-        write_grid(X, out / "grid.png")
+    n_made = n if labels is None else len(labels)
+    if pictures:
+        parts = synthesizer.in_parts(n, labels=labels, random_state=seed, truncation=truncation)
+        first = next(parts)  # before what was there is taken away
+        clear_out(out)
+        _write_pictures(chain([first], parts), n_made, seed, out, grid, quiet)
+    else:
+        found = synthesizer.sample(n, labels=labels, random_state=seed, truncation=truncation)
+        X, y = found if synthesizer.classes_ is not None else (found, None)
+        clear_out(out)
+        write_rows(X, y, seed, out)
     if interpolate:
         strips = [synthesizer.interpolate(label=c, random_state=seed + i) for i, c in enumerate(label or [None] * 6)]
         write_grid(np.concatenate(strips), out / "interpolation.png", columns=len(strips[0]))
-    n_made = X.shape[0]
     result = {"n": n_made, "out": str(out)}
     shared.report(result, json, quiet, lambda: f"{n_made:,} samples in {out}, listed in {out / 'manifest.csv'}")
+
+
+def _write_pictures(parts: Iterable[tuple[Any, Any]], n: int, seed: int, out: Path, grid: bool, quiet: bool) -> None:
+    """Pictures to files as they are made, and side by side in grid.png if that is wanted."""
+    import numpy as np
+
+    from gantools.pipelines.synthesize.writing import write_grid, write_pictures
+    from gantools.progress import Stages
+
+    kept: list[Any] = []
+
+    def seen() -> Iterator[tuple[Any, Any]]:
+        for X, y in parts:
+            if grid:
+                kept.append(X)
+            yield X, y
+
+    with Stages(not quiet) as stages, stages.stage("making") as advance:
+        for written in write_pictures(seen(), seed, out):
+            advance(written / n)
+    if grid:
+        write_grid(np.concatenate(kept), out / "grid.png")

@@ -130,16 +130,20 @@ def upscale(resolver: Any, picture: bytes, perception: float | None) -> Made:
         return _written(path, kept)
 
 
-def translate(translator: Any, picture: bytes, texture: float | None, seed: int | None) -> Made:
+def translate(
+    translator: Any, picture: bytes, texture: float | None, seed: int | None, vividness: float | None
+) -> Made:
     """A picture translated, in its own format where that can hold it.
 
-    `texture` is the model's if None; a `seed` chooses one of several plausible results, where the model learnt them.
+    `texture` and `vividness` are the model's if None; a `seed` chooses one of several plausible results, where the
+    model learnt them.
     """
     from gantools.pipelines.translate.apply import translate_kept
 
     with _as_file(picture, translator.max_megapixels) as path:
         kept = read_kept(path, translator.max_megapixels)
-        translator = translator if texture is None else copy.copy(translator).set_params(texture=texture)
+        asked = {"texture": texture, "vividness": vividness}
+        translator = copy.copy(translator).set_params(**{k: v for k, v in asked.items() if v is not None})
         translation = translator.translation() if seed is None else translator.variations(1, seed)[0]
         translate_kept(translation, kept)
         return _written(path, kept)
@@ -153,12 +157,13 @@ def _written(path: Path, kept: Kept) -> Made:
 
 def samples(sampler: Any, n: int, label: str | None, seed: int, truncation: float) -> Made:
     """New pictures of a synthesizer or an augmenter: a ZIP file of PNGs, a folder for each class."""
-    from gantools.pipelines.synthesize.writing import write_samples
+    from gantools.pipelines.synthesize.writing import write_pictures
 
     X, y = _drawn(sampler, n, label, seed, truncation)
     stream = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="gantools-serve-") as folder:
-        write_samples(X, y, seed, Path(folder))
+        for _ in write_pictures([(X, y)], seed, Path(folder)):
+            pass
         with zipfile.ZipFile(stream, "w") as packed:
             for path in sorted(Path(folder).rglob("*")):
                 if path.is_file():  # with no time of its own: the same samples are the same file

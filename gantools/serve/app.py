@@ -239,13 +239,17 @@ def _resolver(app: FastAPI, worker: Worker, of_tables: bool) -> list[str]:
 def _translator(app: FastAPI, worker: Worker, of_tables: bool) -> list[str]:
     @app.post("/translate", response_class=Response, responses=_PICTURES)
     async def translate(
-        picture: Picture, texture: Dial = None, seed: Annotated[int | None, Query(ge=0, lt=2**31)] = None
+        picture: Picture,
+        texture: Dial = None,
+        seed: Annotated[int | None, Query(ge=0, lt=2**31)] = None,
+        vividness: Annotated[float | None, Query(ge=0, le=2, allow_inf_nan=False)] = None,
     ) -> Response:
         """A picture translated; `texture` goes from 0, nearest to the truth, to 1, most like real targets.
 
-        A `seed` chooses among several plausible results, of a model that was fitted with variety.
+        A `seed` chooses among several plausible results, of a model that was fitted with variety. `vividness`
+        multiplies the colour that a model of colours adds to gray.
         """
-        return _answered(await worker.ask(answers.translate, await picture.read(), texture, seed))
+        return _answered(await worker.ask(answers.translate, await picture.read(), texture, seed, vividness))
 
     return ["/translate"]
 

@@ -301,18 +301,38 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         X, or (X, y) when fitted with labels
             In the container, size and dtype of the reals; pictures of files are uint8 arrays.
         """
-        check_is_fitted(self)
-        rng = np.random.default_rng(resolve_seed(random_state))
-        if labels is None:
-            if not isinstance(n, Integral) or n < 1:
-                raise ConfigError(f"n={n!r} must be a whole number of at least 1")
-            shares = self.class_counts_ / self.class_counts_.sum()
-            numbers = rng.choice(len(shares), size=int(n), p=shares)
-        else:
-            numbers = self.numbers_of(labels)
-        parts = [part for part, _ in self.drawn(numbers, int(rng.integers(2**62)), truncation)]
+        numbers, seed = self._asked(n, labels, random_state)
+        parts = [part for part, _ in self.drawn(numbers, seed, truncation)]
         samples = held(self.form_, self.form_.samples(torch.cat(parts)))
         return samples if self.classes_ is None else (samples, self.classes_[numbers])
+
+    def in_parts(
+        self, n: int = 64, *, labels: Any = None, random_state: Any = None, truncation: float = 1.0
+    ) -> Iterator[tuple[Any, Any]]:
+        """What `sample` gives at once, as arrays and some at a time, for more than memory holds.
+
+        Yields
+        ------
+        X, y
+            The next samples and their labels; y is None when fitted without labels.
+        """
+        numbers, seed = self._asked(n, labels, random_state)
+        done = 0
+        for part, _ in self.drawn(numbers, seed, truncation):
+            mine = numbers[done : done + len(part)]
+            yield self.form_.samples(part), None if self.classes_ is None else self.classes_[mine]
+            done += len(part)
+
+    def _asked(self, n: int, labels: Any, random_state: Any) -> tuple[NDArray[np.int64], int]:
+        """The classes' numbers of the samples to make, and the seed that they are drawn with."""
+        check_is_fitted(self)
+        rng = np.random.default_rng(resolve_seed(random_state))
+        if labels is not None:
+            return self.numbers_of(labels), int(rng.integers(2**62))
+        if not isinstance(n, Integral) or n < 1:
+            raise ConfigError(f"n={n!r} must be a whole number of at least 1")
+        shares = self.class_counts_ / self.class_counts_.sum()
+        return rng.choice(len(shares), size=int(n), p=shares), int(rng.integers(2**62))
 
     def numbers_of(self, labels: Any) -> NDArray[np.int64]:
         """The classes' numbers of labels.

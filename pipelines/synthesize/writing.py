@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -102,33 +103,58 @@ def as_bytes(pictures: NDArray[Any]) -> NDArray[Any]:
     return pictures.astype(np.uint8) * 255 if pictures.dtype.kind == "b" else pictures
 
 
-def write_samples(X: Any, y: Any, seed: int, out: Path) -> None:
-    """Pictures as PNG, a folder a class where there are classes, or a table as samples.csv; and manifest.csv.
+def write_pictures(parts: Iterable[tuple[NDArray[Any], Any]], seed: int, out: Path) -> Iterator[int]:
+    """Pictures as PNG, a folder a class where there are classes, and manifest.csv.
 
     The manifest lists at any time what is there, so that what an interrupted run left can be replaced.
+
+    Parameters
+    ----------
+    parts : iterable of (ndarray, labels or None)
+        As of `GanSynthesizer.in_parts`.
+
+    Yields
+    ------
+    int
+        How many are written.
 
     Raises
     ------
     ConfigError
-        When two classes of pictures would share a folder.
+        When two classes would share a folder.
     """
-    labels = [""] * X.shape[0] if y is None else [str(label) for label in y]
-    folders = {"": "", **folders_of(filter(None, labels))} if len(X.shape) > 2 else {}
+    folders: dict[str, str] = {}
+    written = 0
+    with _manifest(out) as (lines, file):
+        for X, y in parts:
+            labels = [""] * len(X) if y is None else [str(label) for label in y]
+            folders = {**folders_of([*filter(None, folders), *filter(None, labels)]), "": ""}
+            for picture, label in zip(as_bytes(X), labels, strict=True):
+                target = out / folders[label] / f"sample-{written:06d}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_kept(target, Kept(picture[..., None] if picture.ndim == 2 else picture))
+                lines.writerow([target.relative_to(out), label, seed])
+                file.flush()
+                written += 1
+                yield written
+
+
+def write_rows(X: Any, y: Any, seed: int, out: Path) -> None:
+    """A table as samples.csv, with the column `label` where there are classes, and manifest.csv."""
+    table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
+    table = table if y is None else table.assign(label=y)
+    with _manifest(out) as (lines, _):
+        write_atomically(out / TABLE, table.to_csv(index=False).encode())
+        lines.writerows([TABLE, label, seed] for label in ([""] * len(table) if y is None else y))
+
+
+@contextmanager
+def _manifest(out: Path) -> Iterator[tuple[Any, IO[str]]]:
+    """A manifest with its header: what writes lines into it, and the file."""
     with (out / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["path", "label", "seed"])
-        if len(X.shape) == 2:
-            table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
-            table = table if y is None else table.assign(label=y)
-            write_atomically(out / TABLE, table.to_csv(index=False).encode())
-            lines.writerows([TABLE, label, seed] for label in labels)
-            return
-        for i, (picture, label) in enumerate(zip(as_bytes(X), labels, strict=True)):
-            target = out / folders[label] / f"sample-{i:06d}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_kept(target, Kept(picture[..., None] if picture.ndim == 2 else picture))
-            lines.writerow([target.relative_to(out), label, seed])
-            file.flush()
+        yield lines, file
 
 
 def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:

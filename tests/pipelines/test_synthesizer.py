@@ -120,6 +120,14 @@ def test_tables_keep_their_columns() -> None:
     assert made["alcohol"].between(frame["alcohol"].min(), frame["alcohol"].max()).all()
 
 
+def test_parts_are_together_what_sample_gives(fitted: GanSynthesizer) -> None:
+    together, said = fitted.sample(1100, random_state=2)
+    parts = list(fitted.in_parts(1100, random_state=2))
+    assert len(parts) > 1
+    np.testing.assert_array_equal(np.concatenate([X for X, _ in parts]), together)
+    np.testing.assert_array_equal(np.concatenate([y for _, y in parts]), said)
+
+
 def test_truncation_brings_samples_to_the_middle(fitted: GanSynthesizer) -> None:
     labels = np.full(60, 3)
     usual = fitted.sample(labels=labels, random_state=0)[0].reshape(60, -1)

@@ -170,9 +170,10 @@ def test_pictures_are_translated(models: dict[str, Path]) -> None:
         told = decoded(sent(client, "/translate?texture=0", encoded(source)))
         expected = load(models["translator"]).set_params(texture=0.0).transform([source])[0]
         np.testing.assert_array_equal(told, expected)
-        answer = sent(client, "/translate?seed=1", encoded(source))
-        assert answer.status_code == 422
-        assert "variety" in answer.json()["detail"]
+        for query, said in (("seed=1", "variety"), ("vividness=1.5", "colour_only")):
+            answer = sent(client, f"/translate?{query}", encoded(source))
+            assert answer.status_code == 422
+            assert said in answer.json()["detail"]
 
 
 def test_samples(synthesizer: httpx.Client) -> None:
