@@ -76,6 +76,7 @@ class Plan:
             "seed": self.seed,
             "checkpoint": None if self.checkpoint is None else Path(self.checkpoint) / f"{stage}.safetensors",
             "resume": self.resume,
+            "reopen": stage == TEXTURE or not begun(self.checkpoint, TEXTURE),
         }
 
 
@@ -112,6 +113,11 @@ def train_two_stages(
         trained = train_shown(trainer, game, batches, stages, on_tick, name, **plan.limits(name))
         trainings.append((name, trained))
     return trainings
+
+
+def begun(checkpoint: str | Path | None, stage: str) -> bool:
+    """Whether a folder holds a checkpoint of `stage`, which then went out from how the one before it had ended."""
+    return checkpoint is not None and (Path(checkpoint) / f"{stage}.safetensors").exists()
 
 
 def without_earlier(checkpoint: str | Path | None, stages: Sequence[str]) -> None:

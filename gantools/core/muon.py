@@ -38,9 +38,10 @@ class Muon(torch.optim.Optimizer):
 
     All directions of a matrix are learnt equally fast, also those that gradients seldom point to (Jordan et al. 2024,
     "Muon: An optimizer for hidden layers in neural networks"). The kernel of a convolution is a matrix with a row for
-    each channel that comes out. The first and the last matrix, biases and gains are Adam's. Steps are twice as long as
-    Adam's usually are, whatever the matrix's sides, so that learning rates are of one size (Liu et al. 2025, "Muon is
-    Scalable for LLM Training", have them once as long; super-resolution learnt less by half and by twice of it).
+    each channel that comes out (of a transposed one, that goes in). The first and the last matrix, biases and gains
+    are Adam's. Steps are twice as long as Adam's usually are, whatever the matrix's sides, so that learning rates are
+    of one size (Liu et al. 2025, "Muon is Scalable for LLM Training", have them once as long; super-resolution learnt
+    less by half and by twice of it).
     torch.optim.Muon has none of it for convolutions, and computes in bfloat16, which is slow on CPUs.
 
     Parameters

@@ -390,7 +390,7 @@ class Run:
             "good": self.good,
         }
 
-    def restore(self, state: dict[str, Any], path: Path, first: Batch) -> None:
+    def restore(self, state: dict[str, Any], path: Path, first: Batch, reopen: bool = True) -> None:
         """Go back to `state`.
 
         Parameters
@@ -400,6 +400,8 @@ class Run:
             Where it comes from, for messages.
         first : Batch
             The first batch of the training that shall go on: the one that this state's began with.
+        reopen : bool
+            Whether it goes on also where it had ended by its time limit, which now is longer.
 
         Raises
         ------
@@ -422,7 +424,8 @@ class Run:
         self.step_number, self.images, self.seconds, self.dropped, self.next_tick, self.communicated = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best
-        self.stopped = state["stopped"] if state["stopped"] != "minutes" or self.fraction() >= 1 else ""
+        more_time = state["stopped"] == "minutes" and self.fraction() < 1
+        self.stopped = "" if more_time and reopen else state["stopped"]
         self.history = History.restored(state["history"])
         self.watch = Watch.restored(state["watch"])
         self.snapshots = Snapshots(**state["snapshots"])

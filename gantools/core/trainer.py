@@ -69,8 +69,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
     weight_decay : float
         Decoupled weight decay (AdamW) on both players.
     optimiser : str
-        "adam" (AdamW), or "muon": inner matrices of weights move in orthogonal directions, as far as Adam would go
-        (`gantools.core.muon`).
+        "adam" (AdamW), or "muon": inner matrices of weights move in orthogonal directions, twice as far as Adam
+        would go (`gantools.core.muon`).
     schedule : str
         "constant", or "cosine": both rates rise over the first 5 % of training and fall to 1 % of theirs.
     n_critic : int
@@ -274,6 +274,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         checkpoint: Path | None = None,
         checkpoint_seconds: float = 60.0,
         resume: bool = False,
+        reopen: bool = True,
         on_tick: Callable[[Tick], bool | None] | None = None,
         name: str = "training",
     ) -> Training:
@@ -297,6 +298,9 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             interrupted.
         resume : bool
             Go on from `checkpoint` where there is one.
+        reopen : bool
+            Whether to go on also where the training had ended by its time limit, which now is longer. False for one
+            from whose end another has begun.
         on_tick : Callable or None
             Called about a hundred times; True ends training.
         name : str
@@ -320,7 +324,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         run = Run(self, game, max_images, max_minutes, seed)
         others = run.world
         if checkpoint is not None and resume and others.of_first([checkpoint.exists()])[0]:
-            run.restore(load_newest_state(checkpoint), checkpoint, batches(0))
+            run.restore(load_newest_state(checkpoint), checkpoint, batches(0), reopen)
         next_save = run.seconds + checkpoint_seconds
         started = time.monotonic() - run.seconds
         with interruptions_noted(checkpoint is not None) as interrupted:

@@ -47,6 +47,7 @@ from gantools.pipelines.base import (
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
+from gantools.pipelines.stages import begun
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -286,13 +287,13 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     ) -> tuple[list[tuple[str, Training]], NDArray[np.int64]]:
         """Fit, drop the share `trim` of highest scores, fit again, each in half the time: trainings and those left."""
         half = None if settings.max_minutes is None else settings.max_minutes / 2
-        settings = replace(settings, max_minutes=half)
+        folder = self.checkpoint
+        settings = replace(settings, max_minutes=half, reopen=not begun(folder, "training-trimmed"))
         first = self._fit_model(data, good, settings)
         fused = self._fused(self._known_scores(data, good, fair=True))
         good = good[np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])]
-        if settings.checkpoint is not None:
-            name = f"{settings.checkpoint.stem}-trimmed{settings.checkpoint.suffix}"
-            settings = replace(settings, checkpoint=settings.checkpoint.with_name(name))
+        second = None if folder is None else Path(folder) / "training-trimmed.safetensors"
+        settings = replace(settings, checkpoint=second, reopen=True)
         return [("training", first), ("trimmed", self._fit_model(data, good, settings))], good
 
     def _fit_model(self, data: Any, good: NDArray[np.int64], settings: FitSettings) -> Training:

@@ -39,6 +39,7 @@ class FitSettings:
     resume: bool
     stages: Stages
     on_tick: Callable[[Tick], bool]
+    reopen: bool = True
 
     def train(self, game: Game, batches: Callable[[int], Batch]) -> Training:
         """Play `game` with these settings, showing progress."""
@@ -53,6 +54,7 @@ class FitSettings:
             max_minutes=self.max_minutes,
             checkpoint=self.checkpoint,
             resume=self.resume,
+            reopen=self.reopen,
         )
 
     def generator(self) -> torch.Generator:

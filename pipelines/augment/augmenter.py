@@ -74,7 +74,7 @@ class GanAugmenter(ShowingMixin, CallbackSupportMixin, OneToOneFeatureMixin, Bas
     ----------
     per_class : int, dict or None
         New samples of every class, or of each class named.
-    sampling_strategy : str, float, dict, list, callable or None
+    sampling_strategy : str, float, dict, callable or None
         As imbalanced-learn has it: how large classes shall be. With neither, all become as large as the largest.
     synthesizer : GanSynthesizer or None
         Whose settings are taken; those that the augmenter has too are the augmenter's, which also settles the novelty,
@@ -133,7 +133,7 @@ log, verbose
     _sampling_type = "over-sampling"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "per_class": [Interval(Integral, 0, None, closed="left"), dict, None],
-        "sampling_strategy": [str, Real, dict, list, callable, None],
+        "sampling_strategy": [str, Real, dict, callable, None],
         "synthesizer": [GanSynthesizer, None],
         "min_class_size": [Interval(Integral, 2, None, closed="left")],
         "worst": [Interval(Real, 0, 1, closed="left")],

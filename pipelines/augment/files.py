@@ -57,12 +57,12 @@ def read_labelled(data: Path) -> Labelled:
 
 
 def _plain_numbers(labels: list[Any]) -> list[Any]:
-    """Texts that are all numbers, as numbers, unless zeros before them say otherwise; others as they are."""
+    """Texts that are all whole numbers, as numbers, unless zeros before them say otherwise; others as they are."""
     texts = all(isinstance(label, str) for label in labels)
     if not texts or any(re.match(r"[+-]?0\d", label) for label in labels):
         return labels
     numbers = pd.to_numeric(pd.Series(labels, dtype=object), errors="coerce")
-    return labels if numbers.isna().any() else list(numbers.tolist())
+    return labels if numbers.isna().any() or (numbers % 1 != 0).any() else list(numbers.tolist())
 
 
 def _from_folder(data: Path) -> Labelled:

@@ -20,6 +20,7 @@ from gantools.pipelines.synthesize.forms import Form, PictureForm
 _ROWS = 512
 _MOST_MEASURED = 4096
 _COPY_CHANCE = 0.02
+_EQUAL = 0.1  # more of a class's reals than this equal another
 _SURE = 0.9
 _NEIGHBOURS = 5
 FEWEST_TO_MEASURE = 20
@@ -121,7 +122,8 @@ class Gates:
         if len(real) < FEWEST_TO_MEASURE or len(fake) < FEWEST_TO_MEASURE:
             return float("nan"), float("nan")
         n = min(len(real) // 2, len(fake))
-        seen, others = real[0::2][:n], real[1::2][:n]
+        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))  # neighbours may be of one scene
+        seen, others = real[order[:n]], real[order[n : 2 * n]]
         usual = neighbourhoods(seen, others, _NEIGHBOURS).coverage
         covered = neighbourhoods(seen, fake[:n], min(_NEIGHBOURS, n - 1)).coverage
         return spread_ratio(_some(real), fake), covered / max(usual, 1e-12)
@@ -181,7 +183,11 @@ def _apart(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _reaches(view: Tensor, labels: Tensor, n_classes: int) -> Tensor:
-    """Of each class, a low quantile and the median of the distances of reals to their nearest others."""
+    """Of each class, a low quantile and the median of the distances of reals to their nearest others.
+
+    A few equal reals say nothing about what is a copy. Where many are equal, as rows of few categories are, new samples
+    that equal a real are no copies either.
+    """
     reaches = torch.zeros(n_classes, 2)
     for c in range(n_classes):
         mine = view[labels == c].double()
@@ -189,7 +195,9 @@ def _reaches(view: Tensor, labels: Tensor, n_classes: int) -> Tensor:
             continue
         measured = _some(mine).split(_ROWS)
         apart = torch.cat([_apart(rows, mine).kthvalue(2, dim=1).values for rows in measured])
-        apart = apart[apart > 0]  # equal reals say nothing about what is a copy
-        if len(apart):
-            reaches[c] = torch.quantile(apart, apart.new_tensor([_COPY_CHANCE, 0.5])).float()
+        unequal = apart[apart > 0]
+        if len(unequal):
+            few_equal = len(unequal) > (1 - _EQUAL) * len(apart)
+            low = torch.quantile(unequal if few_equal else apart, _COPY_CHANCE)
+            reaches[c] = torch.stack([low, unequal.median()]).float()
     return reaches

@@ -36,7 +36,7 @@ class PictureForm:
     channels, height, width : int
         Of what the networks see.
     out_height, out_width : int
-        Of what comes out: the reals' size where all have one.
+        Of what comes out: the commonest of the reals.
     dtype : str
         Of what comes out.
     flat : bool
@@ -63,8 +63,8 @@ class PictureForm:
     def of(cls, source: PictureSource, size: int | None) -> PictureForm:
         """The form that suits a source's pictures.
 
-        The networks work at the commonest size, reduced until no side is longer than `size` (64 if None). Where sizes
-        differ, that is also the size that comes out.
+        What comes out has the commonest size. The networks work at that, reduced until no side is longer than `size`
+        (64 if None).
         """
         sizes: Counter[tuple[int, int]] = Counter()
         channels: list[int] = []
@@ -79,6 +79,8 @@ class PictureForm:
             channels.append(depth)
         if not sizes:
             raise DataError(f"none of the {len(source)} pictures can be read; the first: {first_error}")
+        if len(set(channels)) > 1:  # alpha that only some have is laid on white
+            channels = [{2: 1, 4: 3}.get(depth, depth) for depth in channels]
         (height, width), _ = sizes.most_common(1)[0]
         ratio = min(1.0, (size or LONGEST_SIDE) / max(height, width))
         small = [max(_SHORTEST_SIDE, round(side * ratio)) for side in (height, width)]
@@ -86,8 +88,7 @@ class PictureForm:
         if isinstance(source, ArraySource):
             first = np.asarray(source.pictures[0])
             dtype, flat = str(first.dtype), first.ndim == 2 and max(channels) == 1
-        out = (height, width) if len(sizes) == 1 else (small[0], small[1])
-        return cls(max(channels), small[0], small[1], *out, dtype, flat)
+        return cls(max(channels), small[0], small[1], height, width, dtype, flat)
 
     def tensors(self, source: PictureSource, max_bad: float = 0.0) -> tuple[Tensor, NDArray[np.int64], list[str]]:
         """The pictures, the numbers of those that could be read, and a reason for each that could not.
@@ -201,7 +202,8 @@ def form_from(state: dict[str, Any]) -> Form:
     """The form that `form_state` was asked of."""
     if "codec" in state:
         codec = TableCodec.from_dict(state["codec"])
-        names, given = tuple(state["names"]), state.get("given", "array")
+        names = tuple(tuple(name) if isinstance(name, list) else name for name in state["names"])  # of several levels
+        given = state.get("given", "array")
         return TableForm(codec, state["container"], state["dtype"], names, given)
     return PictureForm(**state)
 

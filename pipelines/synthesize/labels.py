@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
@@ -26,6 +27,8 @@ def as_labels(y: Any) -> NDArray[Any]:
     kept = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
     if kept.ndim == 2 and kept.shape[1] == 1:
         kept = kept[:, 0]
+    if kept.ndim == 1 and len(missing := np.flatnonzero(pd.isna(kept))):
+        raise DataError(f"label {missing[0]} is missing; unlabelled samples have the label -1")
     if kept.dtype == object and kept.ndim == 1:
         _check_types(kept)
         kept = np.asarray(kept.tolist())
@@ -78,9 +81,6 @@ def _check_types(labels: NDArray[Any]) -> None:
         "text" if isinstance(v, str) else "number" if isinstance(v, (int, float, np.number, np.bool_)) else None
         for v in labels
     }
-    missing = [i for i, v in enumerate(labels) if v is None or v != v]
-    if missing:
-        raise DataError(f"label {missing[0]} is missing; unlabelled samples have the label -1")
     if len(kinds) > 1 or None in kinds:
         shown = ", ".join(repr(v) for v in list(dict.fromkeys(labels))[:5])
         raise DataError(f"labels are of mixed types ({shown}); make them all texts or all numbers")

@@ -22,7 +22,7 @@ from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.networks.projected import ProjectedDiscriminator
 from gantools.pipelines.base import train_shown
-from gantools.pipelines.stages import fidelity_trainer, without_earlier
+from gantools.pipelines.stages import begun, fidelity_trainer, without_earlier
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 from gantools.pipelines.synthesize.games import AutoencodingGame, SpreadGame
 from gantools.pipelines.synthesize.latents import ClassLatents
@@ -159,6 +159,7 @@ class Synthesis:
                 seed=settings.seed,
                 checkpoint=None if settings.checkpoint is None else settings.checkpoint / f"{name}.safetensors",
                 resume=settings.resume,
+                reopen=name == "adversarial" or not begun(settings.checkpoint, "adversarial"),
             )
 
         natural = Order(len(samples), settings.batch_size, settings.seed)

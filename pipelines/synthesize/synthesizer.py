@@ -217,7 +217,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         X : pictures or table
             Pictures as arrays (N, H, W) or (N, H, W, C), tensors, lists of arrays or paths, a DataFrame or CSV with a
             `path` column, or a folder; sizes that differ are all brought to the commonest. Or a table: an array (N, F)
-            or a DataFrame of numbers and categories, with or without missing values.
+            of finite numbers, or a DataFrame of numbers and categories, with or without missing values.
         y : array-like or None
             Labels of any type; -1 among numbers means unlabelled.
 
@@ -460,6 +460,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         self.classes_ = None if state["classes"] is None else np.asarray(state["classes"])
         self.class_counts_ = np.asarray(state["class_counts"], np.int64)
         self.trainer_ = AdversarialTrainer(**state["trainer"])
+        if isinstance(self.form_, TableForm):
+            self.n_features_in_ = len(self.form_.codec.columns)
         self.synthesis_ = Synthesis.restored(state["synthesis"], self._settings())
 
     def __sklearn_is_fitted__(self) -> bool:

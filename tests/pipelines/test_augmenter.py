@@ -235,6 +235,30 @@ def test_a_perfect_generator_of_a_large_class_is_called_good() -> None:
     assert copied.all()
 
 
+def test_rows_of_few_categories_are_no_copies_for_being_equal() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 5, (700, 3)).astype(float)
+    form = TableForm.of(X)
+    reals, fresh = form.tensors(X[:500]), form.tensors(X[500:])
+    labels = torch.arange(500) % 2
+    gates = Gates.of(reals, torch.zeros(500, 1), labels, torch.arange(500), form, 0.0)
+    verdict = gates.judge(fresh, torch.zeros(200, 1), 1, torch.zeros(200), form)
+    assert verdict.copied.float().mean() < 0.1
+    assert verdict.distance.max() < 10
+
+
+def test_coverage_does_not_go_by_the_order_of_the_reals() -> None:
+    """As of photographs that are sorted by where they were taken."""
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(10, 4)) * 20
+    X = np.concatenate([place + rng.normal(size=(400, 4)) for place in places])
+    form = TableForm.of(X)
+    labels = torch.arange(4000) % 2
+    gates = Gates.of(form.tensors(X), torch.zeros(4000, 1), labels, torch.arange(4000), form, 0.0)
+    fresh = form.tensors(places[np.arange(200) % 10] + rng.normal(size=(200, 4)))
+    assert gates.variety(fresh, 0, form)[1] == pytest.approx(1, abs=0.15)
+
+
 def test_the_policy_is_a_file_that_can_be_edited(digits: Digits, tmp_path: Path) -> None:
     policy = tmp_path / "mine.yaml"
     policy.write_text(

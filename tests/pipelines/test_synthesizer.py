@@ -14,9 +14,11 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import KNeighborsClassifier
 
 from gantools import AdversarialTrainer, GanSynthesizer, configs, load
+from gantools.data.sources import open_pictures
 from gantools.errors import ConfigError, DataError, Interrupted
 from gantools.metrics.generated import frechet_distance, spread_by_class
 from gantools.networks.backbone import load_backbone
+from gantools.pipelines.synthesize.forms import PictureForm
 from gantools.pipelines.synthesize.labels import numbered, place_of
 from gantools.pipelines.synthesize.latents import ClassLatents
 from gantools.pipelines.synthesize.model import BalancedOrder
@@ -182,6 +184,13 @@ def test_labels_of_every_kind() -> None:
         for kept in (wrong, np.asarray(wrong, dtype=object)):
             with pytest.raises(DataError, match=message):
                 numbered(kept, 3)
+    for gaps in (
+        pd.Series(["a", pd.NA, "b"], dtype="string"),
+        pd.Series([1, pd.NA, 2], dtype="Int64"),
+        np.array([1, np.nan, 2]),
+    ):
+        with pytest.raises(DataError, match="label 1 is missing"):
+            numbered(gaps, 3)
     assert place_of(0, np.array([0.0, 1.0])) == 0
     assert place_of("1", np.array([0, 1])) == 1
     assert place_of(2, np.array(["a", "b"])) is None
@@ -209,6 +218,39 @@ def test_mistakes_are_told(digits: tuple[np.ndarray, np.ndarray], fitted: GanSyn
     with pytest.raises(DataError, match=r"none of the 80 pictures can be read; the first: .*divide by 255"):
         GanSynthesizer(max_images=64).fit(digits[0][:80].astype(float))
     assert GanSynthesizer(max_images=64, random_state=0).fit(digits[0][:80, :5]).sample(2).shape == (2, 5, 8)
+
+
+def test_sizes_and_transparency_that_only_some_have() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (100, 96, 3), dtype=np.uint8) for _ in range(3)]
+    odd = rng.integers(0, 256, (90, 96, 4), dtype=np.uint8)
+    form = PictureForm.of(open_pictures([*pictures, odd]), None)
+    assert (form.channels, form.out_height, form.out_width) == (3, 100, 96)
+    assert len(form.tensors(open_pictures([*pictures, odd]))[0]) == 4
+    only = PictureForm.of(open_pictures([odd, odd]), None)
+    assert only.channels == 4
+
+
+def test_columns_of_several_levels_come_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(40, 2)), columns=pd.MultiIndex.from_product([["a"], ["x", "y"]])
+    )
+    GanSynthesizer(max_images=64, random_state=0).fit(frame).save(tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert loaded.sample(3, random_state=0).columns.tolist() == [("a", "x"), ("a", "y")]
+    assert loaded.n_features_in_ == 2
+
+
+def test_more_time_leaves_the_first_stage_as_the_second_found_it(
+    digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    pictures, labels = digits[0][:100], digits[1][:100]
+    how = {"max_images": 10**6, "random_state": 0, "checkpoint": tmp_path}
+    short = GanSynthesizer(**how, max_minutes=0.02).fit(pictures, labels)
+    longer = GanSynthesizer(**how, max_minutes=0.06, resume=True).fit(pictures, labels)
+    seen = [m.history_.groupby("stage")["images"].max() for m in (short, longer)]
+    assert seen[1]["fidelity"] == seen[0]["fidelity"]
+    assert seen[1]["adversarial"] > seen[0]["adversarial"]
 
 
 @pytest.mark.parametrize("stage", ["fidelity", "adversarial"])
