@@ -34,7 +34,8 @@ FORMAT = 1
 DESCRIPTION, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.csv"
 _FILES = frozenset({DESCRIPTION, WEIGHTS, HISTORY})
 _SHAPE = {"class": str, "parameters": dict, "versions": dict, "summary": dict, "checksums": dict}
-_LARGEST = {DESCRIPTION: 2**24, WEIGHTS: 2**31, HISTORY: 2**28}
+LARGEST_WEIGHTS = 2**31
+_LARGEST = {DESCRIPTION: 2**24, WEIGHTS: LARGEST_WEIGHTS, HISTORY: 2**28}
 
 
 # What building an estimator from a description that makes no sense can end in.

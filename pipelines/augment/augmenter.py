@@ -27,7 +27,7 @@ from gantools.data.policy import DEFAULT_POLICY, built_policy
 from gantools.data.sources import PATH_COLUMN, is_table
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
-from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates
+from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates, bytes_of_real
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, agreed_seed, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
@@ -38,7 +38,7 @@ from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, fo
 from gantools.pipelines.synthesize.labels import as_labels
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
-from gantools.storage import StoredModel, write_model
+from gantools.storage import LARGEST_WEIGHTS, StoredModel, write_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,7 +103,7 @@ log, verbose
         New samples of each class.
     quality_ : DataFrame
         A row for each class: `n_real`; `method`, "gan" or "classical"; `novelty`, the least at
-        which few candidates are copies; `passed`, `agrees` and `copies`, shares of the
+        which at most half of the candidates are copies; `passed`, `agrees` and `copies`, shares of the
         generator's candidates; `spread` and `coverage` of those that passed, against the reals (of pictures, in a
         pretrained network's features); `good`, whether both are high enough, missing
         where reals are too few to say.
@@ -236,6 +236,7 @@ log, verbose
                     f"there is one class only, {reals.classes[0]!r}; an augmenter needs two "
                     "(GanSynthesizer makes samples without classes)"
                 )
+            _warn_if_too_many(reals)
             self.classes_ = reals.classes
             rows = range(int(reals.rows.max()) + 1)
             self.names_ = [f"row {i}" if reals.source is None else reals.source.name(i) for i in rows]
@@ -554,6 +555,17 @@ def _are_paths(X: Any) -> bool:
     if isinstance(X, np.ndarray) and X.ndim == 1 and len(X):
         first = X[0]
     return isinstance(first, (str, Path))
+
+
+def _warn_if_too_many(reals: Reals) -> None:
+    """Before hours of training, where the gates, which keep every labelled real, would be too large to be saved."""
+    n, most = int((reals.labels >= 0).sum()), LARGEST_WEIGHTS // bytes_of_real(reals.form)
+    if n > most:
+        warnings.warn(
+            f"a model keeps its reals, and one of {n:,} of this size cannot be saved: take {most:,} at most, "
+            "or smaller ones (--set synthesizer.size=32)",
+            stacklevel=3,
+        )
 
 
 def _n_features(form: Form) -> int:

@@ -104,7 +104,7 @@ class Gates:
         views = _views(samples, form)
         copied = torch.zeros(len(samples), dtype=torch.bool)
         for view, real, reach in zip(views, self.views, self.reaches[:, label], strict=True):
-            distance, nearest = _nearest(view, real[mine])
+            distance, nearest = _nearest(view, real, mine)
             copied |= distance < reach[0]
             relative = distance / reach[1].clamp_min(1e-12)
         seen = torch.cat([views[-1], latents.cpu()], 1).double() / self.scale
@@ -142,8 +142,7 @@ class Gates:
             When its parts do not fit together.
         """
         n, n_classes, seen = len(state["labels"]), len(state["intercepts"]), len(state["scale"])
-        lengths = [math.prod(form.shape), *([PictureFeatures.length] if isinstance(form, PictureForm) else [])]
-        for view, length in zip(state["views"], lengths, strict=True):
+        for view, length in zip(state["views"], _lengths(form), strict=True):
             fitting("what the gates see", view, torch.float32, n, length)
         fitting("labels", state["labels"], torch.int64, None)
         fitting("rows", state["rows"], torch.int64, n)
@@ -152,6 +151,16 @@ class Gates:
         fitting("coefficients", state["coefficients"], torch.float64, n_classes, seen)
         fitting("intercepts", state["intercepts"], torch.float64, n_classes)
         return cls(**{**state, "worst": float(state["worst"])})
+
+
+def bytes_of_real(form: Form) -> int:
+    """What a model folder holds of each labelled real."""
+    return 4 * sum(_lengths(form))
+
+
+def _lengths(form: Form) -> list[int]:
+    """Of a sample in each view."""
+    return [math.prod(form.shape), *([PictureFeatures.length] if isinstance(form, PictureForm) else [])]
 
 
 def _views(samples: Tensor, form: Form) -> list[Tensor]:
@@ -172,9 +181,16 @@ def _some(samples: Tensor) -> Tensor:
     return samples[torch.arange(n) * len(samples) // n]
 
 
-def _nearest(samples: Tensor, reals: Tensor) -> tuple[Tensor, Tensor]:
-    found = [torch.cdist(some.double(), reals.double()).min(1) for some in samples.split(_ROWS)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+def _nearest(samples: Tensor, reals: Tensor, mine: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each sample the distance to the nearest of the reals numbered `mine`, and its place among them."""
+    distances: list[Tensor] = []
+    places: list[Tensor] = []
+    for numbers in mine.split(_ROWS):  # so that memory does not grow with the reals
+        found = torch.cdist(samples.double(), reals[numbers].double()).min(1)
+        distances.append(found.values)
+        places.append(found.indices + _ROWS * len(places))
+    block = torch.stack(distances).min(0)
+    return block.values, torch.stack(places).gather(0, block.indices[None])[0]
 
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from gantools.pipelines.synthesize.forms import Form, PictureForm
 _CHUNK = 256
 _MOST_DRAWN = 20
 _NOVELTIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-_MOST_COPIES = 0.25
+_MOST_COPIES = 0.5
 
 
 class Made(NamedTuple):
@@ -103,7 +103,7 @@ class Maker:
             left -= chunk
 
     def settle_novelty(self, label: int, seed: int) -> None:
-        """The least novelty of a class at which few of its samples are copies; the more novel, the fewer are."""
+        """The least novelty of a class at which at most half of its samples are copies; the more novel, the fewer are."""
 
         def suits(novelty: float) -> bool:
             self.novelties[label] = novelty

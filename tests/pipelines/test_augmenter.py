@@ -247,6 +247,12 @@ def test_rows_of_few_categories_are_no_copies_for_being_equal() -> None:
     assert verdict.distance.max() < 10
 
 
+def test_reals_too_many_to_be_saved_are_told_before_training(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gantools.pipelines.augment.augmenter.LARGEST_WEIGHTS", 100 * 4 * (64 + 304))
+    with pytest.warns(UserWarning, match="of 120 of this size cannot be saved: take 100 at most"):
+        GanAugmenter(1, max_images=16).fit(digits[0][:120], digits[1][:120])
+
+
 def test_coverage_does_not_go_by_the_order_of_the_reals() -> None:
     """As of photographs that are sorted by where they were taken."""
     rng = np.random.default_rng(0)
