@@ -103,7 +103,7 @@ class Maker:
             left -= chunk
 
     def settle_novelty(self, label: int, seed: int) -> None:
-        """The least novelty of a class at which at most half of its samples are copies; the more novel, the fewer are."""
+        """The least novelty of a class at which at most half of its samples are copies; the more novel, the fewer."""
 
         def suits(novelty: float) -> bool:
             self.novelties[label] = novelty
