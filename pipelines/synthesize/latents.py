@@ -11,6 +11,7 @@ from torch import Tensor
 from gantools.core.initialise import fitting
 
 _JITTER = 1e-5
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass
@@ -69,8 +70,13 @@ class ClassLatents:
         return cls(latents, labels, means, torch.stack(factors))
 
     def draw(self, labels: Tensor, novelty: float | Tensor, rng: torch.Generator, truncation: float = 1.0) -> Tensor:
-        """Latents (N, d) for `labels` (N,), drawn at random; see `placed`."""
-        places = torch.rand(len(labels), generator=rng, device=labels.device)
+        """Latents (N, d) for `labels` (N,), drawn at random, but evenly from each class's reals; see `placed`.
+
+        From a random real on, steps of the golden section round the class: however many are drawn, no real has its turn
+        much more often than another, where independent draws of as many as there are reals leave out a third of them.
+        """
+        starts = torch.rand(len(self.means), generator=rng, device=labels.device, dtype=torch.float64)
+        places = (starts[labels] + _GOLDEN * _turns(labels)).remainder(1)
         noise = torch.randn((len(labels), self.latents.shape[1]), generator=rng, device=labels.device)
         return self.placed(labels, novelty, places, noise, truncation)
 
@@ -125,3 +131,12 @@ class ClassLatents:
             fitting("factors", state["factors"], torch.float32, n_classes, latent, latent),
         )
         return cls(*(part.to(device) for part in parts))
+
+
+def _turns(labels: Tensor) -> Tensor:
+    """Of each label (N,) from 0, how many like it came before."""
+    order, counts = torch.argsort(labels, stable=True), torch.bincount(labels)
+    first = counts.cumsum(0) - counts
+    turns = torch.empty_like(labels)
+    turns[order] = torch.arange(len(labels), device=labels.device) - first[labels[order]]
+    return turns

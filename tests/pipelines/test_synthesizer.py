@@ -63,6 +63,15 @@ def test_latents_have_the_mean_and_covariance_of_their_class_at_every_novelty() 
     assert torch.cdist(copies.double(), latents.double()).min(1).values.max() < 1e-4
 
 
+def test_no_real_has_its_turn_much_more_often_than_another() -> None:
+    latents, labels = torch.arange(70.0)[:, None], torch.arange(70) % 2
+    drawn = ClassLatents.of(latents, labels).draw(torch.arange(210) % 2, 0.0, torch.Generator().manual_seed(0))
+    turns = torch.bincount(drawn.round().long()[:, 0], minlength=70)
+    assert len(turns) == 70
+    assert turns.min() >= 2
+    assert turns.max() <= 4
+
+
 def test_a_small_class_borrows_the_others_covariance() -> None:
     rng = torch.Generator().manual_seed(0)
     latents = torch.cat([torch.randn(500, 2, generator=rng) * torch.tensor([3.0, 0.1]), torch.zeros(2, 2)])
