@@ -183,6 +183,12 @@ def _augment() -> str:
     table = frame.groupby(["data", "method"], sort=False)[shown].mean()
     table.index = [f"{data}, {method}" for data, method in table.index.tolist()]
     text = [*_AUGMENT_TEXT, _figures(table), ""]
+    for row in rows_of("augment-speed"):
+        text += [
+            f"Ten classes of 200 pictures of 32 pixels: {row['fit_seconds']:.0f} s of fitting, "
+            f"{row['sample_seconds']:.0f} s for {row['n']:,} new ones (`python -m benchmarks.augment speed`).",
+            "",
+        ]
     useful = pd.DataFrame(rows_of("augment-usefulness")).rename(columns={"seed": "fold"})
     for name, mine in useful.groupby("data", sort=False) if not useful.empty else ():
         means = mine.pivot_table(index="method", columns="classifier", values="balanced_accuracy", sort=False)

@@ -143,12 +143,14 @@ def write_model(
             shutil.rmtree(temporary)
         else:
             temporary.rename(folder)
-    except OSError as error:
+    except BaseException as error:  # an interruption too leaves the old model where it was
         if temporary is not None:
             old = temporary / "replaced"
             if old.exists() and not folder.exists():
                 old.rename(folder)
             shutil.rmtree(temporary, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise ModelError(f"{folder} cannot be written: {error.strerror or error}; no model was saved") from error
 
 
@@ -174,9 +176,17 @@ def check_target(folder: Path) -> None:
                 f"{folder} is a place that cannot be replaced as a whole (commands run in it, or a volume is mounted "
                 "there); name a new folder inside it"
             )
-    parent = next(p for p in folder.absolute().parents if p.exists())
-    if not os.access(parent, os.W_OK):
-        raise ModelError(f"{folder} cannot be written: no permission in {parent}")
+    why = unwritable(folder)
+    if why is not None:
+        raise ModelError(f"{folder} cannot be written: {why}")
+
+
+def unwritable(place: Path) -> str | None:
+    """Why nothing can be made at `place`, which does not have to exist; None where something can."""
+    parent = next(p for p in place.absolute().parents if p.exists())
+    if not parent.is_dir():
+        return f"{parent} is a file"
+    return None if os.access(parent, os.W_OK) else f"no permission in {parent}"
 
 
 def read_model(folder: Path) -> StoredModel:

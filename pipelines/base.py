@@ -165,6 +165,12 @@ def record_of(parts: list[tuple[str, Training]]) -> Record:
     )
 
 
+def as_measured(columns: dict[str, list[Any]]) -> pd.DataFrame:
+    """A table of figures, `path` and `method`, as a model folder holds it: None for what could not be measured."""
+    table = pd.DataFrame(columns)
+    return table.astype({name: float for name in table.columns if name not in ("path", "method")})
+
+
 def by_method(averages: pd.DataFrame) -> dict[str, float]:
     """Figures by name, of a table with a row for each method: `psnr` of "ours", `psnr_bicubic` and so on of others."""
     found: dict[str, float] = {}

@@ -12,6 +12,7 @@ from gantools.data.keep import Kept, as_png, read_frames, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.errors import ConfigError
 from gantools.progress import Stages
+from gantools.storage import unwritable
 
 Convert = Callable[[Kept, Callable[[float], None]], None]
 """What is done to each picture, in place; it says how far it is, from 0 to 1."""
@@ -52,9 +53,12 @@ def targets(source: FileSource, folder: Path, without: Path | None = None) -> li
 
 
 def check_folder(folder: Path, option: str) -> None:
-    """Refuse a place for files that is a file itself."""
+    """Refuse, before any work, a place for files that is a file itself, or cannot be written to."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{option} {folder}: is a file; name a folder")
+    why = unwritable(folder / "picture")
+    if why is not None:
+        raise ConfigError(f"{option} {folder}: cannot be written: {why}")
 
 
 def place_in(folder: Path, name: str) -> Path:

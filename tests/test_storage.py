@@ -265,3 +265,30 @@ def test_numpys_numbers_are_kept(tmp_path: Path) -> None:
     detector = GanAnomalyDetector(n_neighbors=np.int64(3), width=np.int64(32), max_images=128, random_state=0).fit(X)
     detector.save(tmp_path / "m")
     np.testing.assert_allclose(load(tmp_path / "m").anomaly_score(X), detector.anomaly_score(X))
+
+
+def test_an_interruption_while_saving_leaves_the_older_model(
+    detector: GanAnomalyDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector.save(tmp_path / "model")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()}
+    moved: list[Path] = []
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        moved.append(self)
+        if len(moved) == 2:  # the older model has left its place
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        detector.save(tmp_path / "model")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "model").iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_place_inside_a_file_is_told_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ModelError, match="is a file"):
+        check_target(tmp_path / "file" / "model")

@@ -107,9 +107,8 @@ def loaded(
     dial : (str, float or None)
         A parameter from 0 to 1, by name, if it was given.
     max_megapixels : float or None
-        None leaves it as it was in fitting.
     use : dict
-        Other parameters.
+        Other parameters. None leaves each as it was in fitting.
 
     Raises
     ------
@@ -121,8 +120,8 @@ def loaded(
     found = load(model, device)
     if not isinstance(found, kind[0]):
         raise ConfigError(f"{model} is no {kind[1]}")
-    use_also = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
-    return turned(found.set_params(**use, **use_also), *dial)
+    given = {k: v for k, v in {**use, "max_megapixels": max_megapixels}.items() if v is not None}
+    return turned(found.set_params(**given), *dial)
 
 
 def turned(estimator: Any, name: str, value: float | None, most: float = 1) -> Any:

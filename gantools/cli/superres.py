@@ -24,7 +24,9 @@ Low = Annotated[
     Path | None,
     typer.Option("--low", help="Low pictures of the sharp ones in DATA, named alike.", metavar="LRDIR"),
 ]
-Tta = Annotated[bool, typer.Option("--tta", help="Mean over eight flips and turns: better, eight times slower.")]
+Tta = Annotated[
+    bool | None, typer.Option("--tta/--no-tta", help="Mean over eight flips and turns: better, eight times slower.")
+]
 
 _CROP = 320
 
@@ -146,10 +148,11 @@ def upscale(
     model: Model,
     out: Annotated[Path, typer.Option("--out", help="Folder for the enlarged pictures.", metavar="DIR")],
     perception: pictures.Perception = None,
-    tta: Tta = False,
+    tta: Tta = None,
     true_colours: Annotated[
-        bool, typer.Option("--true-colours", help="Put right slow drifts of colour and brightness.")
-    ] = False,
+        bool | None,
+        typer.Option("--true-colours/--no-true-colours", help="Put right slow drifts of colour and brightness."),
+    ] = None,
     tile: pictures.Tile = None,
     max_megapixels: pictures.MaxMegapixels = None,
     frames: pictures.Frames = False,
@@ -190,7 +193,7 @@ def evaluate(
     sheet: pictures.Sheet = None,
     report: shared.Report = None,
     perception: pictures.Perception = None,
-    tta: Tta = False,
+    tta: Tta = None,
     max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,

@@ -266,5 +266,5 @@ def _loaded(
 ) -> Any:
     from gantools import GanTranslator
 
-    use = {"verbose": int(not quiet), **use, **({} if vividness is None else {"vividness": vividness})}
+    use = {"verbose": int(not quiet), "vividness": vividness, **use}
     return pictures.loaded(model, device, (GanTranslator, "translator"), ("texture", texture), max_megapixels, use)

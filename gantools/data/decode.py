@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gantools.errors import DataError
 
@@ -33,17 +35,20 @@ FORMATS = {
 
 Picture = NDArray[np.float32]
 
+_pillows_limit = threading.Lock()
+_open: list[int | None] = []  # Pillow's own limit, once for each file that is open without it
+
 
 def is_picture(path: Path) -> bool:
-    """Whether the file's name ends as a picture's does."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    """Whether the file's name ends as a picture's does, and is not what macOS writes beside one, as in ._a.jpg."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("._")
 
 
 def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
     """Decode a picture file.
 
-    EXIF orientation is applied; palettes become colours; CMYK becomes RGB; transparency is laid on white;
-    16-bit pictures keep their depth. The first frame of an animation is read.
+    EXIF orientation is applied; palettes become colours; CMYK becomes RGB, through its profile where it has one;
+    transparency is laid on white; 16-bit pictures keep their depth. The first frame of an animation is read.
 
     Parameters
     ----------
@@ -74,7 +79,8 @@ def has_colour(path: Path, max_megapixels: float) -> bool:
         return False
 
 
-def open_checked(path: Path, max_megapixels: float) -> Image.Image:
+@contextmanager
+def open_checked(path: Path, max_megapixels: float) -> Iterator[Image.Image]:
     """The file, opened and not yet decoded, once its size is known to be within the limit.
 
     Raises
@@ -82,18 +88,36 @@ def open_checked(path: Path, max_megapixels: float) -> Image.Image:
     DataError
         When it is larger. Other errors are Pillow's: see `decoding_errors`.
     """
-    of_pillow, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:  # the size is checked below, against a limit that the message can name and the user can raise
-        image = Image.open(path, formats=list(FORMATS))
-    finally:
-        Image.MAX_IMAGE_PIXELS = of_pillow
+    with _without_pillows_limit(), Image.open(path, formats=list(FORMATS)) as image:
+        check_size(image, path, max_megapixels)
+        yield image
+
+
+def check_size(image: Image.Image, path: Path, max_megapixels: float) -> None:
+    """DataError where a picture, not yet decoded, is larger."""
     if image.width * image.height / 1e6 > max_megapixels:
-        image.close()
         raise DataError(
             f"{path}: {image.width} x {image.height} pixels are more than the limit of "
             f"{max_megapixels:g} megapixels (max_megapixels raises it)"
         )
-    return image
+
+
+@contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Pillow's own limit, which it looks at when it opens a file and, of TIFFs, when it decodes one, is off.
+
+    Ours can be named by a message and raised by the user. The last file to be closed brings Pillow's back.
+    """
+    with _pillows_limit:
+        _open.append(_open[0] if _open else Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        with _pillows_limit:
+            of_pillow = _open.pop()
+            if not _open:
+                Image.MAX_IMAGE_PIXELS = of_pillow
 
 
 @contextmanager
@@ -137,9 +161,24 @@ def _decode(image: Image.Image, path: Path) -> Picture:
         image = image.convert("L" if gray else "RGB")
     elif image.mode in ("1", "L"):
         image = image.convert("L")
+    elif image.mode == "CMYK":
+        image = from_cmyk(image)
     else:
         image = image.convert("RGB")
     return _with_channels(np.asarray(image, np.float32) / 255.0)
+
+
+def from_cmyk(image: Image.Image) -> Image.Image:
+    """As RGB, through the picture's profile where it has one that can be read."""
+    icc = image.info.get("icc_profile")
+    if icc:
+        try:
+            found = ImageCms.profileToProfile(image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if found is not None:
+                return found
+        except (ImageCms.PyCMSError, OSError):
+            pass
+    return image.convert("RGB")
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -155,16 +194,23 @@ def check_layout(image: Image.Image, path: Path) -> None:
     Raises
     ------
     DataError
-        For channels in planes of their own, where zero is white, and for premultiplied alpha.
+        For channels in planes of their own, where zero is white, for inks, and for premultiplied alpha.
     """
     tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
     odd = {
         "its channels in planes of their own": tags.get(_PLANES, 1) == 2 and tags.get(_CHANNELS, 1) > 1,
         "zero for white": tags.get(_PHOTOMETRIC) == 0,
+        "inks for colours": tags.get(_PHOTOMETRIC) == 5,
         "colours that are multiplied by its alpha": tuple(tags.get(_EXTRA, ()))[:1] == (1,),
     }
     for words in (words for words, found in odd.items() if found):
         raise DataError(f"{path}: is a TIFF of more than eight bits with {words}; save it as PNG, or without that")
+
+
+def has_foreign_channel(image: Image.Image) -> bool:
+    """Whether a TIFF, not yet decoded, has a last channel that is no transparency: near infrared, or a mask."""
+    tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+    return tags.get(_CHANNELS, 1) in (2, 4) and tuple(tags.get(_EXTRA, ()))[:1] == (0,)
 
 
 def raw_mode(image: Image.Image) -> str:
@@ -185,6 +231,7 @@ def _decode_deep(image: Image.Image, path: Path) -> Picture:
     """Sixteen bits, gray or colour, to [0, 1]; transparency is laid on white."""
     check_layout(image, path)
     data = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
+    data = data[..., :-1] if has_foreign_channel(image) and data.shape[2] in (2, 4) else data
     if data.dtype.kind == "f":
         if not (np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1):
             raise DataError(f"{path}: {data.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")

@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import (
     MAX_MEGAPIXELS,
     check_depth,
     check_layout,
+    check_size,
     decoding_errors,
+    from_cmyk,
+    has_foreign_channel,
     is_deep,
     most_of_ppm,
     open_checked,
@@ -37,6 +40,7 @@ _DROPPED_CAMERA_TAGS = (0xA002, 0xA003, 0xA005, 0x927C)  # sizes, and what point
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 _TIFF = frozenset({".tif", ".tiff"})
 _LARGEST = {".webp": 16383, **dict.fromkeys(_JPEG, 65500)}
+_FOREIGN = "had a last channel that is no transparency, which is left out"
 OF_SEVERAL = "frames, of which the first is taken"
 _STRIP = 256
 _QUALITY = 95
@@ -112,18 +116,20 @@ def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[
             yield 0, 1, _deep_frame(image, path) if is_deep(image) else _frame(image, path)
             return
         for number in (*range(1, n_frames), 0):
-            yield number, n_frames, _page(image, path, number)
+            yield number, n_frames, _page(image, path, number, max_megapixels)
 
 
-def _frame(image: Image.Image, path: Path) -> Kept:
-    """Eight bits, upright."""
+def _frame(image: Image.Image, path: Path, exif: bytes | None = None) -> Kept:
+    """Eight bits, upright; `exif` is the file's own if None."""
     icc, dpi, notes = image.info.get("icc_profile"), image.info.get("dpi"), []
-    exif = _kept_exif(image)
+    exif = _kept_exif(image) if exif is None else exif
+    if has_foreign_channel(image):
+        notes.append(_FOREIGN)
     if image.format == "PPM" and image.mode == "RGB" and most_of_ppm(image) > 255:
         notes.append("had more than eight bits a channel, of which eight are left; save it as PNG or TIFF to keep them")
     image = ImageOps.exif_transpose(image)
     if image.mode == "CMYK":
-        image, icc = _from_cmyk(image, icc), None
+        image, icc = from_cmyk(image), None
         notes.append("was CMYK and is now RGB")
     elif image.mode in ("1", "P", "PA"):
         notes.append(f"had {'two levels' if image.mode == '1' else 'a palette'} and now has shades between")
@@ -139,35 +145,41 @@ def _deep_frame(image: Image.Image, path: Path) -> Kept:
     pixels = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
     pixels = pixels if image.format == "TIFF" else oriented(pixels, orientation)
     pixels = pixels[..., [0, 3]] if gray and pixels.shape[2] == 4 else pixels
-    pixels, notes = _sixteen_bits(pixels, path)
+    pixels, notes = _sixteen_bits(pixels, path, image)
     return Kept(np.ascontiguousarray(pixels), icc, exif, dpi, notes)
 
 
-def _page(image: Image.Image, path: Path, number: int) -> Kept:
+def _page(image: Image.Image, path: Path, number: int, max_megapixels: float) -> Kept:
     """One frame of several; those of sixteen bits are pages of a TIFF."""
     import tifffile
 
     image.seek(number)
+    check_size(image, path, max_megapixels)
+    exif = _kept_exif(image)
     if not is_deep(image):
-        return _frame(image.copy(), path)
+        return _frame(image.copy(), path, exif)
     check_layout(image, path)
     pixels = _with_channels(tifffile.imread(path, key=number))
     check_depth(pixels, path)
-    pixels, notes = _sixteen_bits(pixels, path)
+    pixels, notes = _sixteen_bits(pixels, path, image)
     if pixels.ndim != 3 or pixels.shape[2] > 4:
         raise DataError(f"{path}: page {number + 1} has shape {pixels.shape}; gray or colour, and alpha, is wanted")
     pixels = oriented(pixels, image.getexif().get(_ORIENTATION, 1))
     icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
-    return Kept(np.ascontiguousarray(pixels), icc, dpi=dpi, notes=notes)
+    return Kept(np.ascontiguousarray(pixels), icc, exif, dpi, notes)
 
 
-def _sixteen_bits(pixels: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[str]]:
-    """Floating point in [0, 1] as sixteen bits, and a note that says so; others as they are."""
+def _sixteen_bits(pixels: NDArray[Any], path: Path, image: Image.Image) -> tuple[NDArray[Any], list[str]]:
+    """Floating point in [0, 1] as sixteen bits, without a channel that is no transparency, and notes that say so."""
+    notes = []
+    if has_foreign_channel(image) and pixels.shape[-1] in (2, 4):
+        pixels, notes = pixels[..., :-1], [_FOREIGN]
     if pixels.dtype.kind != "f":
-        return pixels, []
+        return pixels, notes
     if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
         raise DataError(f"{path}: {pixels.dtype} pixels outside [0, 1]; save it with 8 or 16 bits a channel")
-    return np.rint(pixels.astype(np.float64) * 65535).astype(np.uint16), ["was floating point and is now sixteen bits"]
+    deep = np.rint(pixels.astype(np.float64) * 65535).astype(np.uint16)
+    return deep, [*notes, "was floating point and is now sixteen bits"]
 
 
 def _with_channels(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -179,12 +191,17 @@ def _kept_exif(image: Image.Image) -> bytes | None:
     found, kept = image.getexif(), Image.Exif()
     for tag in _KEPT_TAGS:
         if tag in found:
-            kept[tag] = found[tag]
+            kept[tag] = _as_it_was(found[tag])
     for tag in (_CAMERA, _PLACE):
-        inner = {k: v for k, v in found.get_ifd(tag).items() if k not in _DROPPED_CAMERA_TAGS}
+        inner = {k: _as_it_was(v) for k, v in found.get_ifd(tag).items() if k not in _DROPPED_CAMERA_TAGS}
         if inner:
             kept[tag] = inner
     return kept.tobytes() if len(kept) else None
+
+
+def _as_it_was(value: Any) -> Any:
+    """Text beyond ASCII as the bytes that Pillow, which takes all for Latin-1, read; it would write question marks."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def _plain_mode(image: Image.Image) -> Image.Image:
@@ -197,17 +214,6 @@ def _plain_mode(image: Image.Image) -> Image.Image:
         return image.convert("RGBA").convert("LA")
     transparent = "transparency" in image.info or image.mode in ("PA", "RGBa", "RGBA")
     return image.convert("RGBA" if transparent else "RGB")
-
-
-def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
-    if icc:
-        try:
-            found = ImageCms.profileToProfile(image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB")
-            if found is not None:
-                return found
-        except ImageCms.PyCMSError:
-            pass
-    return image.convert("RGB")
 
 
 def write_kept(path: Path, kept: Kept) -> Path:

@@ -64,7 +64,7 @@ class HalfSource(PictureSource):
 
 
 def matched(first: PictureSource, second: PictureSource, words: tuple[str, str]) -> tuple[PictureSource, PictureSource]:
-    """Two sources in the same order: files by their stems, arrays by their number.
+    """Two sources in the first one's order: files by their stems, arrays by their number.
 
     Parameters
     ----------
@@ -82,8 +82,7 @@ def matched(first: PictureSource, second: PictureSource, words: tuple[str, str])
         lonely += [f"{second.name(i)}: no {words[0]} picture of this name" for k, i in others.items() if k not in ones]
         if lonely:
             raise DataError(f"{len(lonely)} pictures have no partner (pairs share a file stem):\n" + listed(lonely))
-        order = sorted(ones)
-        return _subset(first, [ones[k] for k in order]), _subset(second, [others[k] for k in order])
+        return first, _subset(second, [others[k] for k in ones])
     if len(first) != len(second):
         raise DataError(f"there are {len(first)} {words[0]} and {len(second)} {words[1]} pictures; pairs are wanted")
     return first, second

@@ -129,7 +129,7 @@ def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:
         return picture.astype(np.float32)
     if picture.dtype == np.uint8:
         return picture.astype(np.float32) / 255.0
-    if picture.dtype == np.uint16:
+    if picture.dtype.newbyteorder("=") == np.uint16:
         return picture.astype(np.float32) / 65535.0
     if picture.dtype.kind != "f":
         raise DataError(f"{name} has dtype {picture.dtype}; uint8, uint16 or float in [0, 1] is wanted")
@@ -294,7 +294,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     if isinstance(X, pd.Series):
         X = X.astype(object).where(X.notna(), "").tolist()
     if isinstance(X, Tensor):
-        X = (X.permute(0, 2, 3, 1) if channels_first(X) else X).numpy(force=True)
+        X = _as_array(X.permute(0, 2, 3, 1) if channels_first(X) else X)
     if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
         X = X.tolist()
     if len(X) == 0:
@@ -325,14 +325,19 @@ def laid_as(pictures: Tensor, like: Tensor) -> Tensor:
 
 def _channels_last(picture: Tensor) -> NDArray[Any]:
     """One of a list of tensors, (H, W), (H, W, C) or (C, H, W), as an array whose channels come last."""
-    return (picture.permute(1, 2, 0) if channels_first(picture[None]) else picture).numpy(force=True)
+    return _as_array(picture.permute(1, 2, 0) if channels_first(picture[None]) else picture)
+
+
+def _as_array(pictures: Tensor) -> NDArray[Any]:
+    """NumPy has no bfloat16."""
+    return (pictures.float() if pictures.dtype == torch.bfloat16 else pictures).numpy(force=True)
 
 
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if p.is_file() and is_picture(p))
+        paths = sorted(p for p in path.rglob("*") if is_picture(p) and p.is_file())
         if not paths:
             raise DataError(f"{path}: no pictures in this folder (looked for PNG, JPEG, TIFF, BMP, GIF, WebP)")
         return FileSource(paths, [p.relative_to(path).as_posix() for p in paths], max_megapixels)

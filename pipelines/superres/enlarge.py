@@ -13,10 +13,12 @@ from torch.nn import functional as F
 
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import enlarged, reduced
+from gantools.errors import DataError
 from gantools.pipelines.tiling import Grid, Tile, by_tiles
 
 _AUTO_TILE = 192
 _AUTO_TILE_OF_RADIUS = 4
+_NEAR = 2  # as far as bicubic interpolation sees
 
 
 class Eightfold(nn.Module):
@@ -101,10 +103,14 @@ class Enlarger:
 
         Raises
         ------
+        DataError
+            When it has other channels.
         GantoolsError
             When memory does not suffice even for small tiles.
         """
         height, width, channels = picture.shape
+        if self.channels > 1 and channels not in (1, 2, self.channels, self.channels + 1):
+            raise DataError(f"a picture of {channels} channels; this model enlarges {self.channels}, with alpha or not")
         dtype = np.dtype(np.uint8) if picture.dtype == np.bool_ else picture.dtype
         out = np.empty((height * self.scale, width * self.scale, channels), dtype)
         side = self.tile or max(_AUTO_TILE, _AUTO_TILE_OF_RADIUS * self.radius)
@@ -131,11 +137,15 @@ class Enlarger:
             return self._run(low[:, None])[:, 0]
         if n == 1:
             return self._run(low[None].expand(1, mine, -1, -1)).mean(1)
-        if n == mine + 1:
-            alpha = self._run(low[None, -1:].expand(1, mine, -1, -1)).mean(1)
-            return torch.cat([self._run(low[None, :-1])[0], alpha])
-        alpha_or_gray = [self._run(plane[None, None].expand(1, mine, -1, -1)).mean(1) for plane in low]
-        return torch.cat(alpha_or_gray)
+        alpha = self._alpha(low[None, -1:], self._run(low[None, -1:].expand(1, mine, -1, -1)).mean(1, keepdim=True))
+        colours = low[None, :-1].expand(1, mine, -1, -1)
+        return torch.cat([self._run(colours)[0] if n == mine + 1 else self._run(colours).mean(1), alpha[0]])
+
+    def _alpha(self, low: Tensor, high: Tensor) -> Tensor:
+        """Transparency no further out than what is near it: what is opaque all around stays so to the last bit."""
+        size = 2 * _NEAR + 1
+        most, least = F.max_pool2d(low, size, 1, _NEAR), -F.max_pool2d(-low, size, 1, _NEAR)
+        return high.clamp(*(F.interpolate(end, scale_factor=self.scale, mode="nearest") for end in (least, most)))
 
     def _run(self, low: Tensor) -> Tensor:
         high: Tensor = self.generator(low.contiguous())

@@ -35,6 +35,7 @@ from gantools.networks.upscaler import SIZES, build_upscaler
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
     agreed_seed,
+    as_measured,
     plain_params,
     record_of,
     resolve_device,
@@ -545,7 +546,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         for name, weights in state["generators"].items():
             player = restored(lambda: build_upscaler(state["size"], state["scale"], state["channels"]), weights)
             resolver.generators_[name] = player.to(resolve_device(device))
-        resolver.validation_ = pd.DataFrame(state["validation"])
+        resolver.validation_ = as_measured(state["validation"])
         resolver.training_ = stored.summary["training"]
         resolver.history_ = stored.history
         return resolver

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantools.data.keep import Kept
+from gantools.data.keep import Kept, opaque_colours
 from gantools.data.planes import from_signed, mirrored, on_white, to_signed
 from gantools.data.resize import along_edges, guide, luma, rows_of, to_size
 from gantools.errors import DataError
@@ -59,6 +59,10 @@ class Translation:
         self.size, self.device, self.tile = size, device, tile
         self.latents = None if latents is None else latents[None].to(device)
 
+    def of(self, latents: Tensor) -> Translation:
+        """The same with other latents; the generator is shared."""
+        return Translation(self.generator, self.size, self.device, self.tile, latents)
+
     def __call__(self, picture: NDArray[Any], advance: Callable[[float], None] = lambda fraction: None) -> NDArray[Any]:
         """A picture (H, W, C) translated: (H, W, channels_out) of the same dtype.
 
@@ -73,7 +77,7 @@ class Translation:
         """
         dtype = np.dtype(np.uint8) if picture.dtype == np.bool_ else picture.dtype
         alpha = picture[..., -1:] if picture.shape[2] in (2, 4) and self.generator.colour_only else None
-        planes = self._planes(picture if alpha is None else picture[..., :-1])
+        planes = self._planes(picture if alpha is None else opaque_colours(picture)[..., :-1])
         channels = self.generator.channels_out
         out = np.empty((*planes.shape[1:], channels + (alpha is not None)), dtype)
 

@@ -35,6 +35,7 @@ from gantools.networks.translator import Translator
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
     agreed_seed,
+    as_measured,
     plain_params,
     record_of,
     resolve_device,
@@ -542,7 +543,8 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
             raise ConfigError(f"n_samples={n_samples}: at least one")
         seed = resolve_seed(self.random_state if random_state is None else random_state)
         rng = torch.Generator().manual_seed(seed)  # drawn one by one: the first are the same, however many are wanted
-        return [self.translation(latents=torch.randn(n_latents, generator=rng)) for _ in range(n_samples)]
+        one = self.translation()
+        return [one.of(torch.randn(n_latents, generator=rng)) for _ in range(n_samples)]
 
     def _translated(self, X: Any, translate: Translation) -> Any:
         source = pictures(X, self.max_megapixels)
@@ -691,7 +693,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
             shape = (sources, targets, state["width"], _BLOCKS, state["colour_only"], state["n_latents"])
             player = restored(partial(Translator, *shape), weights)
             translator.generators_[name] = player.to(resolve_device(device))
-        translator.validation_ = pd.DataFrame(state["validation"])
+        translator.validation_ = as_measured(state["validation"])
         translator.training_ = stored.summary["training"]
         translator.history_ = stored.history
         return translator

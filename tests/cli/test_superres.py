@@ -205,3 +205,23 @@ def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
     scale = told("sr", "evaluate", work / "test", "--low", work / "test", "--model", model, code=1)
     assert "another scale" in scale
     assert not (work / "x").exists()
+
+
+def test_what_a_model_was_fitted_with_holds_in_its_use(work: Path) -> None:
+    settings = ["--set", "tta=true", "--set", "true_colours=true"]
+    gantools("sr", "fit", work / "train", "--scale", "2", "--model", work / "kept", *QUICK, *settings)
+    resolver = load(work / "kept")
+    with Image.open(work / "low/photo.jpg") as picture:
+        low = np.asarray(picture)
+
+    def upscaled(folder: str, *options: str) -> np.ndarray:
+        gantools("sr", "upscale", work / "low", "--model", work / "kept", "--out", work / folder, *options, "--quiet")
+        with Image.open(work / folder / "photo.jpg") as found:
+            return np.asarray(found).astype(int)
+
+    wanted = resolver.transform([low])[0].astype(int)
+    plain = resolver.set_params(tta=False, true_colours=False).transform([low])[0].astype(int)
+    assert np.abs(wanted - plain).max() > 0
+    kept, off = upscaled("as-fitted"), upscaled("off", "--no-tta", "--no-true-colours")
+    assert np.abs(kept - wanted).mean() < np.abs(kept - plain).mean()
+    assert np.abs(off - plain).mean() < np.abs(off - wanted).mean()

@@ -300,3 +300,52 @@ def test_other_names_of_jpeg_are_written_as_well_as_jpeg(tmp_path: Path) -> None
     pixels = np.tile(RNG.integers(0, 255, (8, 8, 3)).astype(np.uint8), (4, 4, 1))
     sizes = {write_kept(tmp_path / f"a{suffix}", Kept(pixels)).stat().st_size for suffix in (".jpg", ".jfif", ".jpe")}
     assert len(sizes) == 1
+
+
+def test_our_limit_on_the_size_is_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    pixels = RNG.integers(0, 255, (40, 30, 3)).astype(np.uint8)
+    for suffix in (".tif", ".png"):
+        Image.fromarray(pixels).save(tmp_path / f"a{suffix}")
+        np.testing.assert_array_equal(read_kept(tmp_path / f"a{suffix}").pixels, pixels)
+        assert read_picture(tmp_path / f"a{suffix}").shape == (40, 30, 3)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_every_page_is_held_to_the_limit(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 5), np.uint8))
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((90, 90), np.uint8), append=True)
+    with pytest.raises(DataError, match="90 x 90"):
+        list(read_frames(tmp_path / "a.tif", max_megapixels=0.001))
+
+
+def test_names_beyond_ascii_stay_as_they_were(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x8298] = "© Jürgen Müller".encode()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    written = write_kept(tmp_path / "b.jpg", read_kept(tmp_path / "a.jpg"))
+    with Image.open(written) as image:
+        assert image.getexif()[0x8298].encode("latin-1").decode() == "© Jürgen Müller"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_channel_that_is_no_transparency_is_left_out_with_a_note(tmp_path: Path, dtype: type[np.generic]) -> None:
+    pixels = RNG.integers(0, 255, (9, 8, 4)).astype(dtype)
+    tifffile.imwrite(tmp_path / "infrared.tif", pixels, photometric="rgb", extrasamples=["unspecified"])
+    kept = read_kept(tmp_path / "infrared.tif")
+    np.testing.assert_array_equal(kept.pixels, pixels[..., :3])
+    assert any("no transparency" in note for note in kept.notes)
+    np.testing.assert_allclose(
+        read_picture(tmp_path / "infrared.tif"), pixels[..., :3] / np.iinfo(dtype).max, atol=1e-6
+    )
+
+
+def test_pages_keep_their_exif(tmp_path: Path) -> None:
+    for dtype in (np.uint8, np.uint16):
+        path = tmp_path / f"{dtype.__name__}.tif"
+        with tifffile.TiffWriter(path) as tiff:
+            for words in ("first", "second"):
+                tiff.write(np.zeros((6, 7), dtype), description=words, metadata=None)
+        for kept, words in zip(_frames(path), (b"first", b"second"), strict=True):
+            assert kept.exif is not None
+            assert words in kept.exif

@@ -15,6 +15,7 @@ from hypothesis.extra import pandas as pdst
 from PIL import Image
 
 from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
+from gantools.data.pairing import matched
 from gantools.data.sources import is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures
 from gantools.data.tables import TableEncoder
@@ -251,3 +252,25 @@ def test_row_numbers_that_pandas_wrote_are_no_column(tmp_path: Path) -> None:
         assert read_table(tmp_path / "t.csv").to_dict("list") == {"a": [3, 4]}
     (tmp_path / "t.csv").write_text("NA,b\n1,2\n")
     assert read_table(tmp_path / "t.csv").to_dict("list") == {"NA": [1], "b": [2]}
+
+
+def test_what_macos_writes_beside_pictures_is_no_picture(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7 resource fork")
+    assert len(open_pictures(tmp_path)) == 1
+
+
+def test_numbers_of_other_makings_are_read() -> None:
+    pixels = np.random.default_rng(0).integers(0, 65535, (2, 5, 6), np.uint16)
+    for swapped in (pixels.astype(">u2"), list(pixels.astype(">u2"))):
+        np.testing.assert_array_equal(open_pictures(swapped).read(1), open_pictures(pixels).read(1))
+    half = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    np.testing.assert_array_equal(open_pictures(half).read(0), open_pictures(half.float()).read(0))
+
+
+def test_files_are_paired_in_the_order_of_the_first() -> None:
+    lows = open_pictures([f"lo/{name}.png" for name in "cab"])
+    highs = open_pictures([f"hi/{name}.png" for name in "abc"])
+    low, high = matched(lows, highs, ("low", "high"))
+    assert [low.name(i) for i in range(3)] == ["lo/c.png", "lo/a.png", "lo/b.png"]
+    assert [high.name(i) for i in range(3)] == ["hi/c.png", "hi/a.png", "hi/b.png"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gantools.core.initialise import initialised
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import enlarged, reduced
-from gantools.errors import GantoolsError
+from gantools.errors import DataError, GantoolsError
 from gantools.networks.upscaler import GatedUpscaler
 from gantools.pipelines.stages import blended
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
@@ -171,3 +171,19 @@ def test_to_and_from_signed_is_the_identity(dtype: type[np.generic]) -> None:
     original = (np.random.default_rng(0).random((6, 5, 3)) * top).astype(dtype)
     back = from_signed(to_signed(original), np.dtype(dtype))
     np.testing.assert_allclose(back.astype(float), original.astype(float), atol=1e-6 if top == 1 else 0)
+
+
+def test_what_is_opaque_or_transparent_stays_so() -> None:
+    low = picture(30, 40, 4)
+    low[..., 3] = 255
+    low[:, 20:, 3] = 0
+    alpha = Enlarger(lively(2), 3, CPU)(low)[..., 3]
+    assert (alpha[:, :36] == 255).all()
+    assert (alpha[:, 44:] == 0).all()
+    gray = Enlarger(lively(2), 3, CPU)(low[..., [0, 3]])[..., 1]
+    np.testing.assert_array_equal(gray, alpha)
+
+
+def test_channels_that_were_not_learnt_are_refused() -> None:
+    with pytest.raises(DataError, match="5 channels"):
+        Enlarger(lively(2), 3, CPU)(picture(9, 9, 5))
