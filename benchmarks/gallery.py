@@ -32,7 +32,7 @@ from gantools.networks.projected import ProjectedDiscriminator
 DOCS = Path(__file__).parents[1] / "docs"
 RECIPES = {
     "vanilla": "the first GAN: cross-entropy, fakes called real",
-    "dcgan": "the same with DCGAN's settings of Adam",
+    "dcgan": "the same, by another name: what differs is chance",
     "lsgan": "least squares instead of cross-entropy",
     "wgan": "Wasserstein, weights clipped, five moves of the critic for one",
     "wgan-gp": "Wasserstein, with a gradient penalty",
@@ -116,7 +116,8 @@ def page(minutes: float) -> str:
         "",
         f"Fashion-MNIST at 28 pixels, DCGAN's players at a width of 32, {60 * minutes:g} seconds each on two cores of",
         'a processor, one seed; made by `python -m benchmarks.gallery`. A recipe is a name: `trainer="wgan-gp"` in any',
-        "estimator, `--set trainer=wgan-gp` in any command. What the tasks use by default is not among these:",
+        "estimator, `--set trainer=wgan-gp` in any command, where it replaces the adversarial part and not the first",
+        "stage: these pictures are made from noise alone. What the tasks use by default is not among these:",
         "it begins from an autoencoder or from frozen features (see ARCHITECTURE.md).",
         "",
         "Under the fakes: how often the discriminator ranks a real above a fake (wins; .5 is a tie), and what share of",

@@ -154,6 +154,6 @@ def fitted_sections(detector: Any) -> list[Section]:
     )
     words = (
         "Normals, held out of the training where there are enough, by which scores are put on their scale: "
-        "0 is a typical one, 1 the most abnormal twentieth."
+        "0 is a typical one, and above 1 lies the most abnormal twentieth."
     )
     return [figure("Normals", [drawn], words=words)]

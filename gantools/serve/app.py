@@ -45,7 +45,7 @@ class Problem(BaseModel):
 class Score(BaseModel):
     """How abnormal it is."""
 
-    anomaly_score: float = Field(description="0 is a typical normal, 1 the most abnormal twentieth of normals.")
+    anomaly_score: float = Field(description="0 is a typical normal; a twentieth of normals lies above 1.")
     p_value: float = Field(description="The chance that a fresh normal would score as high.")
     is_anomaly: bool
     parts: dict[str, float] = Field(description="Each part's score, on the same scale.")

@@ -40,11 +40,13 @@ class Decision(nn.Module):
         self.register_buffer("centres", torch.tensor([s.centre for s in scales], dtype=torch.float64))
         self.register_buffer("spreads", torch.tensor([s.spread for s in scales], dtype=torch.float64))
         self.register_buffer("calibration", torch.from_numpy(detector.calibration_))
+        self.total = detector.total_
         self.threshold = -float(detector.offset_)
 
     def forward(self, parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, n_parts) float64 to three of (N,): float32, bool, float32."""
         score = ((parts - self.centres) / self.spreads * self.weights).sum(1)
+        score = (score - self.total.centre) / self.total.spread
         at_least = (self.calibration[None] >= score[:, None]).double().sum(1)
         p_value = (1 + at_least) / (len(self.calibration) + 1)
         return score.float(), score > self.threshold, p_value.float()

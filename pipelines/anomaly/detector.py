@@ -66,14 +66,15 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
 
     A discriminator is trained in a game against a generator's fakes and synthetic anomalies. Its logits, its
     answers to a self-supervised question and distances in its features and in a frozen pretrained network's
-    are the parts of the score; each is put on a common scale with held-out normals, and they are summed.
+    are the parts of the score; each is put on a common scale with held-out normals, and so is their weighted mean.
 
     Parameters
     ----------
     parts : "auto", str or sequence of str
         Parts of the score. Small pictures have "discriminator", "transformations", "features" and "pretrained";
         larger pictures "pretrained_discriminator" or, of pixels, "discriminator", and "pretrained"; tables
-        "discriminator", "features" and "neighbours".
+        "discriminator", "features" and "neighbours". "auto" is all of those of tables, all but "features" of small
+        pictures, and "pretrained_discriminator" and "pretrained" of larger ones.
         With ``parts=["discriminator"], synthetic=None`` it is the textbook method, a plain GAN's
         discriminator.
     synthetic : "auto", None or sequence of str
@@ -305,6 +306,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         else:
             self.model_, calibration, training = TileModel.fit(data, good, settings)
         self.scales_ = {p: Scale.of(calibration[:, i]) for i, p in enumerate(self.parts_)}
+        self.total_ = Scale(0.0, 1.0)
+        self.total_ = Scale.of(self._fused(calibration))
         self.calibration_ = np.sort(self._fused(calibration))
         return training
 
@@ -431,8 +434,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     def _fused(self, part_scores: Floats) -> Floats:
         weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
         scaled = np.stack([self.scales_[p](part_scores[:, i]) for i, p in enumerate(self.parts_)], 1)
-        fused: Floats = scaled @ weights / weights.sum()
-        return fused
+        return self.total_(scaled @ weights / weights.sum())
 
     def part_scores(self, X: Any) -> tuple[Floats, dict[int, str]]:
         """The parts' raw scores, and why some samples have none.
@@ -513,7 +515,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         return like(X, -self._fused(self._all_part_scores(X)))
 
     def anomaly_score(self, X: Any) -> Any:
-        """How abnormal samples are: 0 is a typical normal, 1 the most abnormal twentieth of normals; see
+        """How abnormal samples are: 0 is a typical normal, and above 1 lies a twentieth of normals; see
         `score_samples`.
         """
         return -self.score_samples(X)
@@ -693,6 +695,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             "parts": list(self.parts_),
             "offset": self.offset_,
             "scales": {p: [s.centre, s.spread] for p, s in self.scales_.items()},
+            "total": [self.total_.centre, self.total_.spread],
             "calibration": self.calibration_.tolist(),
             "model": self.model_.state(),
             "n_features": getattr(self, "n_features_in_", None),
@@ -711,11 +714,12 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         detector.parts_ = tuple(state["parts"])
         detector.offset_ = float(state["offset"])
         detector.scales_ = {p: Scale(*numbers) for p, numbers in state["scales"].items()}
+        detector.total_ = Scale(*state["total"])
         detector.calibration_ = np.asarray(state["calibration"], np.float64).reshape(-1)
         numbers = [
             detector.offset_,
             *detector.calibration_,
-            *(n for s in detector.scales_.values() for n in astuple(s)),
+            *(n for s in (*detector.scales_.values(), detector.total_) for n in astuple(s)),
         ]
         if not np.isfinite(numbers).all():
             raise ValueError("threshold, scales and calibration should be finite numbers")

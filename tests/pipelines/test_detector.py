@@ -175,6 +175,11 @@ def test_signs_thresholds_and_p_values(threes: GanAnomalyDetector, digits: Digit
     assert threes.transform(pictures[:3]).shape == (3, len(threes.get_feature_names_out()))
 
 
+def test_zero_is_a_typical_normal_and_a_twentieth_of_normals_lies_above_one(threes: GanAnomalyDetector) -> None:
+    assert np.median(threes.calibration_) == pytest.approx(0, abs=1e-9)
+    assert np.quantile(threes.calibration_, 0.95) == pytest.approx(1)
+
+
 def test_float_contamination_flags_that_share_of_training() -> None:
     X = load_wine().data
     detector = GanAnomalyDetector(contamination=0.2, random_state=0, max_images=3000).fit(X)
