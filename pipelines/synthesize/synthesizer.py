@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,7 +49,7 @@ _LARGE = 32
 _BATCH = 64
 _DIVERGENCE = {True: 0.002, False: 0.02}
 _IMAGES = {"pictures": 150_000, "table": 200_000}
-_WIDTH = {"pictures": 48, "table": 128}
+_WIDTH = {"large": 24, "pictures": 48, "table": 128}
 _LATENT = {"pictures": 128, "table": 32}
 
 
@@ -77,7 +78,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
     latent : int or None
         Length of a latent; None for 128 (pictures) or 32 (tables).
     width : int or None
-        Channels of the networks' largest map, or units of a layer; None for 48 (pictures) or 128 (tables).
+        Channels of the networks' largest map, or units of a layer; None for 48 (pictures), 24 (pictures
+        with a side over 32 pixels, whose map of half their size then has 48) or 128 (tables).
     divergence : float or None
         Weight of the latents' divergence from the standard normal distribution, in the first stage; None for 0.002, or
         0.02 for tables and pictures with a side under 24 pixels.
@@ -98,7 +100,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
     max_minutes : float or None
         Limit on the time in training.
     batch_size : int or None
-        Samples of a step; None for 64, or 16 of pictures with a side over 32 pixels.
+        Samples of a step; None for 64, or 32 of pictures with a side over 32 pixels.
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
     random_state : int, RandomState or None
@@ -127,6 +129,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         Columns, of a table.
     trainer_ : AdversarialTrainer
         What `trainer` came to.
+    width_ : int
+        What `width` came to.
     history_ : DataFrame
         One row a training step, with its `stage`; see `gantools.core.Training`.
     snapshots_ : dict
@@ -247,13 +251,16 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
         self.trainer_ = resolve_trainer(self.trainer, _paced(self._batch()))
         settings = self._settings(agreed_seed(self.random_state))
+        self.width_ = settings.width
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
         self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(reals.samples), "skipped": len(reals.skipped)}
 
     def _batch(self) -> int:
-        large = isinstance(self.form_, PictureForm) and max(self.form_.shape[1:]) > _LARGE
-        return self.batch_size or (16 if large else _BATCH)
+        return self.batch_size or (_BATCH // 2 if self._large() else _BATCH)
+
+    def _large(self) -> bool:
+        return isinstance(self.form_, PictureForm) and max(self.form_.shape[1:]) > _LARGE
 
     def _settings(self, seed: int = 0) -> Settings:
         """What the parameters come to for the form at hand."""
@@ -264,7 +271,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
             form=self.form_,
             n_classes=len(self.class_counts_),
             latent=self.latent or _LATENT[kind],
-            width=self.width or _WIDTH[kind],
+            width=self.width or _WIDTH["large" if self._large() else kind],
             divergence=self.divergence if self.divergence is not None else _DIVERGENCE[detailed],
             perceptual=self.perceptual if detailed else 0.0,
             anchor=self.anchor,
@@ -443,6 +450,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
             "classes": None if self.classes_ is None else self.classes_.tolist(),
             "class_counts": self.class_counts_.tolist(),
             "trainer": self.trainer_.get_params(),
+            "width": self.width_,
             "synthesis": self.synthesis_.state(),
         }
 
@@ -462,7 +470,9 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         self.trainer_ = AdversarialTrainer(**state["trainer"])
         if isinstance(self.form_, TableForm):
             self.n_features_in_ = len(self.form_.codec.columns)
-        self.synthesis_ = Synthesis.restored(state["synthesis"], self._settings())
+        earlier = _WIDTH["table" if isinstance(self.form_, TableForm) else "pictures"]  # whatever a picture's side
+        self.width_ = state.get("width", self.width or earlier)
+        self.synthesis_ = Synthesis.restored(state["synthesis"], replace(self._settings(), width=self.width_))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "synthesis_")

@@ -342,3 +342,16 @@ def test_few_reals_are_shown_changed(digits: tuple[np.ndarray, np.ndarray]) -> N
     trainer = AdversarialTrainer("hinge", spectral_norm=True, augment="auto")
     made = GanSynthesizer(trainer=trainer, max_images=1_280, random_state=0).fit(*(a[:300] for a in digits))
     assert made.history_["augment"].dropna().eq(1.0).all()
+
+
+def test_larger_pictures_have_narrower_networks_and_models_of_before_still_load() -> None:
+    pictures = np.stack([data.astronaut()[y : y + 40, y : y + 40] for y in range(0, 320, 40)])
+    short = {"max_images": 32, "random_state": 0}
+    assert GanSynthesizer(**short).fit(pictures[:, :32, :32]).width_ == 48
+    assert GanSynthesizer(**short).fit(pictures).width_ == 24
+    before = GanSynthesizer(width=48, **short).fit(pictures)
+    state = before.state()
+    del state["width"]  # which they did not say, and 48 was the default
+    again = GanSynthesizer(**short)
+    again.take_state(state)
+    assert np.array_equal(again.sample(3, random_state=0), before.sample(3, random_state=0))
