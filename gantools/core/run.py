@@ -20,6 +20,7 @@ from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, to_judge_by, vitals
 from gantools.core.history import History
+from gantools.core.layout import channels_last_suits, lay_channels_last
 from gantools.core.optimisers import optimiser_of, take_state, total_norm
 from gantools.core.penalties import MeasuredPenalty
 from gantools.core.snapshots import Snapshots
@@ -115,6 +116,7 @@ class Run:
         batch = self.last_batch = batches(self.step_number)
         if self.step_number == 0:
             self.first_batch, self.began_with = batch, self._gist(batch)
+            self._lay_out(batch)
         self._set_learning_rates()
         dropped, before = self.dropped, time.monotonic()
         figures = self.trainer.players_move(self, batch)
@@ -138,6 +140,12 @@ class Run:
                 "dropped": self.dropped - dropped,
             }
         )
+
+    def _lay_out(self, batch: Batch) -> None:
+        """The players and their averages in memory as suits what they compute with."""
+        if channels_last_suits(batch["reals"]):
+            for player in (self.game.generator, self.game.discriminator, *(a.average for a in self.averages.values())):
+                lay_channels_last(player)
 
     def _adapt(self) -> None:
         """Let what goes by the discriminator's figures go by those of this step."""
@@ -421,6 +429,7 @@ class Run:
                 f"{path} is of a training on other data, or on the same in another order; resume with the data it "
                 "began with, or start anew without --resume"
             )
+        self._lay_out(first)
         self.step_number, self.images, self.seconds, self.dropped, self.next_tick, self.communicated = state["counters"]
         best, self.best_at = state["monitor"]
         self.best = math.inf if best is None else best

@@ -114,11 +114,11 @@ def test_augmentation_of_what_is_no_picture_is_refused_before_training() -> None
 
 
 class PictureGame(LatentGame):
-    """DCGAN's players at eight pixels."""
+    """DCGAN's players."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = 8) -> None:
         rng = torch.Generator().manual_seed(0)
         super().__init__(
-            initialised(lambda: DcganGenerator((1, 8, 8), 8, 8), rng),
-            initialised(lambda: DcganDiscriminator((1, 8, 8), 8), rng),
+            initialised(lambda: DcganGenerator((1, side, side), 8, 8), rng),
+            initialised(lambda: DcganDiscriminator((1, side, side), 8), rng),
         )
