@@ -108,7 +108,8 @@ def _with_settings(trainer: AdversarialTrainer, settings: Mapping[str, Any]) -> 
     known = trainer.get_params()
     unknown = [name for name in settings if name not in known]
     if unknown:
-        raise ConfigError(f"there is no setting 'trainer.{unknown[0]}'; there are {', '.join(known)}")
+        names = ", ".join(f"'trainer.{name}'" for name in unknown)
+        raise ConfigError(f"there is no setting {names}; there are {', '.join(known)}")
     return AdversarialTrainer(**{**known, **settings})
 
 

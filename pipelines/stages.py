@@ -102,7 +102,7 @@ def train_two_stages(
     """
     trainings: list[tuple[str, Training]] = []
     for game, trainer in zip(games, trainers, strict=True):
-        trainer.check_suits(game)
+        trainer.check(game)
     if not plan.resume:
         without_earlier(plan.checkpoint, (FIDELITY, TEXTURE))
     for name, game, trainer in zip((FIDELITY, TEXTURE), games, trainers, strict=True):

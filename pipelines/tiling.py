@@ -37,42 +37,68 @@ class Grid(NamedTuple):
     radius: int
     stride: int = 1
 
-    def tiles(self, side: int, part: tuple[int, int, int, int] | None = None) -> Iterator[Tile]:
-        """Tiles of at most `side` x `side` pixels, a multiple of the stride, that cover the picture or a part of it."""
+    def tiles(self, size: tuple[int, int], part: tuple[int, int, int, int] | None = None) -> Iterator[Tile]:
+        """Tiles that cover the picture or a part of it, at most as high and wide as `size` says; whole strides."""
         first, last, left_end, right_end = part or (0, self.height, 0, self.width)
-        side = max(side // self.stride, 1) * self.stride
-        for top in range(first, last, side):
-            for left in range(left_end, right_end, side):
-                inner = (top, min(top + side, last), left, min(left + side, right_end))
-                yield Tile(inner, self._surroundings(inner))
+        height, width = (max(side // self.stride, 1) * self.stride for side in size)
+        for top in range(first, last, height):
+            for left in range(left_end, right_end, width):
+                bottom, right = min(top + height, last), min(left + width, right_end)
+                around = self._around(top, bottom, self.height) + self._around(left, right, self.width)
+                yield Tile((top, bottom, left, right), around)
 
-    def _surroundings(self, inner: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-        reach = -(-self.radius // self.stride) * self.stride
-        top, bottom, left, right = inner
-        return (
-            max(0, top - reach),
-            min(self.height, bottom + reach),
-            max(0, left - reach),
-            min(self.width, right + reach),
+    def cheapest(self, most: int) -> tuple[tuple[int, int], float]:
+        """Equal tiles of which none has more than `most` pixels with its surroundings, and all have the fewest.
+
+        Returns
+        -------
+        size, cost
+            The tiles' height and width, and how many pixels are computed for each one of the picture.
+        """
+        across = list(self._cuts(self.width))
+        cost, size = min(
+            (rows * columns / (self.height * self.width), (height, width))
+            for height, tallest, rows in self._cuts(self.height)
+            for width, widest, columns in across
+            if tallest * widest <= most
         )
+        return size, cost
+
+    def _cuts(self, length: int) -> Iterator[tuple[int, int, int]]:
+        """Ways to cut a side into equal parts: their length, that of the longest with its surroundings, and of all."""
+        strides = length // self.stride
+        for part in {-(-strides // n) * self.stride for n in range(1, strides + 1)}:
+            around = [self._around(first, min(first + part, length), length) for first in range(0, length, part)]
+            spans = [end - begin for begin, end in around]
+            yield part, max(spans), sum(spans)
+
+    def _around(self, first: int, last: int, length: int) -> tuple[int, int]:
+        """Where that begins and ends, of a side so long, which the part from `first` to `last` depends on."""
+        reach = -(-self.radius // self.stride) * self.stride
+        return max(0, first - reach), min(length, last + reach)
 
 
 def by_tiles(
     grid: Grid,
-    side: int,
+    size: tuple[int, int],
     compute: Callable[[Tile], None],
     device: torch.device,
     advance: Callable[[float], None] = lambda fraction: None,
 ) -> None:
     """Compute every tile of a picture. Where memory runs out, tiles are halved.
 
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width of a tile, at most.
+
     Raises
     ------
     GantoolsError
         When memory does not suffice even for small tiles.
     """
-    work = list(grid.tiles(side))
-    most = max(side, grid.stride)  # that memory sufficed for, or has not been seen not to
+    work = list(grid.tiles(size))
+    most = max(*size, grid.stride)  # that memory sufficed for, or has not been seen not to
     done = 0
     while work:
         tile = work.pop(0)
@@ -83,7 +109,7 @@ def by_tiles(
                 raise GantoolsError(
                     f"not enough memory on {device} for a tile of {longer} pixels; free some, or use device='cpu'"
                 )
-            work = [*grid.tiles(longer // 2, tile.inner), *work]
+            work = [*grid.tiles((longer // 2, longer // 2), tile.inner), *work]
             continue
         try:
             compute(tile)

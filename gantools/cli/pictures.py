@@ -74,12 +74,19 @@ def convert(
     planned = [(convert, targets(source, folder, out)) for folder, convert in work.items()]
     for _, where in planned:  # all, before the first is begun
         existing(where, how["overwrite"], how["resume"], how["every_frame"])
-    found = [convert_files(each, where, doing=words[0], shown=not quiet, **how) for each, where in planned]
+    several = len(planned) > 1
+    doing = [f"{words[0]}, {folder.name}" if several else words[0] for folder in work]
+    found = [
+        convert_files(each, where, doing=what, shown=not quiet, **how)
+        for (each, where), what in zip(planned, doing, strict=True)
+    ]
     result: dict[str, Any] = {name: sum((f[name] for f in found[1:]), found[0][name]) for name in found[0]}
 
     def told() -> str:
         skipped = f", {result['n_skipped']} there already" if result["n_skipped"] else ""
-        return f"{result['n']} {words[1]}{skipped}, {result['n_errors']} failed. Pictures: {out}"
+        n = len(planned[0][1])
+        of_each = f"{n} picture{'s' * (n != 1)}, {len(planned)} results of each: " if several else ""
+        return f"{of_each}{result['n']} {words[1]}{skipped}, {result['n_errors']} failed. Pictures: {out}"
 
     if any(note.endswith(OF_SEVERAL) for note in result["notes"]):
         result["notes"].append("--frames takes every frame")

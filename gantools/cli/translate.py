@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools.cli import pictures, shared
-from gantools.errors import GantoolsError
+from gantools.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,8 +241,6 @@ def evaluate(
     translator = _loaded(model, device, quiet, texture, vividness, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)
     table, frechet = translator.evaluate(source, target)
-    if table.empty:
-        raise GantoolsError(f"{source}: none of the pictures can be judged")
     if out is not None:
         pictures.write_figures(out, table)
     if sheet is not None:
@@ -267,4 +265,11 @@ def _loaded(
     from gantools import GanTranslator
 
     use = {"verbose": int(not quiet), "vividness": vividness, **use}
-    return pictures.loaded(model, device, (GanTranslator, "translator"), ("texture", texture), max_megapixels, use)
+    kind = (GanTranslator, "translator")
+    translator = pictures.loaded(model, device, kind, ("texture", texture), max_megapixels, use)
+    if vividness not in (None, 1) and not translator.colour_only:
+        raise ConfigError(f"--vividness: {model} does not add colour to gray pictures; leave it out")
+    if texture is not None and translator.history_["stage"].nunique() == 1:
+        way = "with adversarial_share=0" if translator.paired else "without pairs"
+        raise ConfigError(f"--texture: {model} was fitted {way}, in one stage, and has no such dial; leave it out")
+    return translator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,6 +30,26 @@ def write_atomically(path: Path, content: bytes) -> None:
     ModelError
         When it cannot be written (a full or read-only disk); `path` is then as it was.
     """
+    _put(_written_beside(path, content), path)
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write nested `state` (mappings and lists of tensors and of what JSON holds) to one file.
+
+    What `path` held is kept beside it as the previous state. At every moment `path` is one whole state or another; one
+    that cannot be written leaves both as they were. What a killed process left half written is cleared away.
+    """
+    outline, tensors = split_state(state)
+    content = save(tensors, metadata={"outline": json.dumps(outline)})
+    _clear_away(path)
+    temporary = _written_beside(path, content)
+    if path.exists():
+        _keep(path, temporary)
+    _put(temporary, path)
+
+
+def _written_beside(path: Path, content: bytes) -> Path:
+    """A file with `content` in `path`'s folder, whole and on the disk."""
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,25 +60,38 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.replace(path)
     except BaseException as error:  # an interruption too leaves nothing behind
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
         raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error
+    return temporary
 
 
-def save_state(path: Path, state: State) -> None:
-    """Write nested `state` (mappings and lists of tensors and of what JSON holds) to one file.
+def _put(temporary: Path, path: Path) -> None:
+    """Give `temporary` the name `path`, and let the disk know of it where it can be told."""
+    try:
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
+        raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error
+    with contextlib.suppress(OSError, AttributeError):
+        folder = os.open(path.parent, os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
-    What `path` held is kept beside it as the previous state. At every moment `path` is one whole state or another.
-    """
-    outline, tensors = split_state(state)
-    content = save(tensors, metadata={"outline": json.dumps(outline)})
-    if path.exists():
-        _keep(path)
-    write_atomically(path, content)
+
+def _clear_away(path: Path) -> None:
+    """Remove what writing `path` left behind where the process was killed at it."""
+    begun = tuple(f".{p.name}." for p in (path, previous(path)))
+    for left in path.parent.iterdir() if path.parent.exists() else ():
+        if left.name.startswith(begun):
+            left.unlink(missing_ok=True)
 
 
 def previous(path: Path) -> Path:
@@ -65,8 +99,8 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def _keep(path: Path) -> None:
-    """Give `path`'s content its second name, so that the first never ceases to exist."""
+def _keep(path: Path, newer: Path) -> None:
+    """Give `path`'s content its second name, so that the first never ceases to exist; if it fails, `newer` goes."""
     second = previous(path)
     linked = second.with_name(f".{second.name}.{os.getpid()}")
     try:
@@ -76,7 +110,8 @@ def _keep(path: Path) -> None:
             shutil.copyfile(path, linked)
         linked.replace(second)
     except OSError as error:
-        linked.unlink(missing_ok=True)
+        for left in (linked, newer):
+            left.unlink(missing_ok=True)
         raise ModelError(f"{second} cannot be written: {error.strerror or error}") from error
 
 

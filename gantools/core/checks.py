@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from sklearn.base import clone
 from torch import nn
 
 from gantools.core.augment import RULES
@@ -48,25 +50,40 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
 )
 
 
-def wrong_settings(trainer: AdversarialTrainer) -> list[str]:
-    """A line for each setting that is not what it may be."""
-    wrong = [
-        f"{name}={getattr(trainer, name)!r} is not known; choose one of {', '.join(known)}"
+def refused(trainer: AdversarialTrainer, game: Game | None = None) -> list[str]:
+    """A line for each setting that cannot work: by itself, beside another one, or in `game`.
+
+    What a wrong setting would mean beside others cannot be told; nothing is said of it but that it is wrong.
+    """
+    wrong = _wrong(trainer)
+    usual = type(trainer)().get_params()
+    sound = clone(trainer).set_params(**{name: usual[name] for name in wrong})
+    together = [*_contradictions(sound), *([] if game is None else _unsuited(sound, game))]
+    return [*wrong.values(), *(line for line in together if not any(re.search(rf"\b{n}\b", line) for n in wrong))]
+
+
+def _wrong(trainer: AdversarialTrainer) -> dict[str, str]:
+    """A line for each setting that is not what it may be, by its name."""
+    wrong = {
+        name: f"{name}={getattr(trainer, name)!r} is not known; choose one of {', '.join(known)}"
         for name, known in CHOICES.items()
         if getattr(trainer, name) not in known
-    ]
+    }
     for names, fits, what in _BOUNDS:
-        wrong += [f"{n}={getattr(trainer, n)!r} must be {what}" for n in names if not fits(getattr(trainer, n))]
+        wrong |= {n: f"{n}={getattr(trainer, n)!r} must be {what}" for n in names if not fits(getattr(trainer, n))}
     return wrong
 
 
-def contradictions(trainer: AdversarialTrainer) -> list[str]:
+def _contradictions(trainer: AdversarialTrainer) -> list[str]:
     """A line for each pair of settings that are fine alone and cannot work together."""
     penalties = _penalties(trainer)
     smooth = (trainer.real_target, trainer.fake_target) != (1.0, 0.0)
     bounded = trainer.clip or trainer.wgan_gp or trainer.spectral_norm
     cases = (
-        (trainer.clip > 0 and penalties, f"clip and {penalties} both bound the discriminator; set one of them to 0"),
+        (
+            trainer.clip > 0 and penalties,
+            f"clip and {penalties} each bound the discriminator; set clip=0, or {penalties} to 0",
+        ),
         (
             trainer.clip > 0 and trainer.spectral_norm,
             "clip and spectral_norm both bound the discriminator's weights; choose one",
@@ -100,7 +117,7 @@ def contradictions(trainer: AdversarialTrainer) -> list[str]:
     return [said for wrong, said in cases if wrong]
 
 
-def unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
+def _unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
     """A line for each setting that does not suit the game."""
     d = game.discriminator
     normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())
@@ -110,7 +127,7 @@ def unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
         (
             normed and penalties,
             f"{penalties} with batch norm in the discriminator: a sample's gradient would depend on its neighbours; "
-            f"take a discriminator without batch norm, or {penalties}=0",
+            f"take a discriminator without batch norm, or set {penalties} to 0",
         ),
         (
             trainer.feature_matching > 0 and not hasattr(d, "features"),
@@ -143,8 +160,8 @@ def unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
 
 
 def _penalties(trainer: AdversarialTrainer) -> str:
-    """The first penalty there is, or nothing."""
-    return next((name for name in _PENALTIES if getattr(trainer, name) > 0), "")
+    """The names of the penalties there are."""
+    return ", ".join(name for name in _PENALTIES if getattr(trainer, name) > 0)
 
 
 def _number(value: Any) -> bool:

@@ -168,9 +168,9 @@ def state_of(seen: Vitals, done: float) -> str:
 
 def smoothed_vitals(before: Vitals | None, now: Vitals) -> Vitals:
     """Half of what was seen before and half of now, so that one batch does not change the state."""
-    if before is None or any(map(math.isnan, (*before, *now))):
+    if before is None:
         return now
-    half = [_MEMORY * b + (1 - _MEMORY) * n for b, n in zip(before, now, strict=True)]
+    half = (n if math.isnan(b + n) else _MEMORY * b + (1 - _MEMORY) * n for b, n in zip(before, now, strict=True))
     return Vitals(*half)._replace(largest=now.largest)
 
 
@@ -247,7 +247,7 @@ class Watch:
     good: bool = False
 
     def look(
-        self, now: Vitals, diverged: bool, done: float, trainer: AdversarialTrainer, where: str
+        self, now: Vitals, diverged: bool, done: float, trainer: AdversarialTrainer, where: str, aloud: bool = True
     ) -> tuple[str, dict[str, float]]:
         """Judge what is seen `now`, warn once of what lasts, and decide what to do.
 
@@ -263,6 +263,8 @@ class Watch:
             Whose `balance` and learning rates are obeyed.
         where : str
             Which training, and how far; for the warning.
+        aloud : bool
+            Whether this process is the one that warns.
 
         Returns
         -------
@@ -286,9 +288,9 @@ class Watch:
         if state != BALANCED and state not in self.warned and (state == DIVERGED or self.lasts >= _LASTING):
             self.warned.append(state)
             done_about_it = " (it is being counteracted)" if trainer.balance == "auto" else ""
-            warnings.warn(
-                f"{where}: {state}{done_about_it}; should it stay so, {REMEDIES[state]}", HealthWarning, stacklevel=4
-            )
+            if aloud:
+                said = f"{where}: {state}{done_about_it}; should it stay so, {REMEDIES[state]}"
+                warnings.warn(said, HealthWarning, stacklevel=4)
         do = GO_ON
         if trainer.balance == "auto":
             do = self.balance.act(state, done, trainer.lr_generator, trainer.lr_discriminator)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _QUINTIC = 3.4445, -4.775, 2.0315
 _TIMES = 5
 _MOMENTUM = 0.95
 _LENGTH = 0.4
+
+
+def trained(player: nn.Module) -> list[Tensor]:
+    """The weights of `player` that learn; one of no size where there are none, as optimisers want some."""
+    return [p for p in player.parameters() if p.requires_grad] or [torch.zeros(0, requires_grad=True)]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -38,16 +43,16 @@ class Muon(torch.optim.Optimizer):
 
     All directions of a matrix are learnt equally fast, also those that gradients seldom point to (Jordan et al. 2024,
     "Muon: An optimizer for hidden layers in neural networks"). The kernel of a convolution is a matrix with a row for
-    each channel that comes out (of a transposed one, that goes in). The first and the last matrix, biases and gains
-    are Adam's. Steps are twice as long as Adam's usually are, whatever the matrix's sides, so that learning rates are
-    of one size (Liu et al. 2025, "Muon is Scalable for LLM Training", have them once as long; super-resolution learnt
-    less by half and by twice of it).
+    each channel that comes out (of a transposed one, that goes in). The first and the last matrix, vectors of classes
+    (embeddings), biases and gains are Adam's. Steps are twice as long as Adam's usually are, whatever the matrix's
+    sides, so that learning rates are of one size (Liu et al. 2025, "Muon is Scalable for LLM Training", have them once
+    as long; super-resolution learnt less by half and by twice of it).
     torch.optim.Muon has none of it for convolutions, and computes in bfloat16, which is slow on CPUs.
 
     Parameters
     ----------
-    weights : list of Tensor
-        Of a player, in the order of its layers.
+    player : nn.Module
+        Its weights that learn are moved; they come in the order of its layers.
     lr : float
     betas : (float, float)
         Adam's.
@@ -55,9 +60,12 @@ class Muon(torch.optim.Optimizer):
         Decoupled, of all weights.
     """
 
-    def __init__(self, weights: list[Tensor], lr: float, betas: tuple[float, float], weight_decay: float) -> None:
+    def __init__(self, player: nn.Module, lr: float, betas: tuple[float, float], weight_decay: float) -> None:
+        weights = trained(player)
         super().__init__(weights, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-        self._inner = {id(w) for w in [w for w in weights if w.ndim >= 2][1:-1] if len(w) > 1}
+        looked_up = {id(m.weight) for m in player.modules() if isinstance(m, nn.Embedding)}
+        matrices = [w for w in weights if w.ndim >= 2 and id(w) not in looked_up]
+        self._inner = {id(w) for w in matrices[1:-1] if len(w) > 1}
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

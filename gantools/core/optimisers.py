@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gantools.core.muon import Muon
+from gantools.core.muon import Muon, trained
 
 if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def optimiser_of(player: nn.Module, lr: float, trainer: AdversarialTrainer) -> torch.optim.Optimizer:
     """The optimiser that the trainer's settings ask for, of the player's weights that learn."""
-    weights: list[Tensor] = [p for p in player.parameters() if p.requires_grad]
-    weights = weights or [torch.zeros(0, requires_grad=True)]
     betas = (trainer.beta1, trainer.beta2)
     if trainer.optimiser == "muon":
-        return Muon(weights, lr, betas, trainer.weight_decay)
-    return torch.optim.AdamW(weights, lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True)
+        return Muon(player, lr, betas, trainer.weight_decay)
+    return torch.optim.AdamW(
+        trained(player), lr=lr, betas=betas, weight_decay=trainer.weight_decay, eps=1e-8, fused=True
+    )
 
 
 def take_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

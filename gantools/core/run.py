@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
+_FORMAT = 2
+"""Of checkpoints; one more whenever their names or their meaning change."""
 
 
 def made_for_bfloat16(device: torch.device) -> bool:
@@ -66,7 +68,7 @@ class Run:
 
     def __post_init__(self) -> None:
         trainer, game = self.trainer, self.game
-        trainer.check_suits(game)
+        trainer.check(game)
         self.world = world()
         self.seed = int(self.world.of_first([self.seed])[0])
         self.n_parts = self.world.size * trainer.accumulate
@@ -287,13 +289,15 @@ class Run:
         self.game.generator.train()
         self.game.discriminator.train()
         do, figures = self.watch.look(
-            now, self.diverged, self.fraction(), self.trainer, f"{name}, {self.images:,} images"
+            now, self.diverged, self.fraction(), self.trainer, f"{name}, {self.images:,} images", self.world.first
         )
         self.history.note(figures)
         if do == GO_BACK:
             self._roll_back(self.good)
         elif do == BEGIN_ANEW:
             self._roll_back(self.start)
+            self.penalties = MeasuredPenalty(self.trainer.penalty_share)  # what was measured was of the broken game
+            self.augmentation = replace(self.augmentation, share=0.0, wins=0.5)
         elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
 
@@ -349,16 +353,19 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         """What must agree between a checkpoint and the training that goes on from it."""
-        shapes = [list(p.shape) for p in (*self.game.generator.parameters(), *self.game.discriminator.parameters())]
+        players = {"generator": self.game.generator, "discriminator": self.game.discriminator}
         settings = self.trainer.get_params()
         for free in ("accumulate", "compile"):  # parts are dealt out to the processes there are
             del settings[free]
         return {
-            "trainer": settings,
+            **settings,
             "max_images": self.max_images,
             "seed": self.seed,
             "game": type(self.game).__name__,
-            "sizes of the networks": shapes,
+            **{
+                f"{name}'s layers": [[key, *tensor.shape] for key, tensor in player.state_dict().items()]
+                for name, player in players.items()
+            },
             **{f"game's {name}": float(value) for name, value in self.game.settings().items()},
         }
 
@@ -388,11 +395,13 @@ class Run:
                 self.communicated,
             ],
             "monitor": [None if math.isinf(self.best) else self.best, self.best_at],
+            "format": _FORMAT,
             "identity": self._identity(),
             "stopped": self.stopped,
             "began_with": self.began_with,
             "history": self.history.state(),
             "watch": self.watch.saved(),
+            "dropped_in_a_row": self._dropped_in_a_row,
             "snapshots": self.snapshots.state(),
             "start": self.start,
             "good": self.good,
@@ -416,6 +425,11 @@ class Run:
         ModelError
             When `state` belongs to another training, naming what differs.
         """
+        if state.get("format") != _FORMAT:
+            raise ModelError(
+                f"{path} was written by another version of gantools, whose trainings this one does not go on with; "
+                "start anew without --resume"
+            )
         theirs, mine = state["identity"], self._identity()
         differing = [key for key in mine if theirs.get(key) != mine[key]]
         if differing:
@@ -441,6 +455,7 @@ class Run:
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
         self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])
+        self._dropped_in_a_row = state["dropped_in_a_row"]
         for there in filter(None, (self.start, self.good)):  # these hold the first process's
             if self.world.size > 1 or not self._of_these_parts(there["rngs"], len(self.rngs)):
                 there["rngs"] = [self._rng_of(part, self.step_number).get_state() for part in self._parts]

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
 from gantools.core.checkpoint import load_newest_state, save_state
-from gantools.core.checks import contradictions, unsuited, wrong_settings
+from gantools.core.checks import refused
 from gantools.core.game import Batch, Game
 from gantools.core.losses import get_loss, smoothed
 from gantools.core.run import Run
@@ -214,27 +214,15 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         self.precision = precision
         self.compile = compile
 
-    def check(self) -> None:
-        """Refuse settings that cannot work, all of them at once.
+    def check(self, game: Game | None = None) -> None:
+        """Refuse settings that cannot work, or that do not suit what is played, all of them at once.
 
         Raises
         ------
         ConfigError
             One line for each setting, naming the parameter and what it may be.
         """
-        wrong = wrong_settings(self) or contradictions(self)
-        if wrong:
-            raise ConfigError("\n".join(wrong))
-
-    def check_suits(self, game: Game) -> None:
-        """Refuse settings that do not suit what is played, all of them at once.
-
-        Raises
-        ------
-        ConfigError
-            One line for each setting, naming it and what to choose instead.
-        """
-        wrong = unsuited(self, game)
+        wrong = refused(self, game)
         if wrong:
             raise ConfigError("\n".join(wrong))
 
@@ -320,7 +308,6 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         ModelError
             When the checkpoint belongs to other settings or other data, or cannot be read or written.
         """
-        self.check()
         run = Run(self, game, max_images, max_minutes, seed)
         others = run.world
         if checkpoint is not None and resume and others.of_first([checkpoint.exists()])[0]:

@@ -63,28 +63,40 @@ class HalfSource(PictureSource):
         return whole[:, half:] if self.right else whole[:, :half]
 
 
-def matched(first: PictureSource, second: PictureSource, words: tuple[str, str]) -> tuple[PictureSource, PictureSource]:
-    """Two sources in the first one's order: files by their stems, arrays by their number.
+def matched(
+    first: PictureSource, second: PictureSource, words: tuple[str, str], otherwise: str = ""
+) -> tuple[PictureSource, PictureSource]:
+    """Two sources in the first one's order: files by their stems, arrays by their number; one and one are a pair.
 
     Parameters
     ----------
     words : tuple of str
         What to call a picture of either, in messages.
+    otherwise : str
+        What else can be done about those without a partner than to rename them.
 
     Raises
     ------
     DataError
         When counts differ, or stems have no counterpart: all of them are listed.
     """
+    if len(first) == len(second) == 1:
+        return first, second
     if isinstance(first, FileSource) and isinstance(second, FileSource):
         ones, others = _by_stem(first), _by_stem(second)
         lonely = [f"{first.name(i)}: no {words[1]} picture of this name" for k, i in ones.items() if k not in others]
         lonely += [f"{second.name(i)}: no {words[0]} picture of this name" for k, i in others.items() if k not in ones]
         if lonely:
-            raise DataError(f"{len(lonely)} pictures have no partner (pairs share a file stem):\n" + listed(lonely))
+            way = f"rename them so that stems agree{otherwise}"
+            raise DataError(
+                f"{len(lonely)} pictures have no partner (pairs share a file stem); {way}:\n" + listed(lonely)
+            )
         return first, _subset(second, [others[k] for k in ones])
     if len(first) != len(second):
-        raise DataError(f"there are {len(first)} {words[0]} and {len(second)} {words[1]} pictures; pairs are wanted")
+        raise DataError(
+            f"there are {len(first)} {words[0]} and {len(second)} {words[1]} pictures, and pairs are wanted; give as "
+            f"many of each, in the same order{otherwise}"
+        )
     return first, second
 
 
@@ -110,7 +122,11 @@ def listed(lines: list[str], most: int = 1000) -> str:
 
 
 def pairs_that_fit(
-    indices: Iterable[Any], of: PictureSource, read: Callable[[int], _Pair], advice: str = ""
+    indices: Iterable[Any],
+    of: PictureSource,
+    read: Callable[[int], _Pair],
+    advice: str = "",
+    needed: bool = False,
 ) -> Iterator[_Pair]:
     """Pairs, one at a time; those that cannot be read are left out, with a warning.
 
@@ -123,6 +139,8 @@ def pairs_that_fit(
         From an index to the pair.
     advice : str
         For the message, should some not fit.
+    needed : bool
+        Whether it is an error when all are left out.
 
     Raises
     ------
@@ -130,17 +148,23 @@ def pairs_that_fit(
         When `read` found misfits: all of them are named, and no pair is given after the first.
     """
     misfits: list[str] = []
+    left_out: list[str] = []
+    given = 0
     for index in map(int, indices):
         try:
             pair = read(index)
         except Misfit as wrong:
             misfits.append(str(wrong))
         except DataError as error:
+            left_out.append(str(error))
             warnings.warn(f"{of.name(index)} is left out: {error}", stacklevel=2)
         else:
             if not misfits:
+                given += 1
                 yield pair
     refuse(misfits, len(of), advice)
+    if needed and left_out and not given:
+        raise DataError(f"none of the {len(left_out)} pairs can be judged; the first: {left_out[0]}")
 
 
 def refuse(misfits: list[str], n: int, advice: str = "") -> None:

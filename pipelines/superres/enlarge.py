@@ -115,7 +115,7 @@ class Enlarger:
         out = np.empty((height * self.scale, width * self.scale, channels), dtype)
         side = self.tile or max(_AUTO_TILE, _AUTO_TILE_OF_RADIUS * self.radius)
         grid = Grid(height, width, self.radius)
-        by_tiles(grid, side, lambda tile: self._enlarge_tile(picture, tile, out), self.device, advance)
+        by_tiles(grid, (side, side), lambda tile: self._enlarge_tile(picture, tile, out), self.device, advance)
         return out
 
     @torch.no_grad()

@@ -101,7 +101,7 @@ class SpreadGame(ConditionalGame):
     moves : float
         Strength of the moves of all that the discriminator is shown.
     held : (Tensor, Tensor) or None
-        Reals never trained on and their labels, for `monitor`.
+        Reals never trained on and their labels, by which the players are judged.
     """
 
     average_discriminator = True
@@ -146,6 +146,10 @@ class SpreadGame(ConditionalGame):
         """What decoding the reals loses."""
         decoded = self.generator(batch["latents"])
         return {"decoding": self.anchor * distance(decoded, batch["reals"], self.backbone, self.perceptual)}
+
+    def held_out(self) -> Batch | None:
+        """Reals never trained on, where some are held out."""
+        return None if self.held is None else {"reals": self.held[0], "labels": self.held[1]}
 
     @torch.no_grad()
     def monitor(self, generator: nn.Module, discriminator: nn.Module) -> float | None:

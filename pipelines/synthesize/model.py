@@ -169,7 +169,7 @@ class Synthesis:
 
         what_follows = Game(autoencoder.decoder, discriminator)
         settings.describe(what_follows, len(samples), len(held) > 0)
-        settings.trainer.check_suits(what_follows)
+        settings.trainer.check(what_follows)
         first = play(
             AutoencodingGame(autoencoder, settings.divergence, perceptual, moves, backbone),
             fidelity_trainer(settings.trainer, 3e-3, optimiser="muon", beta2=0.99, max_norm=1.0),

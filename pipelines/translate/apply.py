@@ -18,7 +18,8 @@ from gantools.networks.translator import Translator
 from gantools.pipelines.tiling import Grid, Tile, by_tiles
 from gantools.pipelines.translate.pairs import working_size
 
-_AUTO_TILE_OF_RADIUS = 3
+_TILES = (2048, 2900, 3600)  # sides of squares as large as a tile with its surroundings may be: .7, 1.4 and 2.2 GB
+_COST = 1.5  # pixels computed for each one of the picture, above which the next larger tiles are taken
 _BAND = 1 << 20  # pixels of a large picture that are worked on at once
 
 
@@ -32,7 +33,7 @@ class Translation:
     A picture is continued, as in a mirror, to a multiple of the generator's stride, and cut back. Where the generator
     was trained at a smaller size, it works at that size, and what it changed is enlarged along the edges of the source
     and added to what its linear part makes of the whole picture: lines and edges stay sharp. Memory: the picture, its
-    planes, the result, and one tile's activations.
+    planes, the result, and one tile's activations, 170 bytes for each of its pixels at the default width.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class Translation:
         Shorter side that pictures are translated at; None: their own.
     device : torch.device
     tile : int or None
-        Side of a tile; None: three times the generator's radius.
+        Side of a tile; None: what suits the picture, with surroundings at most 13 megapixels.
     latents : Tensor or None, (n_latents,)
         Which of the plausible results; None: the one of latents zero.
     """
@@ -128,7 +129,7 @@ class Translation:
         stride, radius = self.generator.stride, self.generator.radius
         whole = mirrored(planes.contiguous(), _up(height, stride), _up(width, stride))
         grid = Grid(whole.shape[1], whole.shape[2], radius, stride)
-        side = self.tile or _AUTO_TILE_OF_RADIUS * radius
+        size = (self.tile, self.tile) if self.tile else _tile_size(grid)
 
         @torch.no_grad()
         def compute(tile: Tile) -> None:
@@ -138,7 +139,16 @@ class Translation:
             inner = made[:, top - above : min(bottom, height) - above, left - before : min(right, width) - before]
             put(inner.cpu(), top, left)
 
-        by_tiles(grid, side, compute, self.device, advance)
+        by_tiles(grid, size, compute, self.device, advance)
+
+
+def _tile_size(grid: Grid) -> tuple[int, int]:
+    """Height and width of tiles no larger than it takes for their surroundings to cost little."""
+    for side in _TILES:
+        size, cost = grid.cheapest(side**2)
+        if cost <= _COST:
+            break
+    return size
 
 
 def _as_learnt(planes: Tensor, wanted: int) -> Tensor:
@@ -150,7 +160,10 @@ def _as_learnt(planes: Tensor, wanted: int) -> Tensor:
         return planes.expand(wanted, -1, -1)
     if wanted == 1 and found == 3:
         return luma(planes)
-    raise DataError(f"has {found} channels, and the model was trained on sources of {wanted}")
+    raise DataError(
+        f"has {found} channels, and the model was trained on sources of {wanted}; bring it to as many, or fit a model "
+        "on such sources"
+    )
 
 
 def translate_kept(

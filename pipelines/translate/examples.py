@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gantools.data.pairing import Misfit, pairs_that_fit
 from gantools.data.planes import from_signed, on_white, to_signed
 from gantools.data.resize import luma, to_size
-from gantools.data.sources import PictureSource
+from gantools.data.sources import FileSource, PictureSource
 from gantools.errors import DataError
 from gantools.pipelines.containers import raw_picture
 from gantools.pipelines.translate.pairs import misfit
@@ -26,7 +26,7 @@ class Example(NamedTuple):
 
 
 def examples_of(
-    sources: PictureSource | None, targets: PictureSource, indices: Iterable[Any], channels: int
+    sources: PictureSource | None, targets: PictureSource, indices: Iterable[Any], channels: int, needed: bool = False
 ) -> Iterator[Example]:
     """Pairs at their source's size; those that cannot be read are left out, with a warning.
 
@@ -37,7 +37,9 @@ def examples_of(
     targets : PictureSource
     indices : iterable of int
     channels : int
-        Of the targets. Gray ones are repeated.
+        Of the targets. Gray ones are repeated, and of colours the luma is taken where the model makes gray.
+    needed : bool
+        Whether it is an error when all are left out.
 
     Raises
     ------
@@ -46,9 +48,9 @@ def examples_of(
     """
 
     def read(index: int) -> Example:
-        target = _exactly(on_white(raw_picture(targets, index)), channels)
+        target = _exactly(on_white(raw_picture(targets, index)), channels, targets, index)
         if sources is None:
-            return Example(targets.name(index), from_signed(luma(to_signed(target)), target.dtype), target)
+            return Example(targets.name(index), gray_of(target), target)
         source = on_white(raw_picture(sources, index))
         wrong = misfit(source.shape, target.shape)
         if wrong:
@@ -58,11 +60,23 @@ def examples_of(
             target = from_signed(to_size(to_signed(target), height, width, low=-1.0), target.dtype)
         return Example(targets.name(index), source, target)
 
-    return pairs_that_fit(indices, targets, read)
+    return pairs_that_fit(indices, targets, read, needed=needed)
 
 
-def _exactly(picture: NDArray[Any], channels: int) -> NDArray[Any]:
-    """Gray repeated where colours are wanted."""
-    if picture.shape[2] == channels or picture.shape[2] == 1:
-        return np.repeat(picture, channels // picture.shape[2], axis=2)
-    raise DataError(f"has {picture.shape[2]} channels, and the model makes {channels}")
+def gray_of(picture: NDArray[Any]) -> NDArray[Any]:
+    """The luma (H, W, 1) of a picture (H, W, 3), in its depth."""
+    return from_signed(luma(to_signed(picture)), picture.dtype)
+
+
+def _exactly(picture: NDArray[Any], channels: int, targets: PictureSource, index: int) -> NDArray[Any]:
+    """Gray repeated where colours are wanted, colours' luma where gray is."""
+    found = picture.shape[2]
+    if found == channels or found == 1:
+        return np.repeat(picture, channels // found, axis=2)
+    if found == 3 and channels == 1:
+        return gray_of(picture)
+    name = targets.paths[index] if isinstance(targets, FileSource) else f"target {targets.name(index)}"
+    raise DataError(
+        f"{name}: has {found} channels, and the model makes {channels}; give targets of as many, or fit a model on "
+        "these"
+    )

@@ -17,7 +17,7 @@ from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import frechet_distance
 from gantools.metrics.pictures import PerceptualDistance, chroma, psnr, ssim_y
 from gantools.pipelines.base import by_method
-from gantools.pipelines.translate.examples import Example
+from gantools.pipelines.translate.examples import Example, gray_of
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -40,6 +40,8 @@ def baselines(colour: list[float]) -> dict[str, Method]:
     def identity(source: NDArray[Any]) -> NDArray[Any]:
         if source.shape[2] == n:
             return source
+        if source.shape[2] == 3:
+            return np.repeat(gray_of(source), n, 2)
         flat = source.mean(2, keepdims=True)
         flat = flat if source.dtype.kind == "f" else flat.round().astype(source.dtype)
         return np.repeat(flat, n, 2)
@@ -62,7 +64,7 @@ def made(example: Example, methods: dict[str, Method]) -> dict[str, NDArray[Any]
     try:
         return {name: method(example.source) for name, method in methods.items()}
     except DataError as error:
-        raise DataError(f"{example.name}: {error}") from None
+        raise DataError(f"the source of {example.name}: {error}") from None
 
 
 def pictured(example: Example, methods: dict[str, Method]) -> dict[str, NDArray[Any]]:

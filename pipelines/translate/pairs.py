@@ -221,6 +221,8 @@ class Windows:
         Of a window.
     policy : albumentations pipeline or None
         What is done to both pictures of a pair alike, and to single ones by themselves.
+    named : str
+        What to call the policy in messages.
     """
 
     def __init__(
@@ -234,10 +236,12 @@ class Windows:
         seed: int,
         device: torch.device,
         policy: Any = None,
+        named: str = "the policy",
     ) -> None:
         self.sources = [mirrored(p, side, side) for p in sources]
         self.targets = [mirrored(p, side, side) for p in targets]
-        self.paired, self.side, self.seed, self.device, self.policy = paired, side, seed, device, policy
+        self.paired, self.side, self.seed, self.device = paired, side, seed, device
+        self.policy, self.named = policy, named
         self._orders = Order(len(sources), batch_size, seed), Order(len(targets), batch_size, seed + 1)
 
     def __call__(self, step: int) -> Batch:
@@ -273,6 +277,11 @@ class Windows:
         names = ("image", "partner")
         found = self.policy(**dict(zip(names, arrays, strict=False)))
         changed = [torch.from_numpy(np.ascontiguousarray(found[name])) for name, _ in zip(names, arrays, strict=False)]
-        if any(c.shape[:2] != p.shape[1:] for c, p in zip(changed, alike, strict=True)):
-            raise ConfigError("the policy changes the size of pictures; keep it")
+        for before, after in zip(alike, changed, strict=True):
+            (h, w), (th, tw) = before.shape[1:], after.shape[:2]
+            if (h, w) != (th, tw):
+                raise ConfigError(
+                    f"{self.named}: makes windows of {w} x {h} pixels into {tw} x {th}; take out what changes their "
+                    "size"
+                )
         return [c.clamp(0, 1).permute(2, 0, 1).mul(2).sub(1) for c in changed]

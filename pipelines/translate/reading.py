@@ -21,6 +21,10 @@ from gantools.pipelines.containers import pictures
 
 COLUMNS = ("source", "target")
 WORDS = ("source", "target")
+_OTHERWISE = (
+    ", list pairs in a CSV with columns `source` and `target`, or, where they are two piles without pairs, fit with "
+    "paired=False (--unpaired)"
+)
 
 
 def sources_and_targets(
@@ -46,14 +50,32 @@ def sources_and_targets(
             return alone
         if colour_only:
             return None, pictures(X, max_megapixels)
+        if not paired:
+            raise ConfigError("there are no targets: without pairs, give a second pile as y (TARGET, another folder)")
         raise ConfigError(
             "there are no targets: give them as y (a second folder, whose files have the same stems), or X as a table "
             "with columns `source` and `target`, or side_by_side=True for pictures that hold both"
         )
     if side_by_side:
         raise ConfigError("side_by_side=True takes both from the pictures of X; leave y out")
+    if _holds_both(X):
+        named = "the table of X" if isinstance(X, pd.DataFrame) else X
+        raise ConfigError(
+            f"{named} has both sources and targets: leave y (TARGET) out, or give sources as a table with a column "
+            "`path`"
+        )
     found = pictures(X, max_megapixels), pictures(y, max_megapixels)
-    return matched(*found, WORDS) if paired else found
+    return matched(*found, WORDS, _OTHERWISE) if paired else found
+
+
+def _holds_both(X: Any) -> bool:
+    """Whether X is a table of pairs, and not of pictures."""
+    columns: Any = ()
+    if isinstance(X, pd.DataFrame):
+        columns = X.columns
+    elif isinstance(X, (str, Path)) and is_table_file(Path(X)) and Path(X).is_file():
+        columns = table_columns(Path(X))
+    return set(COLUMNS) <= set(columns) and PATH_COLUMN not in columns
 
 
 def _alone(
@@ -63,7 +85,7 @@ def _alone(
     if side_by_side:
         both = pictures(X, max_megapixels)
         return HalfSource(both, right=False), HalfSource(both, right=True)
-    folder = Path()
+    folder, name, lines = Path(), "the table of pairs", False
     if isinstance(X, (str, Path)) and is_table_file(Path(X)):
         found = table_columns(Path(X))
         if colour_only and PATH_COLUMN in found:
@@ -73,18 +95,25 @@ def _alone(
                 f"{X}: has the columns {', '.join(found)}; a table of pairs has `source` and `target`, and a table of "
                 "pictures, of which a second one holds the targets, has `path`"
             )
-        folder, X = Path(X).parent, read_table(Path(X))
+        folder, name, lines = Path(X).parent, str(X), Path(X).suffix.lower() == ".csv"
+        X = read_table(Path(X))
     if not (isinstance(X, pd.DataFrame) and set(COLUMNS) <= set(X.columns)):
         return None
     if X.empty:
-        raise DataError("the table of pairs has no rows")
-    empty = X.index[X[list(COLUMNS)].isna().any(axis=1)]
-    if len(empty):
-        raise DataError(f"{len(empty)} rows of the table have no source or no target: rows {listed_rows(empty)}")
+        raise DataError(f"{name}: has no rows; write one for each pair, with its source and its target")
+    rows = [f"line {i}" for i in range(2, len(X) + 2)] if lines else [f"row {i}" for i in X.index]
+    empty = [row for row, gap in zip(rows, X[list(COLUMNS)].isna().any(axis=1), strict=True) if gap]
+    if empty:
+        raise DataError(f"{name}: no source or no target in {_first(empty)}; fill it in, or take the line out")
     files = [[folder / str(p) for p in X[column]] for column in COLUMNS]
-    missing = [f"{p}: no such file" for column in files for p in column if not p.exists()]
+    missing = [
+        f"{row}: {p}: no such file" for row, *pair in zip(rows, *files, strict=True) for p in pair if not p.exists()
+    ]
     if missing:
-        raise DataError(f"{len(missing)} files of the table are missing:\n" + listed(missing))
+        raise DataError(
+            f"{name}: {len(missing)} files are missing; put them there, or mend their paths, which count from "
+            f"{folder.absolute()}:\n" + listed(missing)
+        )
     sources, targets = (
         FileSource(paths, [str(p) for p in X[column]], max_megapixels)
         for column, paths in zip(COLUMNS, files, strict=True)
@@ -92,6 +121,6 @@ def _alone(
     return sources, targets
 
 
-def listed_rows(rows: Any, most: int = 10) -> str:
-    """Row numbers of a table, the first few."""
-    return ", ".join(str(r) for r in list(rows)[:most]) + (" ..." if len(rows) > most else "")
+def _first(rows: list[str], most: int = 10) -> str:
+    """The first few rows of a table, and how many more there are."""
+    return ", ".join(rows[:most]) + (f" and {len(rows) - most} more" if len(rows) > most else "")

@@ -398,6 +398,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
             seed=seed,
             device=device,
             policy=policy,
+            named=str(self.policy),
         )
         return windows, skipped
 
@@ -575,9 +576,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         return {**mine, **baselines(self.mean_colour_)}
 
     def examples(self, X: Any, y: Any = None) -> Iterator[Example]:
-        """Pairs to judge by, given as to `fit`."""
+        """Pairs to judge by, given as to `fit`; an error where none of them can be."""
         sources, targets = self._both(X, y)
-        return examples_of(sources, targets, range(len(targets)), self.channels_[1])
+        return examples_of(sources, targets, range(len(targets)), self.channels_[1], needed=True)
 
     def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """As `examples`, but only of what was held out, where these are the very pictures of the fit."""
@@ -629,8 +630,6 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         translate = self.translation()
         methods: dict[str, Method] = {"ours": translate}
         figures = [min(psnr(unit(made(e, methods)["ours"]), unit(e.target)), EQUAL) for e in self.examples(X, y)]
-        if not figures:
-            raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))
 
     def plot_samples(self, X: Any, n: int = 4, ax: Axes | None = None) -> Axes:

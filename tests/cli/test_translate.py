@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from gantools.cli.pictures import convert
 from tests.cli.test_cli import gantools
 
 QUICK = ["--max-images", "64", "--set", "width=8", "--set", "size=32", "--quiet"]
@@ -116,6 +117,27 @@ def test_piles_without_pairs(work: Path) -> None:
         "translate", "evaluate", work / "day", work / "negative", "--model", work / "piles", "--json", "--quiet"
     )
     assert json.loads(evaluated.stdout)["n"] == 6
+    apply = ["translate", "apply", work / "day", "--model", work / "piles", "--out", work / "dialled"]
+    told = gantools(*apply, "--texture", "1", code=2).stderr
+    assert "--texture: " in told
+    assert "without pairs, in one stage" in told
+
+
+def test_two_single_files_are_a_pair(work: Path) -> None:
+    (work / "colour.jpg").write_bytes((work / "negative/0.jpg").read_bytes())
+    fit = ["translate", "fit", work / "day/0.png", work / "colour.jpg", "--model", work / "one", *QUICK, "--json"]
+    assert json.loads(gantools(*fit).stdout)["samples"] == 1
+
+
+def test_several_results_of_each_picture_are_told_apart(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = work / "several"
+    folders = {out / f"sample-{k}": lambda kept, advance: None for k in (1, 2)}
+    how = {"json": False, "quiet": False, "overwrite": False, "resume": False, "every_frame": False}
+    convert(work / "day/0.png", out, folders, words=("translating", "translated"), max_megapixels=9, **how)
+    told = capfd.readouterr()
+    assert "1 picture, 2 results of each: 2 translated, 0 failed" in told.out
+    assert "translating, sample-1" in told.err
+    assert "translating, sample-2" in told.err
 
 
 def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
@@ -126,6 +148,8 @@ def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
     assert "no partner" in lonely
     assert "0.png" in lonely
     assert "photo.jpg" in lonely
+    for way_out in ("rename", "`source` and `target`", "--unpaired"):
+        assert way_out in lonely
     assert "no targets" in told("fit", work / "day", "--model", work / "x", *QUICK, code=2)
     assert "from 0 to 1" in told(
         "apply", work / "forms", "--model", model, "--out", work / "y", "--texture", "2", code=2
@@ -133,5 +157,8 @@ def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
     assert "original" in told("apply", work / "forms", "--model", model, "--out", work / "forms", code=2)
     both = told("fit", work / "day", work / "negative", "--side-by-side", "--model", work / "x", *QUICK, code=2)
     assert "leave y out" in both
+    assert "second pile" in told("fit", work / "day", "--unpaired", "--model", work / "x", *QUICK, code=2)
+    vivid = ["apply", work / "forms", "--model", model, "--out", work / "y", "--vividness", "1.2"]
+    assert "--vividness: " in told(*vivid, code=2)
     assert "no such file" in told("fit", work / "nowhere", work / "day", "--model", work / "x", *QUICK, code=1)
     assert not (work / "x").exists()

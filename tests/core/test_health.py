@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ from gantools.core.health import (
     GENERATOR_OVERPOWERS,
     GO_BACK,
     GO_ON,
+    LEAKING,
+    REMEDIES,
     Balance,
     HealthWarning,
     Vitals,
@@ -29,6 +33,8 @@ from gantools.core.health import (
     vitals,
 )
 from gantools.core.initialise import initialised
+from gantools.core.penalties import MeasuredPenalty
+from gantools.core.run import Run
 from gantools.errors import GantoolsError, Interrupted
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 
@@ -66,6 +72,8 @@ def weights_of(training: object) -> torch.Tensor:
         (WELL._replace(largest=1e5), DIVERGED),
         (WELL._replace(largest=float("nan")), DIVERGED),
         (WELL._replace(spread=float("nan"), coverage=float("nan")), BALANCED),
+        (WELL._replace(leak=0.4), LEAKING),
+        (WELL._replace(leak=0.4, wins=0.99), DISCRIMINATOR_OVERPOWERS),
     ],
 )
 def test_states(seen: Vitals, state: str) -> None:
@@ -84,6 +92,13 @@ def test_one_batch_does_not_change_the_state() -> None:
     seen = smoothed_vitals(WELL, WELL._replace(spread=0.2))
     assert seen.spread == pytest.approx(0.55)
     assert smoothed_vitals(None, WELL) == WELL
+
+
+def test_figures_that_are_there_are_smoothed_where_others_are_not() -> None:
+    few = Vitals(0.7, 1.0, math.nan, math.nan, 2.0)
+    seen = smoothed_vitals(few, few._replace(wins=0.99))
+    assert seen.wins == pytest.approx(0.845)
+    assert math.isnan(seen.spread)
 
 
 def test_vitals_of_a_generator_that_makes_one_picture() -> None:
@@ -172,6 +187,35 @@ def test_a_lasting_state_is_warned_of_once_with_its_remedy() -> None:
     with pytest.warns(HealthWarning, match="training, .* images: collapsing; .* lower lr_generator") as caught:
         AdversarialTrainer(balance="watch").train(played, batches, max_images=6400, seed=0)
     assert sum("collapsing" in str(w.message) for w in caught) == 1
+
+
+def test_one_process_warns_with_the_remedy() -> None:
+    copying, trainer = WELL._replace(leak=0.4), AdversarialTrainer(balance="watch")
+    loud = Watch()
+    with pytest.warns(HealthWarning, match="copying the augmentation.*" + REMEDIES[LEAKING]):
+        figures = [loud.look(copying, False, 0.5, trainer, "here")[1] for _ in range(6)]
+    assert figures[-1]["health_leak"] == 0.4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quiet = Watch()
+        for _ in range(6):
+            quiet.look(copying, False, 0.5, trainer, "here", aloud=False)
+    assert quiet.warned == loud.warned
+
+
+def test_what_was_measured_of_a_broken_game_is_forgotten_when_it_begins_anew() -> None:
+    """The weight of a penalty that suits a game that has blown up is thousands of times too small for a sound one."""
+    trainer = AdversarialTrainer(balance="auto", r1=1.0, penalty_share=0.2, augment=0.5, augment_rule="adaptive")
+    run = Run(trainer, game(), 6400, None, 0)
+    for _ in range(33):
+        run.step(batches)
+    assert run.penalties.factor != 1.0
+    assert run.augmentation.wins != 0.5
+    run.diverged = True
+    run.look_at_health("here")
+    assert run.watch.balance.rollbacks == 1
+    assert run.penalties == MeasuredPenalty(0.2)
+    assert (run.augmentation.share, run.augmentation.wins) == (0.0, 0.5)
 
 
 def test_a_training_that_diverged_goes_back_and_goes_on() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.core.muon import Muon, orthogonal
+from gantools.networks.conditional import ConditionalGenerator
 
 
 @pytest.mark.parametrize("shape", [(48, 432), (40, 40), (64, 9)])
@@ -24,9 +25,15 @@ def test_no_gradient_is_no_step() -> None:
 
 
 def test_a_matrix_of_one_row_is_no_inner_one() -> None:
-    player = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 1))
-    weights = [*player.parameters(), nn.Parameter(torch.zeros(10, 8))]  # such as the classes of a projection
-    assert Muon(weights, 1e-2, (0.9, 0.99), 0.0)._inner == {id(player[1].weight)}
+    player = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 1), nn.Linear(1, 4))
+    assert Muon(player, 1e-2, (0.9, 0.99), 0.0)._inner == {id(player[1].weight)}
+
+
+def test_vectors_of_classes_are_neither_inner_nor_the_last_matrix() -> None:
+    body = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3))
+    body.latent = 8
+    generator = ConditionalGenerator(body, n_classes=5, width=4)
+    assert Muon(generator, 1e-2, (0.9, 0.99), 0.0)._inner == {id(body[1].weight)}
 
 
 def convolutions() -> nn.Sequential:
@@ -41,7 +48,7 @@ def convolutions() -> nn.Sequential:
 def test_first_and_last_matrices_and_biases_are_adams() -> None:
     ours, usual = convolutions(), convolutions()
     optimisers = (
-        Muon(list(ours.parameters()), 1e-2, (0.9, 0.99), 0.1),
+        Muon(ours, 1e-2, (0.9, 0.99), 0.1),
         torch.optim.AdamW(usual.parameters(), 1e-2, (0.9, 0.99), weight_decay=0.1),
     )
     rng = torch.Generator().manual_seed(2)
@@ -59,7 +66,7 @@ def test_a_step_is_orthogonal_and_twice_as_long_as_one_of_adams() -> None:
     player = convolutions()
     inner = player[2].weight
     before = inner.detach().clone()
-    optimiser = Muon(list(player.parameters()), 1e-2, (0.9, 0.99), 0.0)
+    optimiser = Muon(player, 1e-2, (0.9, 0.99), 0.0)
     inner.grad = torch.randn(inner.shape, generator=torch.Generator().manual_seed(3))
     optimiser.step()
     moved = (inner.detach() - before).flatten(1)
@@ -80,10 +87,10 @@ def test_convolutions_resume_in_any_layout() -> None:
 
     options = (1e-2, (0.9, 0.99), 0.0)
     whole, first, second = convolutions(), convolutions(), convolutions()
-    expected = trained(whole, Muon(list(whole.parameters()), *options), range(6))
-    optimiser = Muon(list(first.parameters()), *options)
+    expected = trained(whole, Muon(whole, *options), range(6))
+    optimiser = Muon(first, *options)
     trained(first, optimiser, range(3))
-    again = Muon(list(second.parameters()), *options)
+    again = Muon(second, *options)
     second.load_state_dict(first.state_dict())
     again.load_state_dict(optimiser.state_dict())
     assert torch.equal(trained(second, again, range(3, 6)), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gantools.core.batches import Order
-from gantools.core.checkpoint import load_state, save_state, write_atomically
+from gantools.core.checkpoint import load_state, previous, save_state, write_atomically
 from gantools.errors import ModelError
 
 
@@ -73,10 +74,33 @@ def test_truncated_checkpoint_is_said_so(tmp_path: Path) -> None:
         load_state(tmp_path / "none")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_disk_leaves_the_old_file() -> None:
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_folder_that_cannot_be_made_is_told() -> None:
     with pytest.raises(ModelError, match="cannot be written"):
         write_atomically(Path("/proc/self/nowhere/file"), b"x")
+
+
+def test_a_full_disk_leaves_the_last_two_states(tmp_path: Path) -> None:
+    file = tmp_path / "s"
+    for number in (1, 2):
+        save_state(file, {"a": torch.full((1000,), number)})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # a file cannot grow larger, as on a full disk
+    try:
+        with pytest.raises(ModelError, match="cannot be written"):
+            save_state(file, {"a": torch.full((1000,), 3)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [int(load_state(f)["a"][0]) for f in (previous(file), file)] == [1, 2]
+    assert sorted(tmp_path.iterdir()) == sorted([previous(file), file])
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path) -> None:
+    file, other = tmp_path / "s.safetensors", tmp_path / ".s.txt"
+    for left in (".s.safetensors.x1y2", ".s.previous.safetensors.4711", ".s.txt"):
+        (tmp_path / left).write_bytes(b"half")
+    save_state(file, {"a": 1})
+    assert sorted(tmp_path.iterdir()) == sorted([file, other])
 
 
 def test_replacing_is_whole(tmp_path: Path) -> None:

@@ -265,8 +265,29 @@ def interrupting_at(step: int) -> object:
 def test_checkpoint_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "c.safetensors"
     AdversarialTrainer().train(game(), batches, max_images=80, seed=0, checkpoint=file)
-    with pytest.raises(ModelError, match="seed"):
-        AdversarialTrainer().train(game(), batches, max_images=80, seed=1, checkpoint=file, resume=True)
+    with pytest.raises(ModelError, match=r"other settings \((lr_generator|ema), (lr_generator|ema), seed\)"):
+        AdversarialTrainer(lr_generator=1e-5, ema=0.1).train(
+            game(), batches, max_images=80, seed=1, checkpoint=file, resume=True
+        )
+
+
+def test_checkpoint_of_other_networks_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    AdversarialTrainer().train(game(), batches, max_images=80, seed=0, checkpoint=file)
+    other = game()
+    other.generator = torch.nn.Sequential(other.generator)  # the same shapes under other names
+    with pytest.raises(ModelError, match=r"other settings \(generator's layers\)"):
+        AdversarialTrainer().train(other, batches, max_images=80, seed=0, checkpoint=file, resume=True)
+
+
+def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    AdversarialTrainer().train(game(), batches, max_images=80, seed=0, checkpoint=file)
+    state = load_state(file)
+    del state["format"], state["penalties"]
+    save_state(file, state)
+    with pytest.raises(ModelError, match=r"another version of gantools.*without --resume"):
+        AdversarialTrainer().train(game(), batches, max_images=80, seed=0, checkpoint=file, resume=True)
 
 
 def test_all_wrong_settings_are_named_at_once() -> None:
@@ -275,6 +296,61 @@ def test_all_wrong_settings_are_named_at_once() -> None:
         wrong.check()
     for name in ("loss", "n_critic", "lr_generator", "schedule", "beta1"):
         assert name in str(caught.value)
+
+
+def test_contradictions_and_what_does_not_suit_the_game_are_named_with_wrong_settings() -> None:
+    wrong = AdversarialTrainer("wasserstein", n_critic=0, clip=0.01, r1=1.0, wgan_gp=10.0, feature_matching=1.0)
+    with pytest.raises(ConfigError) as caught:
+        wrong.train(game(), batches, max_images=8, seed=0)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    for line, told in zip(lines, ("n_critic", "clip and r1, wgan_gp", "feature_matching"), strict=True):
+        assert told in line
+
+
+def test_nothing_is_said_of_a_wrong_setting_beside_others() -> None:
+    with pytest.raises(ConfigError) as caught:
+        AdversarialTrainer("hing", real_target=0.9).check()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+CHANGED: dict[str, object] = {
+    "loss": "least_squares", "lr_generator": 1e-3, "lr_discriminator": 1e-3, "beta1": 0.3, "beta2": 0.5,
+    "weight_decay": 0.5, "schedule": "constant", "n_critic": 2, "adversarial_weight": 0.5,
+    "r1": 0.3, "r2": 0.3, "wgan_gp": 1.0, "penalty_every": 3, "penalty_share": 0.2, "clip": 0.02, "spectral_norm": True,
+    "real_target": 0.9, "fake_target": 0.1, "instance_noise": 0.2, "noise_share": 0.9, "feature_matching": 1.0,
+    "max_norm": 0.01, "ema": 0.5, "precision": "bfloat16",
+}  # fmt: skip
+"""A value of each setting that should change how the game goes, beside those of `_playing`."""
+
+
+def _playing(**settings: object) -> torch.Tensor:
+    """The weights after a short game in which every setting of `CHANGED` has something to change."""
+    shown = game()
+    shown.discriminator.features = lambda samples: [shown.discriminator[:2](samples)]
+    usual: dict[str, object] = {"loss": "non_saturating", "instance_noise": 0.05, "schedule": "cosine"}
+    usual["feature_matching"] = 0.1
+    bounded = {"clip", "spectral_norm"} & set(settings)
+    usual |= {} if bounded else {"r1": 0.1}
+    training = AdversarialTrainer(**{**usual, **settings}).train(shown, batches, max_images=400, seed=0)
+    players = training.generator, training.discriminator, shown.generator
+    return torch.cat([p.detach().flatten() for player in players for p in player.parameters()])
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_every_setting_changes_the_game(name: str) -> None:
+    without: dict[str, object] = {"r1": 0.0} if name in ("clip", "spectral_norm") else {}
+    assert not torch.equal(_playing(**without), _playing(**{name: CHANGED[name]}))
+
+
+def test_no_setting_is_left_out() -> None:
+    elsewhere = {
+        *("augment", "augment_rule"),  # pictures: test_augment
+        *("projected", "condition", "optimiser"),  # of larger players: networks, games, test_muon
+        *("balance", "keep", "patience"),  # what is judged: test_health, here
+        *("accumulate", "compile"),  # the same game played in another way: test_distributed, here
+    }
+    assert set(AdversarialTrainer().get_params()) == {*CHANGED, *elsewhere}
 
 
 def test_is_a_plain_estimator() -> None:
@@ -356,6 +432,25 @@ def test_a_disk_that_fills_up_is_told_and_the_last_whole_checkpoint_goes_on(tmp_
     assert {p.name for p in tmp_path.iterdir()} <= {"c.safetensors", "c.previous.safetensors"}
     resumed = trainer.train(game(), batches, max_images=800, seed=3, checkpoint=file, resume=True)
     assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
+def test_moves_that_were_dropped_before_an_interruption_count_with_those_after_it(tmp_path: Path) -> None:
+    def spoilt(stop: int | None) -> object:
+        def source(step: int) -> dict[str, torch.Tensor]:
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+            return {"reals": batches(step)["reals"] * (float("nan") if step >= 5 else 1.0)}
+
+        return source
+
+    trainer, file = AdversarialTrainer(balance="off"), tmp_path / "c.safetensors"
+    with pytest.raises(GantoolsError, match=r"after (\d+) images") as whole:
+        trainer.train(game(), spoilt(None), max_images=4000, seed=3)
+    with pytest.raises(Interrupted):
+        trainer.train(game(), spoilt(30), max_images=4000, seed=3, checkpoint=file)
+    with pytest.raises(GantoolsError) as resumed:
+        trainer.train(game(), spoilt(None), max_images=4000, seed=3, checkpoint=file, resume=True)
+    assert str(resumed.value) == str(whole.value)
 
 
 def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:

@@ -274,3 +274,13 @@ def test_files_are_paired_in_the_order_of_the_first() -> None:
     low, high = matched(lows, highs, ("low", "high"))
     assert [low.name(i) for i in range(3)] == ["lo/c.png", "lo/a.png", "lo/b.png"]
     assert [high.name(i) for i in range(3)] == ["hi/c.png", "hi/a.png", "hi/b.png"]
+
+
+def test_files_without_a_partner_are_told_with_a_way_out_but_one_and_one_are_a_pair() -> None:
+    ours, theirs = open_pictures(["lo/a.png", "lo/b.png"]), open_pictures(["hi/a.png", "hi/c.png"])
+    with pytest.raises(
+        DataError, match=r"(?s)2 pictures have no partner .*; rename .* agree, or sing:.*b\.png.*c\.png"
+    ):
+        matched(ours, theirs, ("low", "high"), ", or sing")
+    one, other = open_pictures(["drawing.png"]), open_pictures(["colour.png"])
+    assert matched(one, other, ("low", "high")) == (one, other)

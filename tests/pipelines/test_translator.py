@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,16 @@ from gantools import GanTranslator, load
 from gantools.core.initialise import initialised
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import luma
+from gantools.data.sources import open_pictures
 from gantools.errors import ConfigError, DataError, GantoolsError, Interrupted
 from gantools.metrics.pictures import chroma, psnr
 from gantools.networks.backbone import load_backbone
 from gantools.networks.translator import Translator
+from gantools.pipelines.containers import pictures
+from gantools.pipelines.tiling import Grid
 from gantools.pipelines.translate.apply import Translation
+from gantools.pipelines.translate.examples import examples_of
+from gantools.pipelines.translate.figures import baselines
 from gantools.pipelines.translate.games import UnpairedGame, UnpairedTranslator, contrastive
 from gantools.pipelines.translate.pairs import Windows, unrelated
 
@@ -174,8 +180,35 @@ def test_gray_to_colour_colour_to_gray_and_any_channels(photographs: Pictures) -
     assert many.channels_ == (5, 1)  # two channels are gray with alpha
     many = GanTranslator(**fast).fit(stack, bands)
     assert many.transform(stack[:2]).shape == (2, 32, 32, 5)
-    with pytest.raises(DataError, match=r"picture 0: has 5 channels, and the model was trained on sources of 3"):
+    with pytest.raises(
+        DataError, match=r"picture 0: has 5 channels, and the model was trained on sources of 3; bring it"
+    ):
         many.transform(bands)
+
+
+def test_truths_in_colour_are_judged_as_their_luma_where_the_model_makes_gray(tmp_path: Path) -> None:
+    cup = data.coffee()[:40, :50]
+    stored = open_pictures([np.repeat(gray_of(cup), 3, 2)])
+    for truths in (stored, open_pictures([cup])):
+        (example,) = examples_of(open_pictures([cup]), truths, [0], 1, needed=True)
+        np.testing.assert_array_equal(example.target, gray_of(cup))
+        np.testing.assert_array_equal(baselines([0.0])["identity"](example.source), example.target)
+    Image.fromarray(cup).save(tmp_path / "0.png")
+    named = rf"none of the 1 pairs can be judged; the first: {tmp_path}/0\.png: has 3 channels, and .* 5; give targets"
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(DataError, match=named):
+        list(examples_of(open_pictures([cup]), open_pictures(tmp_path), [0], 5, needed=True))
+    with pytest.warns(UserWarning, match="left out"):
+        assert not list(examples_of(open_pictures([cup]), open_pictures(tmp_path), [0], 5))
+
+
+def test_a_picture_in_colour_given_as_many_gray_ones_is_noticed() -> None:
+    cup = data.coffee()[:40, :50]
+    with pytest.warns(UserWarning, match=r"taken for 40 gray pictures of 3 x 50 pixels.*\[X\]"):
+        assert len(pictures(cup, 9)) == 40
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for many in (cup[None], [cup], cup[None, ..., 0], np.zeros((9, 4, 4), np.uint8)):
+            pictures(many, 9)
 
 
 def test_large_pictures_keep_the_lines_of_their_source(quick: GanTranslator) -> None:
@@ -193,6 +226,17 @@ def test_tiled_equals_untiled(quick: GanTranslator, tile: int) -> None:
     generator = quick.generators_["texture"]
     at_once = Translation(generator, None, CPU, 2000)(picture).astype(int)
     tiled = Translation(generator, None, CPU, tile)(picture)
+    assert (at_once != tiled).mean() < 1e-4
+    assert np.abs(at_once - tiled).max() <= 1
+
+
+def test_oblong_tiles_give_the_same(rng: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = initialised(lambda: Translator(3, 3, 4), rng)
+    torch.nn.init.normal_(generator.tail.weight, 0, 0.05, generator=rng)
+    picture = data.coffee()[:200, :350]
+    at_once = Translation(generator, None, CPU, None)(picture).astype(int)
+    monkeypatch.setattr(Grid, "cheapest", lambda grid, most: ((64, 192), 1.0))
+    tiled = Translation(generator, None, CPU, None)(picture)
     assert (at_once != tiled).mean() < 1e-4
     assert np.abs(at_once - tiled).max() <= 1
 
@@ -347,8 +391,6 @@ def test_pairs_that_are_none_are_told(photographs: Pictures, tmp_path: Path) -> 
     night = [by_night(p) for p in photographs]
     with pytest.raises(DataError, match=r"(?s)27 of 27 pairs do not fit.*96 x 96 and 50 x 96 pixels have different"):
         GanTranslator(**fast).fit(photographs, [n[:, :50] for n in night])
-    with pytest.raises(DataError, match="27 source and 26 target pictures"):
-        GanTranslator(**fast).fit(photographs, night[1:])
     with pytest.raises(ConfigError, match="there are no targets"):
         GanTranslator(**fast).fit(photographs)
     with pytest.raises(DataError, match="95 pixels wide"):
@@ -365,11 +407,24 @@ def test_pairs_that_are_none_are_told(photographs: Pictures, tmp_path: Path) -> 
         GanTranslator(**fast).fit(np.zeros((9, 4)), np.zeros((9, 4)))
     Image.fromarray(photographs[0]).save(tmp_path / "a.png")
     pd.DataFrame({"source": ["a.png"], "target": ["b.png"]}).to_csv(tmp_path / "pairs.csv", index=False)
-    with pytest.raises(DataError, match=r"(?s)1 files of the table are missing.*b\.png"):
+    with pytest.raises(DataError, match=r"(?s)pairs\.csv: 1 files are missing; .*count from.*line 2: .*b\.png"):
         GanTranslator(**fast).fit(tmp_path / "pairs.csv")
-    pd.DataFrame({"source": ["a.png", None], "target": ["a.png", "a.png"]}).to_csv(tmp_path / "gap.csv", index=False)
-    with pytest.raises(DataError, match="no source or no target: rows 1"):
+    gaps = pd.DataFrame({"source": ["a.png", None], "target": ["a.png", "a.png"]}, index=["one", "two"])
+    gaps.to_csv(tmp_path / "gap.csv", index=False)
+    with pytest.raises(DataError, match=r"gap\.csv: no source or no target in line 3; fill it in"):
         GanTranslator(**fast).fit(tmp_path / "gap.csv")
+    with pytest.raises(DataError, match="the table of pairs: no source or no target in row two"):
+        GanTranslator(**fast).fit(gaps)
+    (tmp_path / "empty.csv").write_text("source,target\n")
+    with pytest.raises(DataError, match=r"empty\.csv: has no rows; write one"):
+        GanTranslator(**fast).fit(tmp_path / "empty.csv")
+    for both in (tmp_path / "pairs.csv", gaps):
+        with pytest.raises(ConfigError, match=r"has both sources and targets: leave y \(TARGET\) out, .*`path`"):
+            GanTranslator(**fast).fit(both, photographs)
+    with pytest.raises(ConfigError, match="give a second pile"):
+        GanTranslator(**fast, paired=False).fit(photographs)
+    with pytest.raises(DataError, match=r"27 source and 26 target .* as many .*`source` and `target`.*--unpaired"):
+        GanTranslator(**fast).fit(photographs, night[1:])
 
 
 def test_targets_of_another_size_are_brought_to_the_sources(photographs: Pictures) -> None:
@@ -401,6 +456,8 @@ def test_piles_given_as_pairs_are_noticed(photographs: Pictures) -> None:
 
 def test_policies_move_both_pictures_alike(photographs: Pictures, tmp_path: Path) -> None:
     """A flip of one only would leave nothing to learn: the targets here are the sources."""
+    import albumentations
+
     same = [to_signed(p).half() for p in photographs]
     from gantools.pipelines.translate.translator import _read_policy
 
@@ -408,6 +465,10 @@ def test_policies_move_both_pictures_alike(photographs: Pictures, tmp_path: Path
     batch = windows(3)
     torch.testing.assert_close(batch["reals"], batch["source"], rtol=0, atol=0)
     torch.testing.assert_close(windows(3)["reals"], batch["reals"], rtol=0, atol=0)
+    crop = albumentations.Compose([albumentations.Resize(48, 40)], additional_targets={"partner": "image"})
+    cut = Windows(same, same, paired=True, side=64, batch_size=8, seed=0, device=CPU, policy=crop, named="mine.yaml")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: makes windows of 64 x 64 pixels into 40 x 48; take out"):
+        cut(0)
     (tmp_path / "none.yaml").write_text("nothing: 1\n")
     with pytest.raises(ConfigError, match="transform"):
         GanTranslator(policy=str(tmp_path / "none.yaml"), max_images=16).fit(photographs, photographs)

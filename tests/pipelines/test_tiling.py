@@ -1,0 +1,52 @@
+"""How a picture is cut up: what is computed more than once, and how much of it at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from gantools.networks.translator import Translator
+from gantools.pipelines.tiling import Grid, Tile
+from gantools.pipelines.translate.apply import _TILES, _tile_size
+
+
+def area(part: tuple[int, int, int, int]) -> int:
+    top, bottom, left, right = part
+    return (bottom - top) * (right - left)
+
+
+@pytest.fixture(scope="module")
+def reach() -> tuple[int, int]:
+    """Radius and stride of a translator."""
+    generator = Translator(3, 3, 4)
+    return generator.radius, generator.stride
+
+
+@pytest.mark.parametrize("size", [(1280, 1280), (2048, 2048), (3008, 4000), (4096, 4096), (640, 8192), (8192, 8192)])
+def test_of_a_large_picture_little_is_computed_twice_in_bounded_memory(
+    size: tuple[int, int], reach: tuple[int, int]
+) -> None:
+    grid = Grid(*size, *reach)
+    tiles = list(grid.tiles(_tile_size(grid)))
+    assert sum(area(t.inner) for t in tiles) == size[0] * size[1]
+    assert sum(area(t.outer) for t in tiles) <= 1.5 * size[0] * size[1]
+    assert max(area(t.outer) for t in tiles) <= _TILES[-1] ** 2
+    heights, widths = ({t.inner[i + 1] - t.inner[i] for t in tiles} for i in (0, 2))
+    for sides in (heights, widths):
+        assert all(side % reach[1] == 0 for side in sides)
+        assert max(sides) - min(sides) <= len(tiles) * reach[1]  # equal, to the stride
+
+
+def test_above_that_tiles_grow_no_more(reach: tuple[int, int]) -> None:
+    grid = Grid(16384, 24000, *reach)
+    assert max(area(t.outer) for t in grid.tiles(_tile_size(grid))) <= _TILES[-1] ** 2
+
+
+def test_tiles_by_hand() -> None:
+    """Cut in two, the halves of 64 rows each see 24 more; in four, those within see 24 on either side."""
+    grid = Grid(128, 32, 20, 8)
+    assert grid.cheapest(128 * 32) == ((128, 32), 1.0)
+    assert grid.cheapest(88 * 32) == ((64, 32), 2 * 88 / 128)
+    assert grid.cheapest(80 * 32) == ((32, 32), (56 + 80 + 80 + 56) / 128)
+    assert list(grid.tiles((64, 32))) == [
+        Tile((0, 64, 0, 32), (0, 88, 0, 32)), Tile((64, 128, 0, 32), (40, 128, 0, 32))
+    ]  # fmt: skip
