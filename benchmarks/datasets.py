@@ -3,10 +3,15 @@
 Offline, Debian's packages carry what is needed: `dataset-fashion-mnist`, `r-cran-mlbench` (read with rdata)
 and `openarena-081-textures`; scikit-learn and scikit-image carry the rest. With `download=True` Fashion-MNIST
 comes through torchvision and the tables through OpenML.
+
+    python -m benchmarks.datasets lines DIR          OpenMoji: DIR/LINES and DIR/COLOURS, paired by name, 64 pixels, and
+                                                     of other subgroups DIR/NEW_DRAWINGS and DIR/NEW_COLOURS
+    python -m benchmarks.datasets photographs DIR    DIR/COLOUR_PHOTOGRAPHS, and others in gray: DIR/OLD_PHOTOGRAPHS
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import io
 import json
@@ -361,3 +366,31 @@ def photograph_crops(
                 part.append(np.asarray(crop.resize((side, side), Image.Resampling.BICUBIC)))
         crops.append(np.stack(part))
     return crops[0], crops[1]
+
+
+def _written(folder: Path, pictures: dict[str, np.ndarray]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(folder / f"{name}.png")
+
+
+def main() -> None:
+    """Write data as folders of PNG files, for use from the shell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["lines", "photographs"])
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    if given.what == "photographs":
+        found = photographs()
+        learnt = {Path(name).stem: picture for name, picture in found.train.items()}
+        _written(given.folder / "COLOUR_PHOTOGRAPHS", learnt)
+        gray = {name: np.asarray(Image.fromarray(picture).convert("L")) for name, picture in found.test.items()}
+        _written(given.folder / "OLD_PHOTOGRAPHS", gray)
+    else:
+        parts = dict(zip(("LINES", "COLOURS", "NEW_DRAWINGS", "NEW_COLOURS"), emoji_lines(), strict=True))
+        for part, pictures in parts.items():
+            _written(given.folder / part, {f"{i:04}": picture for i, picture in enumerate(pictures)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Every recipe on the same pictures for the same time: its fakes, its curves and its states, as docs/gallery.md.
 
-    python -m benchmarks.gallery --minutes 1.5
+    python -m benchmarks.gallery
 
 Fashion-MNIST at 28 pixels, DCGAN's players at a width of 32 (for `projected`, that recipe's discriminator), fakes from
 noise alone; only `cgan` is told the classes. Figures as in `benchmarks.synthesis`.
@@ -49,6 +49,7 @@ _COLOURS = {
     "generator overpowers": "#beaed4",
     "collapsing": "#f0027f",
     "diverged": "#000000",
+    "copying the augmentation": "#386cb0",
 }
 
 
@@ -148,6 +149,7 @@ _NAMES = {
     "generator overpowers": "violet",
     "collapsing": "red",
     "diverged": "gray",
+    "copying the augmentation": "blue",
 }
 
 
@@ -155,7 +157,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
-    parser.add_argument("--minutes", type=float, default=1.5)
+    parser.add_argument("--minutes", type=float, default=1.0)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     assert set(RECIPES) <= {name.split("/")[1] for name in configs.available()}

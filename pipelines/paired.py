@@ -22,7 +22,9 @@ class PairedGame(Game):
     generator : nn.Module
         From sources to pictures like the truths.
     discriminator : nn.Module
-        With `features`. It is shown a picture over its source (Isola et al. 2017, pix2pix).
+        With `features`.
+    beside_source : bool
+        Whether the discriminator is shown a picture over its source (Isola et al. 2017, pix2pix), or by itself.
     pixels : float
         Weight of the mean absolute difference of pixels.
     matching : float
@@ -38,12 +40,14 @@ class PairedGame(Game):
         generator: nn.Module,
         discriminator: nn.Module,
         *,
+        beside_source: bool = True,
         pixels: float = 1.0,
         matching: float = 0.0,
         perceptual: float = 0.0,
         backbone: EfficientNetLite0 | None = None,
     ) -> None:
         super().__init__(generator, discriminator)
+        self.beside_source = beside_source
         self.pixels = pixels
         self.matching = matching
         self.perceptual = perceptual
@@ -64,6 +68,8 @@ class PairedGame(Game):
 
     def shown(self, samples: Tensor, batch: Batch, rng: torch.Generator) -> tuple[Tensor, ...]:
         """The pictures, and what is known of them."""
+        if not self.beside_source:
+            return (samples,)
         return (torch.cat([samples, self.condition(batch)], 1),)
 
     def generator_terms(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:

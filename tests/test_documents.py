@@ -37,7 +37,8 @@ TRANSLATOR = snippets("GanTranslator(", ("README.md", "docs/translation.md"))
 DETECTOR = snippets('load("MODEL").score', ("README.md",))
 RESOLVER = snippets("GanSuperResolver(", ("README.md",))
 CONSUMER = snippets("onnxruntime", ("docs/deployment.md",))  # run in tests/pipelines/test_export.py
-RUN = (AUGMENTER, SYNTHESIZER, REPORTS, MODELS, TRANSLATOR, DETECTOR, RESOLVER, CONSUMER)
+FIGURES = snippets("InceptionFeatures(", ("docs/trust.md",))  # run in tests/metrics/test_features.py
+RUN = (AUGMENTER, SYNTHESIZER, REPORTS, MODELS, TRANSLATOR, DETECTOR, RESOLVER, CONSUMER, FIGURES)
 
 
 def test_no_snippet_is_left_out() -> None:

@@ -153,7 +153,7 @@ def _unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
         ),
         (
             trainer.projected and not game.projected and trainer.adversarial_weight > 0,
-            "projected discriminators are for synthesis and augmentation with pictures; set projected=False",
+            "projected discriminators are for synthesis, augmentation and translation of pictures; set projected=False",
         ),
     )
     return [said for wrong, said in cases if wrong]

@@ -99,6 +99,7 @@ class Translator(nn.Module):
         What added colour is multiplied by; 1 in training.
     """
 
+    blocks: tuple[int, ...]
     differences: Tensor
 
     def __init__(
@@ -111,12 +112,8 @@ class Translator(nn.Module):
         n_latents: int = 0,
     ) -> None:
         super().__init__()
-        self.channels_in, self.channels_out, self.width, self.colour_only = (
-            channels_in,
-            channels_out,
-            width,
-            colour_only,
-        )
+        self.channels_in, self.channels_out, self.colour_only = channels_in, channels_out, colour_only
+        self.width, self.blocks = width, blocks
         self.n_latents = n_latents
         self.vividness = 1.0
         made = 2 if colour_only else channels_out

@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval, Options
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantools import configs
 from gantools.core import AdversarialTrainer, Tick, Training
@@ -30,7 +30,8 @@ from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.pictures import psnr
 from gantools.networks.backbone import load_backbone
-from gantools.networks.patch import TextureDiscriminator
+from gantools.networks.patch import PatchDiscriminator, TextureDiscriminator
+from gantools.networks.projected import ProjectedDiscriminator
 from gantools.networks.translator import Translator
 from gantools.pipelines.base import (
     SHARED_CONSTRAINTS,
@@ -62,14 +63,15 @@ from gantools.storage import StoredModel, write_model
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLOCKS = (1, 1, 1, 1, 1)
-_STRIDE = 2 ** len(_BLOCKS)
+_BLOCKS = {"unet": (1, 1, 1, 1, 1), "residual": (0, 5, 0, 0)}
+"""Residual blocks of a generator on the way down, and as many on the way up, from half of the size on."""
+_STRIDE = 2 ** max(map(len, _BLOCKS.values()))
 _N_LATENTS = 8
 _MAX_IMAGES = 24_000
 _BATCH = 16
 _PATCH = 128
 _LR_FIDELITY = 1e-3
-_DISCRIMINATOR_WIDTH = 32
+_DISCRIMINATOR_WIDTHS = {1: 32, 2: 16}
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
 _COST_OF_TEXTURE = 2.0
 _RECIPE = "texture"
@@ -106,8 +108,13 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
     patch : int or None
         Side of the windows to learn from; None: `size`, or 128. Rounded up to a multiple of 32; smaller pictures are
         continued as in a mirror.
+    generator : str
+        "unet": a residual block at each of five sizes, so that a pixel is made of what is far around it. "residual":
+        ten residual blocks at a quarter of the size, as Johnson et al. 2016 and CycleGAN have them.
     width : int
         Channels of the generator's first map.
+    scales : int
+        1: the discriminator looks at patches of the picture. 2: of the picture and of its half.
     variety : int
         Candidates, at least two, of which in training only the one nearest to the truth counts, so that `samples` has
         several plausible results to give. 0: one result for each source, learnt in a fraction of the time.
@@ -197,7 +204,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         "colour_only": ["boolean"],
         "size": [Interval(Integral, 16, None, closed="left"), None],
         "patch": [Interval(Integral, 16, None, closed="left"), None],
+        "generator": [StrOptions(set(_BLOCKS))],
         "width": [Interval(Integral, 4, None, closed="left")],
+        "scales": [Options(Integral, set(_DISCRIMINATOR_WIDTHS))],
         "variety": [Options(Integral, {0}), Interval(Integral, 2, None, closed="left")],
         "adversarial_share": [Interval(Real, 0, 1, closed="left")],
         "pixel_weight": [Interval(Real, 0, None, closed="left")],
@@ -221,7 +230,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         colour_only: bool = False,
         size: int | None = 128,
         patch: int | None = None,
+        generator: str = "unet",
         width: int = 24,
+        scales: int = 1,
         variety: int = 0,
         adversarial_share: float = 0.3,
         pixel_weight: float = 1.0,
@@ -252,7 +263,9 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         self.colour_only = colour_only
         self.size = size
         self.patch = patch
+        self.generator = generator
         self.width = width
+        self.scales = scales
         self.variety = variety
         self.adversarial_share = adversarial_share
         self.pixel_weight = pixel_weight
@@ -343,6 +356,8 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         if not self.paired and (self.colour_only or self.side_by_side):
             raise ConfigError("paired=False goes with neither colour_only=True nor side_by_side=True: these have pairs")
         self._check_vividness()
+        if self.scales == 2 and self._trainer().projected:
+            raise ConfigError("scales=2 is of discriminators that look at pixels; with projected=True set scales=1")
         if not self.paired and self.variety > 0:
             raise ConfigError("variety needs the truth of each source; with paired=False set variety=0")
 
@@ -410,8 +425,16 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
 
     def _generator(self, rng: torch.Generator, device: torch.device) -> Translator:
         n_latents = _N_LATENTS if self.variety > 0 else 0
-        build = partial(Translator, *self.channels_, self.width, _BLOCKS, self.colour_only, n_latents)
+        build = partial(Translator, *self.channels_, self.width, _BLOCKS[self.generator], self.colour_only, n_latents)
         return initialised(build, rng).to(device)
+
+    def _discriminator(self, channels: int, rng: torch.Generator, device: torch.device) -> nn.Module:
+        """Of `channels`, as many as it is shown; a projected one is shown pictures only, whatever their channels."""
+        width = _DISCRIMINATOR_WIDTHS[self.scales]
+        if self._trainer().projected:
+            return initialised(ProjectedDiscriminator, rng).to(device)
+        kind = PatchDiscriminator if self.scales == 2 else TextureDiscriminator
+        return initialised(lambda: kind(channels, width), rng).to(device)
 
     def _plan(self, share: float, cost: float, seed: int) -> Plan:
         total = self.max_images or _MAX_IMAGES
@@ -423,9 +446,8 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         """Both stages, the second from where the first ended."""
         rng = torch.Generator().manual_seed(seed)
         generator = self._generator(rng, device)
-        discriminator = initialised(lambda: TextureDiscriminator(sum(self.channels_), _DISCRIMINATOR_WIDTH), rng).to(
-            device
-        )
+        adversarial = self._trainer()
+        discriminator = self._discriminator(sum(self.channels_), rng, device)
         weights: dict[str, Any] = {
             "pixels": self.pixel_weight,
             "perceptual": self.perceptual_weight,
@@ -434,10 +456,17 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         played = partial(VariedGame, candidates=self.variety) if self.variety > 0 else PairedGame
         games = (
             played(generator, discriminator, **weights),
-            played(generator, discriminator, matching=self.matching_weight, **weights),
+            played(
+                generator,
+                discriminator,
+                matching=self.matching_weight,
+                beside_source=not adversarial.projected,
+                **weights,
+            ),
         )
+        for game in games:
+            game.projected = adversarial.projected
         plan = self._plan(self.adversarial_share, _COST_OF_TEXTURE, seed)
-        adversarial = self._trainer()
         optimiser = "muon" if self.colour_only else "adam"  # to add colour: .67 dB; from lines the two are even
         trainers = fidelity_trainer(adversarial, _LR_FIDELITY, optimiser=optimiser), adversarial
         return train_two_stages(games, trainers, windows, plan, stages, on_tick)
@@ -449,11 +478,12 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         rng = torch.Generator().manual_seed(seed)
         generator = self._generator(rng, device)
         ours, theirs = self.channels_
-        build = partial(Translator, theirs, ours, self.width, _BLOCKS)
+        build = partial(Translator, theirs, ours, self.width, _BLOCKS[self.generator])
         back = initialised(build, rng) if self.cycle_weight > 0 else None
         players = initialised(lambda: UnpairedTranslator(generator, generator.widths, back), rng).to(device)
-        discriminator = initialised(lambda: TextureDiscriminator(theirs, _DISCRIMINATOR_WIDTH), rng).to(device)
+        discriminator = self._discriminator(theirs, rng, device)
         game = UnpairedGame(players, discriminator, contrast=self.contrast_weight, cycle=self.cycle_weight)
+        game.projected = self._trainer().projected
         plan = self._plan(1.0, 1.0, seed)
         trained = train_shown(self._trainer(), game, windows, stages, on_tick, TEXTURE, **plan.limits(TEXTURE))
         assert isinstance(trained.generator, UnpairedTranslator)
@@ -666,6 +696,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         state = {
             "channels": list(self.channels_),
             "colour_only": generator.colour_only,
+            "blocks": generator.blocks,
             "width": generator.width,
             "size": self.size_,
             "n_latents": generator.n_latents,
@@ -683,13 +714,14 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         translator = cls(**restored_params(stored.parameters, device))
         state = stored.state
         sources, targets = state["channels"]
+        blocks = tuple(state.get("blocks", _BLOCKS["unet"]))
         translator.channels_ = (sources, targets)
         translator.size_ = state["size"]
         translator.held_out_ = np.asarray(state["held_out"], np.int64)
         translator.mean_colour_ = list(state["mean_colour"])
         translator.generators_ = {}
         for name, weights in state["generators"].items():
-            shape = (sources, targets, state["width"], _BLOCKS, state["colour_only"], state["n_latents"])
+            shape = (sources, targets, state["width"], blocks, state["colour_only"], state["n_latents"])
             player = restored(partial(Translator, *shape), weights)
             translator.generators_[name] = player.to(resolve_device(device))
         translator.validation_ = as_measured(state["validation"])

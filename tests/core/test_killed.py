@@ -22,20 +22,26 @@ folder = Path(sys.argv[1])
 trainer = AdversarialTrainer(schedule="cosine", r1=0.1, ema=0.1, spectral_norm=True, instance_noise=0.1, n_critic=2)
 
 def play(name, seconds):
-    training = trainer.train(game(), batches, max_images=8 * 4000, seed=3, checkpoint=folder / name / "c.safetensors",
+    training = trainer.train(game(), batches, max_images=8 * 2500, seed=3, checkpoint=folder / name / "c.safetensors",
                              checkpoint_seconds=seconds, resume=True)
     players = {p: getattr(training, p) for p in ("generator", "discriminator")}
     save_file({f"{p}.{k}": v.contiguous() for p, d in players.items() for k, v in d.state_dict().items()},
               folder / f"{name}.safetensors")
 
+def written():
+    file = folder / "killed" / "c.safetensors"
+    return file.stat().st_mtime_ns if file.exists() else 0
+
 moments = random.Random(0)
 kills = 0
 while kills < 20:
-    child = os.fork()
+    before, child = written(), os.fork()
     if child == 0:
         play("killed", 0.0)
         os._exit(0)
-    time.sleep(moments.uniform(0.02, 0.2))
+    while written() == before:  # until it trains and saves
+        time.sleep(0.001)
+    time.sleep(moments.uniform(0.0, 0.1))
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     if not os.WIFSIGNALED(status):

@@ -10,9 +10,11 @@ from sklearn.datasets import load_digits
 from gantools.errors import DataError
 from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import (
+    Neighbourhoods,
     bootstrap_interval,
     copies,
     frechet_distance,
+    half_sample_interval,
     kernel_distance,
     neighbourhoods,
     spread_by_class,
@@ -94,6 +96,34 @@ def test_interval_holds_the_true_distance() -> None:
         assert found.low < found.high
         held += found.low < 4 * 0.25 < found.high
     assert held >= 7
+
+
+@pytest.mark.parametrize("figure", [*Neighbourhoods._fields, "kernel distance"])
+def test_interval_of_halves_holds_the_expected_figure(figure: str) -> None:
+    def metric(real: torch.Tensor, fake: torch.Tensor) -> float:
+        if figure == "kernel distance":
+            return kernel_distance(real, fake)
+        return float(getattr(neighbourhoods(real, fake), figure))
+
+    def pair(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return normal(100, 2 * seed), normal(100, 2 * seed + 1, mean=0.4, deviation=0.8)
+
+    expected = np.mean([metric(*pair(seed)) for seed in range(100, 180)])
+    held = 0
+    for seed in range(15):
+        found = half_sample_interval(metric, *pair(seed), n=30)
+        assert found.low < found.value < found.high
+        held += found.low < expected < found.high
+    assert held >= 12
+
+
+def test_intervals_are_the_same_again_and_wider_the_surer() -> None:
+    real, fake = normal(60, 0), normal(60, 1, mean=0.4)
+    for interval in (bootstrap_interval, half_sample_interval):
+        found = interval(frechet_distance, real, fake, n=20)
+        assert found == interval(frechet_distance, real, fake, n=20)
+        less = interval(frechet_distance, real, fake, n=20, level=0.5)
+        assert found.low < less.low < less.high < found.high
 
 
 def test_pictures_features_tell_digits_from_noise() -> None:

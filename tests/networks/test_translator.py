@@ -10,10 +10,12 @@ from gantools.data.resize import luma
 from gantools.networks.translator import Translator
 
 
-def lively(channels_in: int, channels_out: int, colour_only: bool = False) -> Translator:
+def lively(
+    channels_in: int, channels_out: int, colour_only: bool = False, blocks: tuple[int, ...] = (1, 1, 1, 1)
+) -> Translator:
     """A small generator none of whose weights is at zero."""
     rng = torch.Generator().manual_seed(5)
-    generator = initialised(lambda: Translator(channels_in, channels_out, 4, (1, 1, 1, 1), colour_only), rng)
+    generator = initialised(lambda: Translator(channels_in, channels_out, 4, blocks, colour_only), rng)
     for name, p in generator.named_parameters():
         if not name.startswith("backbone") and not p.any():
             torch.nn.init.normal_(p, 0, 0.1, generator=rng)
@@ -38,8 +40,9 @@ def test_only_colour_is_added(rng: torch.Generator) -> None:
     torch.testing.assert_close(luma(made), source, atol=1e-5, rtol=0)
 
 
-def test_an_output_pixel_sees_no_further_than_the_radius(rng: torch.Generator) -> None:
-    generator = lively(1, 1)
+@pytest.mark.parametrize("blocks", [(1, 1, 1, 1), (0, 5, 0, 0)])
+def test_an_output_pixel_sees_no_further_than_the_radius(blocks: tuple[int, ...], rng: torch.Generator) -> None:
+    generator = lively(1, 1, blocks=blocks)
     reach = -(-generator.radius // generator.stride) * generator.stride
     side = 2 * reach + 2 * generator.stride
     middle = side // 2 // generator.stride * generator.stride

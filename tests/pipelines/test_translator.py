@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,6 +117,43 @@ def test_two_piles_are_learnt_from(photographs: Pictures) -> None:
     assert translator.validation_.empty
     assert set(translator.history_["stage"]) == {"texture"}
     assert "term_cycle" not in translator.history_
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"generator": "residual"},
+        {"scales": 2},
+        {"trainer": {"projected": True}},
+        {"trainer": {"projected": True}, "paired": False},
+        {"scales": 2, "generator": "residual", "paired": False},
+    ],
+)
+def test_other_generators_and_discriminators(photographs: Pictures, settings: dict[str, Any], tmp_path: Path) -> None:
+    night = [by_night(p) for p in photographs]
+    sizes = {"size": 32, "width": 8, "batch_size": 2, "max_images": 40, "random_state": 0}
+    translator = GanTranslator(**sizes, **settings).fit(photographs, night)
+    assert translator.history_["d_wins"].notna().any()
+    (made,) = translator.transform([data.chelsea()])
+    assert np.abs(made - data.chelsea().astype(float)).max() > 1  # something was learnt
+    translator.save(tmp_path / "model")
+    (again,) = load(tmp_path / "model").transform([data.chelsea()])
+    assert np.array_equal(made, again)
+
+
+def test_a_residual_generator_sees_less_far_than_a_unet() -> None:
+    pairs = np.zeros((2, 32, 32), np.uint8), np.ones((2, 32, 32), np.uint8)
+    radii = []
+    for generator in ("unet", "residual"):
+        settings = {"generator": generator, "width": 4, "batch_size": 2, "max_images": 2, "perceptual_weight": 0}
+        fitted = GanTranslator(**settings, adversarial_share=0, random_state=0).fit(*pairs)
+        radii.append(fitted.generators_["fidelity"].radius)
+    assert radii[1] < 0.7 * radii[0]
+
+
+def test_a_projected_discriminator_has_its_own_scales() -> None:
+    with pytest.raises(ConfigError, match="with projected=True set scales=1"):
+        GanTranslator(scales=2, trainer="projected").fit(np.zeros((2, 16, 16)), np.zeros((2, 16, 16)))
 
 
 def test_what_is_lost_without_pairs_is_counted(rng: torch.Generator) -> None:
