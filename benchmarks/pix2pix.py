@@ -73,18 +73,21 @@ def _initialise(layer: nn.Module) -> None:
 
 
 def train(sources: Tensor, targets: Tensor, seconds: float, seed: int) -> tuple[UNet, int]:
-    """Train on pairs (N, C, S, S) in [-1, 1], S a power of two; the generator and how many steps there were."""
-    side = sources.shape[2]
+    """Train on pairs (N, C, S, S) in [-1, 1], S a power of two; the generator and how many steps there were.
+
+    On a GPU where there is one.
+    """
+    side, device = sources.shape[2], torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
-        generator = UNet(sources.shape[1], targets.shape[1], side.bit_length() - 1)
-        discriminator = _discriminator(sources.shape[1] + targets.shape[1])
+        generator = UNet(sources.shape[1], targets.shape[1], side.bit_length() - 1).to(device)
+        discriminator = _discriminator(sources.shape[1] + targets.shape[1]).to(device)
         optimisers = [torch.optim.Adam(p.parameters(), 2e-4, (0.5, 0.999)) for p in (generator, discriminator)]
         began, steps = time.perf_counter(), 0
         while time.perf_counter() - began < seconds:
             i = int(rng.integers(len(sources)))
-            source, target = _jittered(sources[i : i + 1], targets[i : i + 1], rng)
+            source, target = _jittered(sources[i : i + 1].to(device), targets[i : i + 1].to(device), rng)
             fake = generator(source)
             real_logits = discriminator(torch.cat([source, target], 1))
             fake_logits = discriminator(torch.cat([source, fake.detach()], 1))
@@ -123,4 +126,5 @@ def apply(generator: UNet, sources: Tensor, seed: int) -> Tensor:
     """As published: one by one, with dropout, and with the batch's own statistics."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return torch.cat([generator(source[None]) for source in sources])
+        device = next(generator.parameters()).device
+        return torch.cat([generator(source[None].to(device)).cpu() for source in sources])

@@ -212,6 +212,7 @@ _TRANSLATION_TEXT = (
     "`python -m benchmarks.translate quality`. Of OpenMoji's lines, pix2pix was run again by itself, after a first run",
     "with tests beside it (746 steps then, perceptual distance .321); ours had tests beside it for some minutes.",
     "Networks, losses and the policy were chosen while looking at the same held-out subgroups, so ours is optimistic.",
+    "Where colour alone is wanted, ours is given the luma and pix2pix, as its recipe for any pair has it, is not.",
     "In the picture of the emoji ours learnt for three minutes only. Of the photographs' halves (left ones of 52",
     "learnt from, right ones judged), ours was trained again after pix2pix, with another choice of vividness, made on",
     "the same halves; the picture shows the first time (vividness 1.15 and 1.3 at texture 1).",
@@ -219,6 +220,7 @@ _TRANSLATION_TEXT = (
     "and 1024 (`python -m benchmarks.translate speed`).",
     "",
 )
+_SIDE = 64
 _TRANSLATION = {
     "psnr": "PSNR (high is good)",
     "ssim": "SSIM (high)",
@@ -233,6 +235,7 @@ def _at_equal_time(
     frame: pd.DataFrame, figures: dict[str, str], names: dict[str, str]
 ) -> Iterator[tuple[str, pd.DataFrame, list[str]]]:
     """For each data set and time: its name, its rows, and a heading, the seeds and a table of mean `figures`."""
+    frame = frame if "side" not in frame else frame[frame["side"] == _SIDE]
     for (data, minutes), group in frame.groupby(["data", "minutes"], sort=False):
         table = group.groupby("method", sort=False)[list(figures)].mean().rename(columns=figures)
         seeds = ", ".join(map(str, sorted(group["seed"].unique())))
@@ -269,9 +272,9 @@ _SYNTHESIS_TEXT = (
     "bias of few samples and so may lie below the figure. `gantools` is GanSynthesizer as it comes, with the",
     "classes; `relativistic from noise` is that recipe on DCGAN's players of 32 channels, without. What the peers",
     "are is said at the top of `benchmarks/gan_peers.py`; two of them are run from their own packages. `python -m",
-    "benchmarks.synthesis`. mimicry and lightweight-gan were run on the digits only, with seed 1, where all six methods",
-    "were run one after the other on slower cores; torchgan, mimicry and lightweight-gan then had other work beside.",
-    "One step of lightweight-gan takes more than the minute it has (255 s), so its row is of a single step.",
+    "benchmarks.synthesis`. mimicry and lightweight-gan were run on the digits only, with seed 1, where all six",
+    "methods were run one after the other on slower cores; torchgan, mimicry and lightweight-gan then had other work",
+    "beside. One step of lightweight-gan takes more than the minute it has (255 s): its row is of that step.",
     "",
 )
 _SYNTHESIS = {

@@ -1,6 +1,7 @@
 """Translation beside the pix2pix recipe as published, at equal time and equal size, and beside doing nothing.
 
     python -m benchmarks.translate quality [--data lines colours colours-own edges] [--minutes 10] [--seeds 0]
+                                           [--side 64]
     python -m benchmarks.translate unpaired [--minutes 10]
     python -m benchmarks.translate designs [--minutes 3]
     python -m benchmarks.translate speed
@@ -46,17 +47,17 @@ def _edges(pictures: NDArray[Any]) -> NDArray[Any]:
     return np.stack([np.where(canny(g / 255, sigma=1.5), 0, 255).astype(np.uint8) for g in _gray(pictures)])
 
 
-def _photographs(source_of: Callable[[NDArray[Any]], NDArray[Any]], halves: bool = False) -> Pairs:
-    train, test = photograph_crops(_SIDE, halves=halves)
+def _photographs(side: int, source_of: Callable[[NDArray[Any]], NDArray[Any]], halves: bool = False) -> Pairs:
+    train, test = photograph_crops(side, halves=halves)
     test = test[:: 5 if halves else 2]
     return Pairs(source_of(train), train, source_of(test), test)
 
 
-DATA: dict[str, Callable[[], Pairs]] = {
-    "lines": lambda: emoji_lines(_SIDE),
-    "colours": lambda: _photographs(_gray),
-    "colours-own": lambda: _photographs(_gray, halves=True),
-    "edges": lambda: _photographs(_edges),
+DATA: dict[str, Callable[[int], Pairs]] = {
+    "lines": emoji_lines,
+    "colours": lambda side: _photographs(side, _gray),
+    "colours-own": lambda side: _photographs(side, _gray, halves=True),
+    "edges": lambda side: _photographs(side, _edges),
 }
 
 
@@ -70,12 +71,12 @@ def _units(pictures: NDArray[Any]) -> list[Tensor]:
     return [unit(p) for p in shaped]
 
 
-def quality(data: str, minutes: float, seed: int) -> None:
+def quality(data: str, minutes: float, seed: int, side: int) -> None:
     """Every method on one task, in one run."""
-    key = {"data": data, "minutes": minutes, "seed": seed, "side": _SIDE}
+    key = {"data": data, "minutes": minutes, "seed": seed, "side": side}
     if known("translate", {**key, "method": "truth"}):
         return
-    pairs, judge = DATA[data](), Judge()
+    pairs, judge = DATA[data](side), Judge()
     truths = _units(pairs.test_targets)
     shown: dict[str, NDArray[Any]] = {}
 
@@ -87,7 +88,7 @@ def quality(data: str, minutes: float, seed: int) -> None:
     mean = pairs.targets.mean((0, 1, 2)).round().astype(np.uint8)
     judged("source as it is", pairs.test_sources)
     judged("mean colour", np.broadcast_to(mean, pairs.test_targets.shape))
-    settings: dict[str, Any] = {"size": _SIDE, "max_minutes": minutes, "max_images": 10**9, "holdout": 0}
+    settings: dict[str, Any] = {"size": side, "max_minutes": minutes, "max_images": 10**9, "holdout": 0}
     translator = GanTranslator(**settings, colour_only=data.startswith("colours"), random_state=seed)
     translator.fit(pairs.sources, pairs.targets)
     for texture in _TEXTURES:
@@ -104,7 +105,7 @@ def quality(data: str, minutes: float, seed: int) -> None:
     signed = pix2pix.apply(generator, _planes(pairs.test_sources), seed)
     judged("pix2pix", signed.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy(), images=steps)
     judged("truth", pairs.test_targets)
-    if seed == 0:
+    if seed == 0 and side == _SIDE:
         del shown["mean colour"]
         _sheet(data, shown)
 
@@ -198,12 +199,13 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--side", type=int, default=_SIDE, help="of the pictures of `quality`, a power of two")
     given = parser.parse_args()
     if given.what == "speed":
         speed()
     for seed in given.seeds if given.what != "speed" else []:
         for data in given.data if given.what == "quality" else []:
-            quality(data, given.minutes, seed)
+            quality(data, given.minutes, seed, given.side)
         if given.what == "unpaired":
             unpaired(given.minutes, seed)
         if given.what == "designs":
