@@ -113,6 +113,7 @@ def _fitted(summary: dict[str, Any], table: str, sheet: Path, unpaired: bool) ->
 
 
 _SHOWN = 12
+_ROWS = 8
 _TRIVIAL = ("identity", "mean colour")
 _NAMES = {
     "ours": "ours",
@@ -167,10 +168,12 @@ def _write_report(path: Path, items: Any, figures: pd.DataFrame, **more: Any) ->
     write_pictures(path, "Pictures translated", items, figures, _NAMES, ("source", "ours"), **more)
 
 
-def _write_sheet(path: Path, examples: Any, methods: Any) -> None:
+def _write_sheet(path: Path, examples: Any, methods: dict[str, Any]) -> None:
+    """Sources, what the model makes of them, and truths; what needs no model is in the table."""
     from gantools.pipelines.translate.figures import sheet
 
-    pictures.write_sheet(path, sheet(itertools.islice(examples, 8), methods))
+    ours = {name: method for name, method in methods.items() if name not in _TRIVIAL}
+    pictures.write_sheet(path, sheet(itertools.islice(examples, _ROWS), ours))
 
 
 @app.command()
@@ -244,7 +247,7 @@ def evaluate(
     if out is not None:
         pictures.write_figures(out, table)
     if sheet is not None:
-        _write_sheet(sheet, translator.examples(source, target), translator.methods())
+        _write_sheet(sheet, translator.examples(source, target, _ROWS), translator.methods())
     if report is not None:
         methods = {name: m for name, m in translator.methods().items() if name not in _TRIVIAL}
         items = ((e.name, pictured(e, methods)) for e in translator.examples(source, target))

@@ -43,9 +43,10 @@ def save_state(path: Path, state: State) -> None:
     content = save(tensors, metadata={"outline": json.dumps(outline)})
     _clear_away(path)
     temporary = _written_beside(path, content)
-    if path.exists():
-        _keep(path, temporary)
-    _put(temporary, path)
+    older = _second_name(path, temporary) if path.exists() else None
+    _put(temporary, path, older)
+    if older is not None:
+        _put(older, previous(path))
 
 
 def _written_beside(path: Path, content: bytes) -> Path:
@@ -53,7 +54,7 @@ def _written_beside(path: Path, content: bytes) -> Path:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_begun(path), dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -69,12 +70,14 @@ def _written_beside(path: Path, content: bytes) -> Path:
     return temporary
 
 
-def _put(temporary: Path, path: Path) -> None:
-    """Give `temporary` the name `path`, and let the disk know of it where it can be told."""
+def _put(temporary: Path, path: Path, besides: Path | None = None) -> None:
+    """Give `temporary` the name `path`, and let the disk know of it where it can be told; if it fails, both go."""
     try:
         temporary.replace(path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        for left in (temporary, besides):
+            if left is not None:
+                left.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
         raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -86,12 +89,18 @@ def _put(temporary: Path, path: Path) -> None:
             os.close(folder)
 
 
+def _begun(path: Path) -> str:
+    """How the name of a file begins that is to become `path`."""
+    return f".{path.name}.tmp-"
+
+
 def _clear_away(path: Path) -> None:
-    """Remove what writing `path` left behind where the process was killed at it."""
-    begun = tuple(f".{p.name}." for p in (path, previous(path)))
-    for left in path.parent.iterdir() if path.parent.exists() else ():
-        if left.name.startswith(begun):
-            left.unlink(missing_ok=True)
+    """Remove what writing `path` left behind where the process was killed at it, as far as that can be done."""
+    begun = (_begun(path), _begun(previous(path)))
+    with contextlib.suppress(OSError):
+        for left in path.parent.iterdir():
+            if left.name.startswith(begun):
+                left.unlink(missing_ok=True)
 
 
 def previous(path: Path) -> Path:
@@ -99,20 +108,19 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def _keep(path: Path, newer: Path) -> None:
-    """Give `path`'s content its second name, so that the first never ceases to exist; if it fails, `newer` goes."""
-    second = previous(path)
-    linked = second.with_name(f".{second.name}.{os.getpid()}")
+def _second_name(path: Path, newer: Path) -> Path:
+    """A second name of `path`'s content, which outlives the first; if it fails, `newer` goes."""
+    second = path.with_name(f"{_begun(previous(path))}{os.getpid()}")
     try:
         try:
-            os.link(path, linked)
+            os.link(path, second)
         except OSError:  # a file system without links
-            shutil.copyfile(path, linked)
-        linked.replace(second)
+            shutil.copyfile(path, second)
     except OSError as error:
-        for left in (linked, newer):
+        for left in (second, newer):
             left.unlink(missing_ok=True)
-        raise ModelError(f"{second} cannot be written: {error.strerror or error}") from error
+        raise ModelError(f"{previous(path)} cannot be written: {error.strerror or error}") from error
+    return second
 
 
 def load_newest_state(path: Path) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from sklearn.base import clone
 from torch import nn
 
 from gantools.core.augment import RULES
@@ -50,14 +50,16 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
 )
 
 
-def refused(trainer: AdversarialTrainer, game: Game | None = None) -> list[str]:
+def refused(trainer: AdversarialTrainer, usual: AdversarialTrainer, game: Game | None = None) -> list[str]:
     """A line for each setting that cannot work: by itself, beside another one, or in `game`.
 
-    What a wrong setting would mean beside others cannot be told; nothing is said of it but that it is wrong.
+    Lines that name a setting which is wrong by itself are left out but for the one that says so; for all others such
+    a setting is as it is in `usual`.
     """
     wrong = _wrong(trainer)
-    usual = type(trainer)().get_params()
-    sound = clone(trainer).set_params(**{name: usual[name] for name in wrong})
+    sound = copy.copy(trainer)
+    for name in wrong:
+        setattr(sound, name, getattr(usual, name))
     together = [*_contradictions(sound), *([] if game is None else _unsuited(sound, game))]
     return [*wrong.values(), *(line for line in together if not any(re.search(rf"\b{n}\b", line) for n in wrong))]
 
@@ -142,14 +144,21 @@ def _unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
             f"condition={trainer.condition!r} tells the players a class, and there are none: fit with labels (y), in a "
             "task that takes them (synthesis, augmentation), or set condition='auto'",
         ),
-        (
-            trainer.needs_monitor and not game.monitored,
-            "keep='best' and patience go by a held-out figure, which only synthesis takes, where a tenth of each class "
-            "comes to 32 samples or more; set keep='last' and patience=None",
+        *(
+            (
+                asked and not game.monitored,
+                f"{setting} goes by a held-out figure, which only synthesis takes, where a tenth of each class comes "
+                f"to 32 samples or more; set {instead}",
+            )
+            for asked, setting, instead in (
+                (trainer.keep == "best", "keep='best'", "keep='last'"),
+                (trainer.patience is not None, f"patience={trainer.patience}", "patience=None"),
+            )
         ),
         (
             trainer.adversarial_weight == 0 and trainer.feature_matching == 0 and not own_terms,
-            "adversarial_weight=0 leaves the generator of this task nothing to learn by; set it above 0",
+            "adversarial_weight=0 and feature_matching=0 leave the generator of this task nothing to learn by; set the "
+            "first above 0",
         ),
         (
             trainer.projected and not game.projected and trainer.adversarial_weight > 0,

@@ -110,7 +110,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         wins more than four times in five, at most to `augment`, and falls otherwise.
     projected : bool
         The discriminator judges features of a frozen EfficientNet-Lite0, mixed at random across scales, instead of
-        pixels (Sauer et al. 2021, "Projected GANs Converge Faster"). For synthesis of pictures.
+        pixels (Sauer et al. 2021, "Projected GANs Converge Faster"). For synthesis, augmentation and translation of
+        pictures.
     condition : str
         How the discriminator is told the class: "projection" (Miyato & Koyama 2018), "concatenation" (Mirza &
         Osindero 2014); both need labels. "auto" is projection where there are labels.
@@ -222,7 +223,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         ConfigError
             One line for each setting, naming the parameter and what it may be.
         """
-        wrong = refused(self, game)
+        wrong = refused(self, AdversarialTrainer(), game)
         if wrong:
             raise ConfigError("\n".join(wrong))
 

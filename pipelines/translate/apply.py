@@ -18,6 +18,7 @@ from gantools.networks.translator import Translator
 from gantools.pipelines.tiling import Grid, Tile, by_tiles
 from gantools.pipelines.translate.pairs import working_size
 
+_USUAL_WIDTH, _LARGE_WIDTH = 24, 64
 _TILES = (2048, 2900, 3600)  # sides of squares as large as a tile with its surroundings may be: .7, 1.4 and 2.2 GB
 _COST = 1.5  # pixels computed for each one of the picture, above which the next larger tiles are taken
 _BAND = 1 << 20  # pixels of a large picture that are worked on at once
@@ -129,7 +130,7 @@ class Translation:
         stride, radius = self.generator.stride, self.generator.radius
         whole = mirrored(planes.contiguous(), _up(height, stride), _up(width, stride))
         grid = Grid(whole.shape[1], whole.shape[2], radius, stride)
-        size = (self.tile, self.tile) if self.tile else _tile_size(grid)
+        size = (self.tile, self.tile) if self.tile else _tile_size(grid, self.generator.width)
 
         @torch.no_grad()
         def compute(tile: Tile) -> None:
@@ -142,10 +143,14 @@ class Translation:
         by_tiles(grid, size, compute, self.device, advance)
 
 
-def _tile_size(grid: Grid) -> tuple[int, int]:
-    """Height and width of tiles no larger than it takes for their surroundings to cost little."""
+def _tile_size(grid: Grid, width: int) -> tuple[int, int]:
+    """Height and width of tiles no larger than it takes for their surroundings to cost little.
+
+    Wide generators, whose maps take more memory, have smaller ones.
+    """
+    share = _USUAL_WIDTH / min(max(width, _USUAL_WIDTH), _LARGE_WIDTH)
     for side in _TILES:
-        size, cost = grid.cheapest(side**2)
+        size, cost = grid.cheapest(int(side**2 * share))
         if cost <= _COST:
             break
     return size

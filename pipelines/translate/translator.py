@@ -109,12 +109,13 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         Side of the windows to learn from; None: `size`, or 128. Rounded up to a multiple of 32; smaller pictures are
         continued as in a mirror.
     generator : str
-        "unet": a residual block at each of five sizes, so that a pixel is made of what is far around it. "residual":
-        ten residual blocks at a quarter of the size, as Johnson et al. 2016 and CycleGAN have them.
+        "unet": a residual block at each of five sizes, on the way down and up, so that a pixel is made of what is far
+        around it. "residual": all blocks, five on either way, at a quarter of the size, where CycleGAN has its nine.
     width : int
         Channels of the generator's first map.
     scales : int
-        1: the discriminator looks at patches of the picture. 2: of the picture and of its half.
+        1: the discriminator looks at patches of the picture. 2: of the picture and of its half. A projected one
+        (`trainer="projected"`) has scales of its own, and is shown pictures without their sources.
     variety : int
         Candidates, at least two, of which in training only the one nearest to the truth counts, so that `samples` has
         several plausible results to give. 0: one result for each source, learnt in a fraction of the time.
@@ -605,10 +606,12 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
             mine |= {"fidelity": self.translation(0.0), "texture": self.translation(1.0)}
         return {**mine, **baselines(self.mean_colour_)}
 
-    def examples(self, X: Any, y: Any = None) -> Iterator[Example]:
-        """Pairs to judge by, given as to `fit`; an error where none of them can be."""
+    def examples(self, X: Any, y: Any = None, n: int | None = None) -> Iterator[Example]:
+        """Pairs to judge by, given as to `fit`: all, or `n` from first to last. An error where none of all can be."""
         sources, targets = self._both(X, y)
-        return examples_of(sources, targets, range(len(targets)), self.channels_[1], needed=True)
+        total = len(targets)
+        chosen = range(total) if n is None else np.unique(np.linspace(0, total - 1, n).round().astype(int))
+        return examples_of(sources, targets, chosen, self.channels_[1], needed=n is None)
 
     def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
         """As `examples`, but only of what was held out, where these are the very pictures of the fit."""

@@ -46,7 +46,7 @@ def test_fit_holds_out_and_says_how_good_it_is(work: Path) -> None:
     for word in ("PSNR", "SSIM", "chroma", "source as it is", "mean colour", "ours, texture 1", "truth"):
         assert word in told
     with Image.open(work / "told-sheet.png") as sheet:
-        assert sheet.width > 5 * 128
+        assert 5 * 128 < sheet.width < 6 * 128  # source, ours, both ends, truth
     info = json.loads(gantools("info", work / "told", "--json").stdout)
     assert (info["channels_in"], info["channels_out"], info["paired"]) == (3, 3, True)
 
@@ -76,7 +76,8 @@ def test_evaluate_gives_figures_beside_the_baselines(work: Path, model: Path) ->
     table = pd.read_csv(work / "figures.csv")
     assert set(table["method"]) == {"ours", "identity", "mean colour", "truth"}
     assert len(table) == 6 * 4
-    assert (work / "compare.png").is_file()
+    with Image.open(work / "compare.png") as sheet:
+        assert sheet.width < 4 * 128  # source, ours, truth
 
 
 def test_colours_are_learnt_from_colour_pictures_alone(work: Path) -> None:

@@ -96,11 +96,17 @@ def test_a_full_disk_leaves_the_last_two_states(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path) -> None:
-    file, other = tmp_path / "s.safetensors", tmp_path / ".s.txt"
-    for left in (".s.safetensors.x1y2", ".s.previous.safetensors.4711", ".s.txt"):
+    file, other = tmp_path / "s.safetensors", tmp_path / ".s.safetensors.mine"
+    for left in (".s.safetensors.tmp-x1y2", ".s.previous.safetensors.tmp-4711", other.name):
         (tmp_path / left).write_bytes(b"half")
     save_state(file, {"a": 1})
     assert sorted(tmp_path.iterdir()) == sorted([file, other])
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"a file")
+    with pytest.raises(ModelError, match="cannot be written"):
+        save_state(tmp_path / "s" / "c.safetensors", {"a": 1})
 
 
 def test_replacing_is_whole(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_of_a_large_picture_little_is_computed_twice_in_bounded_memory(
     size: tuple[int, int], reach: tuple[int, int]
 ) -> None:
     grid = Grid(*size, *reach)
-    tiles = list(grid.tiles(_tile_size(grid)))
+    tiles = list(grid.tiles(_tile_size(grid, 24)))
     assert sum(area(t.inner) for t in tiles) == size[0] * size[1]
     assert sum(area(t.outer) for t in tiles) <= 1.5 * size[0] * size[1]
     assert max(area(t.outer) for t in tiles) <= _TILES[-1] ** 2
@@ -38,7 +38,7 @@ def test_of_a_large_picture_little_is_computed_twice_in_bounded_memory(
 
 def test_above_that_tiles_grow_no_more(reach: tuple[int, int]) -> None:
     grid = Grid(16384, 24000, *reach)
-    assert max(area(t.outer) for t in grid.tiles(_tile_size(grid))) <= _TILES[-1] ** 2
+    assert max(area(t.outer) for t in grid.tiles(_tile_size(grid, 24))) <= _TILES[-1] ** 2
 
 
 def test_tiles_by_hand() -> None:
@@ -50,3 +50,10 @@ def test_tiles_by_hand() -> None:
     assert list(grid.tiles((64, 32))) == [
         Tile((0, 64, 0, 32), (0, 88, 0, 32)), Tile((64, 128, 0, 32), (40, 128, 0, 32))
     ]  # fmt: skip
+
+
+def test_tiles_of_wide_generators_are_smaller() -> None:
+    grid = Grid(8192, 8192, 394, 32)
+    usual, wide, wider = (height * width for height, width in (_tile_size(grid, w) for w in (24, 64, 512)))
+    assert wide < usual / 2
+    assert wider == wide

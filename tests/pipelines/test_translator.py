@@ -151,6 +151,13 @@ def test_a_residual_generator_sees_less_far_than_a_unet() -> None:
     assert radii[1] < 0.7 * radii[0]
 
 
+def test_some_examples_are_taken_from_first_to_last(quick: GanTranslator, photographs: Pictures) -> None:
+    night = [by_night(p) for p in photographs]
+    names = [e.name for e in quick.examples(photographs, night)]
+    assert [e.name for e in quick.examples(photographs, night, 3)] == [names[i] for i in (0, 13, 26)]
+    assert [e.name for e in quick.examples(photographs[:2], night[:2], 8)] == names[:2]
+
+
 def test_a_projected_discriminator_has_its_own_scales() -> None:
     with pytest.raises(ConfigError, match="with projected=True set scales=1"):
         GanTranslator(scales=2, trainer="projected").fit(np.zeros((2, 16, 16)), np.zeros((2, 16, 16)))
