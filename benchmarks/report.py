@@ -213,6 +213,8 @@ _TRANSLATION_TEXT = (
     "with tests beside it (746 steps then, perceptual distance .321); ours had tests beside it for some minutes.",
     "Networks, losses and the policy were chosen while looking at the same held-out subgroups, so ours is optimistic.",
     "Where colour alone is wanted, ours is given the luma and pix2pix, as its recipe for any pair has it, is not.",
+    "Of other generators and discriminators, the default and the projected one have two seeds, the others the first.",
+    "Without pairs, and of edges, one seed; without pairs other work went on beside.",
     "In the picture of the emoji ours learnt for three minutes only. Of the photographs' halves (left ones of 52",
     "learnt from, right ones judged), ours was trained again after pix2pix, with another choice of vividness, made on",
     "the same halves; the picture shows the first time (vividness 1.15 and 1.3 at texture 1).",
