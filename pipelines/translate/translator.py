@@ -465,8 +465,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
                 **weights,
             ),
         )
-        for game in games:
-            game.projected = adversarial.projected
+        games[1].projected = adversarial.projected
         plan = self._plan(self.adversarial_share, _COST_OF_TEXTURE, seed)
         optimiser = "muon" if self.colour_only else "adam"  # to add colour: .67 dB; from lines the two are even
         trainers = fidelity_trainer(adversarial, _LR_FIDELITY, optimiser=optimiser), adversarial
