@@ -2,6 +2,7 @@
 
     python -m benchmarks.augment quality --data digits-80 fashion-200 fashion-50 --seeds 0
     python -m benchmarks.augment usefulness --data digits-100-10 fashion-500-20 --seeds 0 1 2 3 4
+    python -m benchmarks.augment tables --seeds 0 1 2          beside CTGAN, where benchmarks.table_peers finds it
     python -m benchmarks.augment speed
 
 Rows are appended to results/augment-*.jsonl; what is there is not measured again.
@@ -16,19 +17,22 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.datasets import Pictures, emoji_groups, fashion_mnist
+from benchmarks import table_peers
+from benchmarks.datasets import Pictures, class_tables, emoji_groups, fashion_mnist
 from benchmarks.records import known, record
 from gantools import GanAugmenter
 from gantools.core.initialise import initialised
 from gantools.metrics.features import PictureFeatures
 from gantools.metrics.generated import copies, frechet_distance, neighbourhoods, spread_ratio
-from gantools.pipelines.augment.usefulness import Fold, augmented_fold, default_classifiers, judged
+from gantools.pipelines.augment.usefulness import Fold, Sides, augmented_fold, default_classifiers, judged
+from gantools.pipelines.synthesize.forms import TableForm
 
 
 class Split(NamedTuple):
@@ -238,6 +242,37 @@ def usefulness(names: list[str], seeds: list[int], settings: dict[str, Any]) -> 
                 record("augment-usefulness", {"data": name, "seed": seed, **settings, **row})
 
 
+def tables(seeds: list[int], settings: dict[str, Any]) -> None:
+    """Balanced accuracy on real test rows of tables, where every other class has ten rows and the others up to 100."""
+    for name, features, labels in class_tables():
+        for seed in seeds:
+            if known("augment-tables", {"data": name, "seed": seed, **settings}):
+                continue
+            sizes = np.bincount(labels)
+            counts = [min(10 if (c + seed) % 2 else 100, size // 2) for c, size in enumerate(sizes)]
+            train = _taken(labels, labels, counts, seed)
+            test = np.setdiff1d(np.arange(len(labels)), train)
+            augmenter = GanAugmenter(random_state=seed, **settings)
+            known_rows = features.iloc[train].reset_index(drop=True), labels[train]
+            fold = augmented_fold(augmenter, known_rows, (features.iloc[test], labels[test]), seed)
+            if table_peers.available():
+                _add_ctgan(fold, augmenter, known_rows, seed)
+            for row in list(judged(fold, default_classifiers(), np.arange(len(sizes)))):
+                record("augment-tables", {"data": name, "seed": seed, **settings, **row})
+
+
+def _add_ctgan(fold: Fold, augmenter: GanAugmenter, train: tuple[pd.DataFrame, np.ndarray], seed: int) -> None:
+    """The reals and CTGAN's rows, as many as ours of each class, in the form that classifiers are given."""
+    started = time.monotonic()
+    made = table_peers.sampled(*train, dict(enumerate(augmenter.sampling_strategy_.values())), seed)
+    fold.seconds["CTGAN"] = time.monotonic() - started
+    form = augmenter.maker_.form
+    assert isinstance(form, TableForm)
+    new = form.tensors(made.reset_index(drop=True)).numpy()
+    labels = np.concatenate([fold.train.y, made.index.to_numpy()])
+    fold.augmented["CTGAN"] = Sides(np.concatenate([fold.train.X, new]), labels)
+
+
 def speed() -> None:
     """The command's work on ten classes of 200 pictures of 32 pixels: fitting, and 5,000 samples."""
     split = DATA["fashion-200"](0)
@@ -252,7 +287,7 @@ def speed() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("quality", "usefulness", "speed"))
+    parser.add_argument("what", choices=("quality", "usefulness", "tables", "speed"))
     parser.add_argument("--data", nargs="+", choices=tuple(DATA), default=("digits-80",))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--max-images", type=int)
@@ -260,6 +295,8 @@ def main() -> None:
     settings = {"max_images": given.max_images} if given.max_images else {}
     if given.what == "speed":
         speed()
+    elif given.what == "tables":
+        tables(given.seeds, settings)
     else:
         {"quality": quality, "usefulness": usefulness}[given.what](list(given.data), given.seeds, settings)
 

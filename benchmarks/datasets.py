@@ -6,7 +6,10 @@ comes through torchvision and the tables through OpenML.
 
     python -m benchmarks.datasets lines DIR          OpenMoji: DIR/LINES and DIR/COLOURS, paired by name, 64 pixels, and
                                                      of other subgroups DIR/NEW_DRAWINGS and DIR/NEW_COLOURS
-    python -m benchmarks.datasets photographs DIR    DIR/COLOUR_PHOTOGRAPHS, and others in gray: DIR/OLD_PHOTOGRAPHS
+    python -m benchmarks.datasets photographs DIR    DIR/COLOUR_PHOTOGRAPHS; of others, DIR/OTHER_PHOTOGRAPHS, and the
+                                                     same in gray, DIR/OLD_PHOTOGRAPHS
+    python -m benchmarks.datasets trousers DIR       Fashion-MNIST's: DIR/TROUSERS to learn from, and DIR/CLOTHES, with
+                                                     subfolders good (other trousers) and else (of all other kinds)
 """
 
 from __future__ import annotations
@@ -133,6 +136,28 @@ def outlier_tables(download: bool = False, seed: int = 0) -> list[OutlierTable]:
         outlier = ~bunch.target.isin(normal_classes).to_numpy()
         tables.append(OutlierTable(name, bunch.data, outlier))
     return tables
+
+
+_CLASS_TABLES = ("Vehicle", "Satellite", "Vowel", "Glass", "BreastCancer", "Soybean")
+
+
+def class_tables(download: bool = False) -> list[tuple[str, pd.DataFrame, np.ndarray]]:
+    """Tables whose classes have 24 whole rows or more each: name, features, and classes from 0."""
+    read: Callable[[str], pd.DataFrame] = _openml if download and not MLBENCH.exists() else _mlbench
+    found = []
+    for name in _CLASS_TABLES:
+        frame, target = read(name).dropna(), _TABLES[name][0]
+        kept = frame[frame.groupby(target, observed=True)[target].transform("size") >= _FEWEST_OF_CLASS]
+        labels = np.unique(kept[target].astype(str), return_inverse=True)[1]
+        features = kept.drop(columns=[target, *_DROPPED_COLUMNS.get(name, [])]).reset_index(drop=True)
+        found.append((name, features.apply(_numeric_where_possible), labels))
+    for name, load in (("wine", sklearn_datasets.load_wine), ("wdbc", sklearn_datasets.load_breast_cancer)):
+        bunch = load(as_frame=True)
+        found.append((name, bunch.data, bunch.target.to_numpy()))
+    return found
+
+
+_FEWEST_OF_CLASS = 24
 
 
 def _numeric_where_possible(column: pd.Series) -> pd.Series:
@@ -368,6 +393,18 @@ def photograph_crops(
     return crops[0], crops[1]
 
 
+def trousers(kind: int = 1, n: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fashion-MNIST's trousers to learn from, others to judge by, and as many clothes of all other kinds."""
+    found = fashion_mnist()
+    others = found.test[found.test_labels != kind]
+    learnt, good = found.train[found.train_labels == kind], found.test[found.test_labels == kind]
+    return learnt, good[:n], others[:: len(others) // n][:n]
+
+
+def _numbered(pictures: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{i:04}": picture for i, picture in enumerate(pictures)}
+
+
 def _written(folder: Path, pictures: dict[str, np.ndarray]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -377,19 +414,23 @@ def _written(folder: Path, pictures: dict[str, np.ndarray]) -> None:
 def main() -> None:
     """Write data as folders of PNG files, for use from the shell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["lines", "photographs"])
+    parser.add_argument("what", choices=["lines", "photographs", "trousers"])
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
     if given.what == "photographs":
         found = photographs()
         learnt = {Path(name).stem: picture for name, picture in found.train.items()}
         _written(given.folder / "COLOUR_PHOTOGRAPHS", learnt)
+        _written(given.folder / "OTHER_PHOTOGRAPHS", found.test)
         gray = {name: np.asarray(Image.fromarray(picture).convert("L")) for name, picture in found.test.items()}
         _written(given.folder / "OLD_PHOTOGRAPHS", gray)
+        return
+    if given.what == "trousers":
+        parts = dict(zip(("TROUSERS", "CLOTHES/good", "CLOTHES/else"), trousers(), strict=True))
     else:
         parts = dict(zip(("LINES", "COLOURS", "NEW_DRAWINGS", "NEW_COLOURS"), emoji_lines(), strict=True))
-        for part, pictures in parts.items():
-            _written(given.folder / part, {f"{i:04}": picture for i, picture in enumerate(pictures)})
+    for part, pictures in parts.items():
+        _written(given.folder / part, _numbered(pictures))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,19 @@ RECIPES = {
     "projected": "the discriminator judges a frozen network's features",
     "relativistic": "pairs of real and fake, R1 and R2: for those who will not tune",
 }
+ADDITIONS = {
+    "minibatch-discrimination": "`dcgan`, and the discriminator sees how near each sample is to others of its batch",
+    "minibatch-deviation": "`dcgan`, and the discriminator sees how much a batch varies",
+    "feature-matching": "`dcgan`, and the generator matches the discriminator's mean features, at weight 10",
+}
+_WORDS = {**RECIPES, **ADDITIONS}
+_TRAINERS: dict[str, Any] = {
+    "minibatch-discrimination": "dcgan",
+    "minibatch-deviation": "dcgan",
+    "feature-matching": {"recipe": "dcgan", "feature_matching": 10.0},
+}
 _LATENT, _CLASSES, _SHAPE = 64, 10, (1, 28, 28)
+_SMOOTHED = 50  # moves
 _COLOURS = {
     "balanced": "#7fc97f",
     "discriminator overpowers": "#fdc086",
@@ -64,7 +76,10 @@ def game_of(recipe: str, seed: int) -> Game:
     generator = initialised(lambda: DcganGenerator(_SHAPE, _LATENT, 32), rng)
 
     def discriminator() -> nn.Module:
-        return ProjectedDiscriminator() if recipe == "projected" else DcganDiscriminator(_SHAPE, 32)
+        if recipe == "projected":
+            return ProjectedDiscriminator()
+        layer = recipe.removeprefix("minibatch-") if recipe.startswith("minibatch-") else "none"
+        return DcganDiscriminator(_SHAPE, 32, minibatch=layer)
 
     game = LatentGame(generator, initialised(discriminator, rng))
     game.projected = recipe == "projected"
@@ -73,7 +88,7 @@ def game_of(recipe: str, seed: int) -> Game:
 
 def play(recipe: str, kind: Kind, minutes: float, seed: int = 0) -> tuple[Training, Tensor]:
     """One training, and 2,000 of its fakes."""
-    training = trained_by(recipe, game_of(recipe, seed), kind, minutes, seed)
+    training = trained_by(_TRAINERS.get(recipe, recipe), game_of(recipe, seed), kind, minutes, seed)
     rng = torch.Generator().manual_seed(seed + 1)
     latents, classes = torch.randn((2000, _LATENT), generator=rng), torch.arange(2000) % _CLASSES
     with torch.no_grad():
@@ -83,23 +98,28 @@ def play(recipe: str, kind: Kind, minutes: float, seed: int = 0) -> tuple[Traini
 
 
 def drawn(training: Training, fakes: Tensor, path: Path) -> None:
-    """Sixty fakes, over the share of wins and the coverage, with the states as a band of colour."""
+    """Sixty fakes; both players' losses; the share of wins and the coverage, with the states as a band of colour."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     rows = np.concatenate([np.asarray(row_of(some, 28)) for some in fakes[:60].split(20)])
     history = training.history.dropna(subset=["health_wins"])
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.2, 2.4), height_ratios=(3, 2))
+    figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(6.2, 3.3), height_ratios=(3, 2, 2))
     top.imshow(rows, interpolation="nearest")
     top.axis("off")
+    for player in ("discriminator", "generator"):
+        loss = training.history[f"loss_{player}"].rolling(_SMOOTHED, min_periods=1).mean()
+        middle.plot(training.history["seconds"], loss, label=f"{player}'s loss", linewidth=1)
     seconds = history["seconds"].to_numpy()
     for state, begins, ends in zip(history["health"], seconds, [*seconds[1:], seconds[-1]], strict=True):
         bottom.axvspan(begins, ends, color=_COLOURS.get(state, "white"), alpha=0.35, linewidth=0)
     for column, word in (("health_wins", "wins"), ("health_coverage", "coverage")):
         bottom.plot(seconds, history[column], label=word, linewidth=1)
     bottom.set_ylim(0, 1.02)
-    bottom.tick_params(labelsize=6)
-    bottom.legend(fontsize=6, loc="center right")
+    for axes in (middle, bottom):
+        axes.tick_params(labelsize=6)
+        axes.legend(fontsize=6, loc="center right")
+        axes.set_xlim(0, seconds[-1])
     figure.tight_layout(pad=0.6)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=100)
@@ -119,10 +139,12 @@ def page(minutes: float) -> str:
         'a processor, one seed; made by `python -m benchmarks.gallery`. A recipe is a name: `trainer="wgan-gp"` in any',
         "estimator, `--set trainer=wgan-gp` in any command, where it replaces the adversarial part and not the first",
         "stage: these pictures are made from noise alone. What the tasks use by default is not among these:",
-        "it begins from an autoencoder or from frozen features (see ARCHITECTURE.md).",
+        "it begins from an autoencoder or from frozen features (see ARCHITECTURE.md). The last three are no recipes:",
+        "`DcganDiscriminator(minibatch=...)` of `gantools.networks.dcgan`, for games of your own, and",
+        '`trainer={"recipe": "dcgan", "feature_matching": 10.0}`.',
         "",
-        "Under the fakes: how often the discriminator ranks a real above a fake (wins; .5 is a tie), and what share of",
-        "reals has a fake near it (coverage). The band says the state:",
+        "Under the fakes: both players' losses, means of fifty moves; how often the discriminator ranks a real above a",
+        "fake (wins; .5 is a tie), and what share of reals has a fake near it (coverage). The band says the state:",
         f"{states}.",
         "Fréchet distance, coverage and precision are taken in EfficientNet-Lite1's features against 2,000 test",
         f"pictures; 2,000 pictures of the training set have {reals['frechet']:.0f}, {reals['coverage']:.2f} and "
@@ -131,11 +153,11 @@ def page(minutes: float) -> str:
         "| recipe | what it is | Fréchet distance | coverage | precision | images seen |",
         "|---|---|---|---|---|---|",
     ]
-    found = [name for name in RECIPES if name in figures]
+    found = [name for name in _WORDS if name in figures]
     for name in found:
         r = figures[name]
         lines.append(
-            f"| [{name}](#{name}) | {RECIPES[name]} | {r['frechet']:.0f} | {r['coverage']:.2f} | {r['precision']:.2f} "
+            f"| [{name}](#{name}) | {_WORDS[name]} | {r['frechet']:.0f} | {r['coverage']:.2f} | {r['precision']:.2f} "
             f"| {r['images']:,} |"
         )
     for name in found:
@@ -156,7 +178,7 @@ _NAMES = {
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--recipes", nargs="+", default=list(_WORDS), choices=list(_WORDS))
     parser.add_argument("--minutes", type=float, default=1.0)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -30,6 +30,8 @@ IMAGES = 300_000
 SOUND = {"lr_generator": 2e-3, "lr_discriminator": 2e-3, "beta1": 0.5, "ema": 0.02}
 SETUPS: dict[str, dict[str, Any]] = {
     "sound": {},
+    "discriminator 20 times faster": {"lr_discriminator": 0.04},
+    "generator 20 times faster": {"lr_generator": 0.04},
     "discriminator 500 times faster": {"lr_discriminator": 1.0},
     "generator 100 times faster": {"lr_generator": 0.2},
     "both 50 times faster": {"lr_generator": 0.1, "lr_discriminator": 0.1},

@@ -2,15 +2,18 @@
 
 U-Net with batch norm, halved to one pixel, dropout within the innermost layers, also at use; discriminator of 70 x 70
 pixels; BCE and 100 times L1; Adam 2e-4 (.5, .999) without decay, batches of one; pictures enlarged by 286 / 256,
-cropped back, flipped.
+cropped back, flipped. `split` and `joined`: its mode for black and white, of CIELAB lightness in and colour out.
 """
 
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -128,3 +131,21 @@ def apply(generator: UNet, sources: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)
         device = next(generator.parameters()).device
         return torch.cat([generator(source[None].to(device)).cpu() for source in sources])
+
+
+_LIGHTEST, _MOST_COLOUR = 50.0, 110.0
+
+
+def split(pictures: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    """Pictures (N, S, S, 3) as lightness (N, 1, S, S) and colour (N, 2, S, S), both in [-1, 1]."""
+    lab = torch.from_numpy(rgb2lab(pictures).astype(np.float32)).permute(0, 3, 1, 2)
+    return lab[:, :1] / _LIGHTEST - 1, lab[:, 1:] / _MOST_COLOUR
+
+
+def joined(lightness: Tensor, colour: Tensor) -> NDArray[np.uint8]:
+    """What `split` took apart, put together."""
+    lab = torch.cat([(lightness + 1) * _LIGHTEST, colour * _MOST_COLOUR], 1).permute(0, 2, 3, 1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Conversion from CIE-LAB")  # colours that cannot be shown are cut
+        made: NDArray[np.float64] = lab2rgb(lab.numpy())
+    return np.rint(made * 255).astype(np.uint8)

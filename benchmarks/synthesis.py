@@ -17,7 +17,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from benchmarks.gan_peers import PEERS, Sampler
 from benchmarks.judge import Pooled
 from benchmarks.records import RESULTS, known, record
 from gantools import GanSynthesizer
-from gantools.core import Game, LatentGame, Training
+from gantools.core import AdversarialTrainer, Game, LatentGame, Training
 from gantools.core.batches import Order
 from gantools.core.initialise import initialised
 from gantools.metrics.generated import bootstrap_interval, copies, frechet_distance, neighbourhoods
@@ -83,16 +83,16 @@ def ours(kind: Kind, minutes: float, seed: int) -> Sampler:
     return lambda n: _planes(fitted.sample(n, random_state=seed)[0])
 
 
-def trained_by(recipe: str, game: Game, kind: Kind, minutes: float, seed: int) -> Training:
-    """A game played by a recipe of configs/training for so many minutes."""
+def trained_by(recipe: Any, game: Game, kind: Kind, minutes: float, seed: int) -> Training:
+    """A game played for so many minutes by a recipe of configs/training, or by one with other settings (a dict)."""
     order, labels = Order(len(kind.train), 64, seed), torch.from_numpy(kind.labels).long()
 
     def batches(step: int) -> dict[str, Tensor]:
         rows = torch.from_numpy(order.indices(step))
         return {"reals": kind.train[rows], "labels": labels[rows]}
 
-    trainer = resolve_trainer(recipe, recipe)
-    return trainer.train(game, batches, max_images=10**6, max_minutes=minutes, seed=seed, name=recipe)
+    trainer = resolve_trainer(recipe, AdversarialTrainer())
+    return trainer.train(game, batches, max_images=10**6, max_minutes=minutes, seed=seed)
 
 
 def recipe(name: str) -> Callable[[Kind, float, int], Sampler]:

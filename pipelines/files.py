@@ -37,19 +37,54 @@ def targets(source: FileSource, folder: Path, without: Path | None = None) -> li
         When `folder` is a file, a copy would replace its own original, or two would have one name.
     """
     check_folder(folder, "--out")
-    root = (without or folder).resolve()
+    passed = inside(source, without or folder)
     found: list[Target] = []
     taken: dict[Path, Path | str] = {}
     for path, name in zip(source.paths, source.names, strict=True):
         destination = place_in(folder, name)
         if destination.resolve() == path.resolve():
             raise ConfigError(f"--out {folder}: {destination} would replace its own original; name another folder")
-        if path.resolve().is_relative_to(root) and _is_inside(root, path, Path(name)):
+        if path.resolve() in passed:
             continue
         for place in {destination, as_png(destination)}:  # the second is taken where the format cannot hold it
             claim(place, path, taken)
         found.append(Target(path, destination))
     return list(dict.fromkeys(found))  # a list may name a picture twice
+
+
+def inside(source: FileSource, folder: Path) -> set[Path]:
+    """Pictures of `source` that lie in `folder`, where it is a folder inside the source's: resolved paths."""
+    root = folder.resolve()
+    return {
+        path.resolve()
+        for path, name in zip(source.paths, source.names, strict=True)
+        if path.resolve().is_relative_to(root) and _is_inside(root, path, Path(name))
+    }
+
+
+def spare(work: list[Target], passed: set[Path], every_frame: bool) -> None:
+    """Refuse to replace what was found among the sources: it may be the result of an earlier run, or an original.
+
+    Parameters
+    ----------
+    work : list of Target
+    passed : set of Path
+        Pictures `inside` the folder for results.
+    every_frame : bool
+        As of `convert_files`.
+
+    Raises
+    ------
+    ConfigError
+        When results would go where one of these lies.
+    """
+    found = sorted(p for t in work for p in _places(t.destination, every_frame) if p.resolve() in passed)
+    if found:
+        raise ConfigError(
+            f"--overwrite would replace {found[0]} ({len(found)} in all), which may be an original, as it lies inside "
+            "the folder that is read; name a folder elsewhere, remove what is no original, or --resume to skip what "
+            "exists"
+        )
 
 
 def check_folder(folder: Path, option: str) -> None:
@@ -201,6 +236,11 @@ def _refuse_names_of_frames(work: list[Target]) -> None:
 
 
 def _written(destination: Path, every_frame: bool) -> bool:
-    """Whether a result is there: under its name, as PNG, or as frames, of which the first is written last."""
+    """Whether a result is there."""
+    return any(place.exists() for place in _places(destination, every_frame))
+
+
+def _places(destination: Path, every_frame: bool) -> set[Path]:
+    """Where a result may be: under its name, as PNG, or as frames, of which the first is written last."""
     places = (destination, _of_frame(destination, 0)) if every_frame else (destination,)
-    return any(p.exists() or as_png(p).exists() for p in places)
+    return {place for p in places for place in (p, as_png(p))}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -16,6 +17,7 @@ from torch import nn
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.core.checkpoint import previous
 from gantools.core.world import world
+from gantools.errors import ConfigError
 from gantools.pipelines.base import train_shown
 from gantools.progress import Stages
 
@@ -135,6 +137,18 @@ def both_ends(trainings: list[tuple[str, Training]]) -> dict[str, nn.Module]:
     found: dict[str, nn.Module] = {name: training.generator for name, training in trainings}
     last = trainings[-1][1].generator
     return {name: found.get(name, last) for name in (FIDELITY, TEXTURE)}
+
+
+def check_dial(dial: str, history: pd.DataFrame) -> None:
+    """Refuse the dial of a model that was trained in one stage: both its ends are the same.
+
+    Raises
+    ------
+    ConfigError
+        When it has no other end to turn the dial to.
+    """
+    if history["stage"].nunique() == 1:
+        raise ConfigError(f"{dial}: this model was trained in one stage, and has no such dial; leave it out")
 
 
 def blended(fidelity: nn.Module, texture: nn.Module, at: float) -> nn.Module:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from gantools import processes
 from gantools.errors import GantoolsError
 
 SMALLEST_TILE = 16
+_MEMORY = Path("/proc/meminfo")
+_LIMIT, _TAKEN = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.stat")
+_SUPPOSED = 4 << 30
 
 
 class Tile(NamedTuple):
@@ -121,6 +127,24 @@ def by_tiles(
             continue
         done += (bottom - top) * (right - left)
         advance(done / (grid.height * grid.width))
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process may take: its share of what the system, and a container's limit, leave.
+
+    Where the system does not tell, as anywhere but on Linux, 4 GiB are taken for free.
+    """
+    free = _SUPPOSED
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        free = 1024 * _numbers(_MEMORY)["MemAvailable:"]
+    with contextlib.suppress(OSError, KeyError, ValueError):  # there is no limit
+        free = min(free, max(0, int(_LIMIT.read_text()) - _numbers(_TAKEN)["anon"]))
+    return free // processes.count()
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Lines of a name and a number."""
+    return {words[0]: int(words[1]) for words in map(str.split, path.read_text().splitlines())}
 
 
 def _out_of_memory(error: BaseException) -> bool:

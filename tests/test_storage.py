@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 
 from gantools import GanAnomalyDetector, load
 from gantools.errors import GantoolsError, ModelError
-from gantools.storage import _canonical, _checksum, check_target
+from gantools.storage import _canonical, _checksum, check_target, unwritable
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,7 @@ def test_a_place_that_cannot_be_replaced_is_told_before_training(
 def test_unwritable_place_is_said(detector: GanAnomalyDetector) -> None:
     with pytest.raises(ModelError, match="cannot be written"):
         detector.save("/proc/nowhere/model")
+    assert unwritable(Path("/proc/file")) is not None  # of root too, who may do everything and cannot
 
 
 def test_unknown_folder_and_class(folder: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gantools import processes
-from gantools.cli import shared
+from gantools.cli import pictures, shared
 from gantools.errors import ConfigError, DataError, about
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def fit(
         "kind": detector.kind_,
         "parts": list(detector.parts_),
         **detector.training_,
+        "skipped_because": detector.skipped_,
     }
     shared.report(summary, json, quiet, lambda: _fitted(summary))
 
@@ -165,14 +166,17 @@ def score(
     out: Annotated[Path, typer.Option("--out", help="CSV file for the scores.", metavar="FILE.csv")],
     maps: Annotated[Path | None, typer.Option("--maps", help="Folder for heatmaps.", metavar="DIR")] = None,
     report: shared.Report = None,
+    max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """Score DATA: one line in the CSV for every input, in input order; a high score is abnormal."""
-    detector = _loaded(model, device, quiet)
-    shared.writable_file(out, shared.FIGURES)
+    from gantools.storage import HISTORY
+
+    shared.writable_file(out, shared.FIGURES, data, model / HISTORY)
     shared.writable_file(report, shared.PAGE)
+    detector = _loaded(model, device, quiet, max_megapixels)
     if detector.kind_ == "table" and maps is not None:
         raise ConfigError("--maps: a model of feature tables has no maps")
     places = [] if maps is None else _map_places(detector, data, maps)
@@ -210,13 +214,14 @@ def evaluate(
         Path | None, typer.Option("--masks", help="Folder of masks, named as the pictures.", metavar="DIR")
     ] = None,
     report: shared.Report = None,
+    max_megapixels: pictures.MaxMegapixels = None,
     device: shared.Device = "auto",
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
     """How well the model separates: pictures in a subfolder named normal or good are normal, others are not."""
     shared.writable_file(report, shared.PAGE)
-    detector = _loaded(model, device, quiet)
+    detector = _loaded(model, device, quiet, max_megapixels)
     if detector.kind_ == "table" and masks is not None:
         raise ConfigError("--masks: a model of feature tables has no maps to compare with them")
     features, beside = _features(data, detector)
@@ -227,6 +232,9 @@ def evaluate(
     else:
         abnormal = _picture_labels(table, data if labels is None and _is_labelled(data) else labels)
     shared.by_first_alone()
+    errors = _errors(table)
+    for line in errors:
+        typer.echo(f"gantools: {line}", err=True)
     result = _measured(table, abnormal)
     if masks is not None:
         result |= _measured_maps(detector, data, table, masks, abnormal)
@@ -234,17 +242,18 @@ def evaluate(
         from gantools.report import write_scores
 
         write_scores(report, detector, features, table, abnormal, result)
-    shared.report(result, json, quiet, lambda: _as_lines(result))
+    shared.report({**result, "errors": errors}, json, quiet, lambda: _as_lines(result))
 
 
-def _loaded(model: Path, device: str, quiet: bool) -> Any:
+def _loaded(model: Path, device: str, quiet: bool, max_megapixels: float | None) -> Any:
     from gantools import load
     from gantools.pipelines.anomaly import GanAnomalyDetector
 
     detector = load(model, device)
     if not isinstance(detector, GanAnomalyDetector):
         raise ConfigError(f"{model} is no anomaly detector")
-    return detector.set_params(verbose=int(not quiet))
+    given = {} if max_megapixels is None else {"max_megapixels": max_megapixels}
+    return detector.set_params(verbose=int(not quiet), **given)
 
 
 def _write_csv(table: pd.DataFrame, out: Path) -> None:
@@ -259,7 +268,7 @@ def _map_places(detector: Any, data: Path, folder: Path) -> list[Path]:
     from gantools.pipelines.files import check_folder, claim, place_in
 
     check_folder(folder, "--maps")
-    shared.not_among(folder, data)
+    shared.not_among("--maps", folder, data)
     source = open_pictures(data, detector.max_megapixels)
     names = [source.name(i) for i in range(len(source))]
     places = [place_in(folder, f"{name}.png") for name in names]
@@ -281,6 +290,15 @@ def _write_maps(detector: Any, data: Path, table: pd.DataFrame, places: list[Pat
         for index, picture, anomaly_map in mapped(detector, source, mine):
             save_png(places[index], overlay(picture, anomaly_map))
             advance((index + 1) / len(table))
+
+
+def _errors(table: pd.DataFrame) -> list[str]:
+    """Why inputs could not be scored, naming each."""
+    wrong = table[table["error"] != ""]
+    if "row" in wrong:
+        return [f"row {row}: {error}" for row, error in zip(wrong["row"], wrong["error"], strict=True)]
+    named = zip(wrong["path"], wrong["error"], strict=True)
+    return [error if path in error else f"{path}: {error}" for path, error in named]
 
 
 def _readable(table: pd.DataFrame) -> list[int]:
@@ -379,7 +397,7 @@ def _measured_maps(
     from torch.nn import functional as F
 
     from gantools.data.sources import open_pictures
-    from gantools.metrics.anomaly import aupro, pixel_auroc
+    from gantools.metrics.anomaly import PixelScores
     from gantools.report.heatmaps import mapped
 
     source = open_pictures(data, detector.max_megapixels)
@@ -387,29 +405,27 @@ def _measured_maps(
     if without:
         name = source.name(without[0])
         raise DataError(f"{masks}: has no mask for {name!r}, which is abnormal ({len(without)} such pictures)")
-    truths: list[Any] = []
-    found: list[Any] = []
+    pixels = PixelScores()
     for index, _, anomaly_map in mapped(detector, source, _readable(table)):
         mask = _mask_of(masks, source.name(index)) if abnormal[index] else None
         if mask is None:
             truth = np.zeros(anomaly_map.shape, bool)
         else:
-            pixels = torch.from_numpy(_marked(mask))[None, None]
-            truth = F.interpolate(pixels, size=anomaly_map.shape, mode="area")[0, 0].numpy() > 0.25
-        truths.append(truth)
-        found.append(anomaly_map.astype(np.float32))
-    if not any(t.any() for t in truths):
+            marked = torch.from_numpy(_marked(mask, detector.max_megapixels))[None, None]
+            truth = F.interpolate(marked, size=anomaly_map.shape, mode="area")[0, 0].numpy() > 0.25
+        pixels.add(truth, anomaly_map)
+    if not pixels.n_abnormal:
         raise DataError(f"{masks}: none of the masks, named as the pictures, marks anything")
-    return {"pixel_auroc": pixel_auroc(truths, found), "aupro": aupro(truths, found)}
+    return {"pixel_auroc": pixels.auroc(), "aupro": pixels.aupro()}
 
 
-def _marked(mask: Path) -> NDArray[np.float32]:
+def _marked(mask: Path, max_megapixels: float) -> NDArray[np.float32]:
     """How much each pixel (H, W) of a mask is marked, in [0, 1]; where it is transparent, it is not."""
     import numpy as np
 
     from gantools.data.keep import read_kept
 
-    kept = read_kept(mask)
+    kept = read_kept(mask, max_megapixels)
     pixels = kept.pixels.astype(np.float32) / np.iinfo(kept.pixels.dtype).max
     marked = pixels[..., :-1].max(2) * pixels[..., -1] if kept.has_alpha else pixels.max(2)
     most = float(marked.max())

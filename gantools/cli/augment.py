@@ -55,11 +55,17 @@ def augment(
     gantools augment flowers/ --per-class 500 --out more-flowers/
     """
     from gantools import GanAugmenter
+    from gantools.pipelines.augment.amounts import amounts, check_any
     from gantools.pipelines.augment.files import Writer, read_labelled
+    from gantools.pipelines.synthesize.labels import numbered
     from gantools.pipelines.synthesize.writing import check_out, folders_of
 
     if out is None and not evaluate:
         raise ConfigError("say where the new samples shall go with --out DIR, or ask whether they help with --evaluate")
+    of_samples = {"--model": model, "--include-real": include_real, "--overwrite": overwrite}
+    if out is None and any(of_samples.values()):
+        idle = ", ".join(name for name, given in of_samples.items() if given)
+        raise ConfigError(f"{idle}: --evaluate alone writes no samples; add --out DIR, or leave it out")
     if resume and model is None:
         raise ConfigError(
             "--resume goes on from the checkpoint beside a model; name the model's folder with --model DIR"
@@ -85,6 +91,9 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
+    classes, numbers = numbered(labelled.y, len(labelled.y))
+    if len(classes) > 1 and not _is_there(model):
+        check_any(amounts(parameters["per_class"], parameters["sampling_strategy"], classes, numbers))
     shared.writable_file(report, shared.PAGE)
     in_folders = isinstance(labelled.X, list) and (format != "npz" or include_real)
     folders = folders_of(labelled.y) if in_folders else {}
@@ -124,6 +133,12 @@ def _parents(labelled: Any) -> set[Path]:
     return {Path(x).parent for x in labelled.X} if isinstance(labelled.X, list) else set()
 
 
+def _is_there(model: Path | None) -> bool:
+    from gantools.storage import DESCRIPTION
+
+    return model is not None and (model / DESCRIPTION).is_file()
+
+
 def _missing(labels: list[Any], to: int) -> dict[Any, int]:
     """New samples of each class that make it `to` large."""
     from gantools.pipelines.synthesize.labels import numbered
@@ -135,14 +150,22 @@ def _missing(labels: list[Any], to: int) -> dict[Any, int]:
 def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
     """The augmenter of the model's folder where there is one; else fitted here, and saved where a folder is named."""
     from gantools import GanAugmenter, load
+    from gantools.pipelines.synthesize.forms import PictureForm
     from gantools.pipelines.synthesize.labels import UNLABELLED
-    from gantools.storage import DESCRIPTION
 
-    if model is not None and (model / DESCRIPTION).is_file():
+    if model is not None and _is_there(model):
         loaded = load(model, augmenter.device)
         if not isinstance(loaded, GanAugmenter):
-            raise ConfigError(f"{model} is no augmenter")
-        warnings.warn(f"{model} was fitted before and is used as it is, whatever --set and --config say", stacklevel=2)
+            raise ConfigError(f"{model} is a {type(loaded).__name__}, no augmenter; name another folder for the model")
+        pictures = isinstance(labelled.X, list)
+        if isinstance(loaded.maker_.form, PictureForm) != pictures:
+            kinds = ("rows", "pictures") if pictures else ("pictures", "rows")
+            raise ConfigError(f"{model} makes {kinds[0]}, and DATA holds {kinds[1]}; name another folder for the model")
+        warnings.warn(
+            f"{model} was fitted before and is used as it is, whatever --set, --config, --max-images and --max-minutes "
+            "say; to fit anew, name another folder",
+            stacklevel=2,
+        )
         strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_} - {str(UNLABELLED)})
         if strange:
             raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
@@ -159,7 +182,10 @@ def _write(
     augmenter: Any, labelled: Any, writer: Writer, include_real: bool, per_class: Any
 ) -> tuple[dict[str, Any], dict[int, list[Any]]]:
     """Write new samples, the manifest and the contact sheet; how many, and pictures of each class to show."""
+    import numpy as np
+
     from gantools.data.keep import Kept, write_kept
+    from gantools.pipelines.augment.amounts import check_any
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
     from gantools.pipelines.base import resolve_seed
     from gantools.pipelines.synthesize.forms import PictureForm
@@ -169,6 +195,7 @@ def _write(
 
     pictures = isinstance(augmenter.maker_.form, PictureForm)
     wanted = augmenter.settled(per_class)
+    check_any(np.asarray(list(wanted.values())))
     shown: dict[int, list[Any]] = {}
     clear_out(writer.out)
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
@@ -242,24 +269,21 @@ def _evaluated(
 ) -> tuple[tuple[pd.DataFrame, pd.DataFrame], dict[str, Any], str]:
     """Whether augmentation helps: verdicts and summary, an object, and words."""
     from gantools.pipelines.augment.usefulness import summary, verdicts
+    from gantools.report.classes import verdict_words
 
     figures = augmenter.evaluate(*labelled, n_splits=folds)
     said = verdicts(figures)
-    result = {"figures": figures.to_dict("records"), "verdicts": said.to_dict("records")}
+    result = {"figures": _records(figures), "verdicts": _records(said)}
     table = summary(figures)
-    return (said, table), result, f"{_table(table)}\n\n{_verdict_words(said)}"
+    return (said, table), result, "\n".join([_table(table), "", *verdict_words(said)])
+
+
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of a table as JSON holds them: null for NaN."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _table(table: pd.DataFrame) -> str:
     recalls = [str(c) for c in table if str(c).startswith("recall ")]
     worst = table[recalls].min(axis=1).rename("worst recall")
     return table.drop(columns=recalls).join(worst).round(3).to_string()
-
-
-def _verdict_words(said: pd.DataFrame) -> str:
-    """One line for each classifier and method."""
-    return "\n".join(
-        f"{row.classifier}, {row.method}: {row.verdict} ({row.difference:+.3f} beside {row.beside}, "
-        f"95 % interval {row.low:+.3f} to {row.high:+.3f})"
-        for row in said.itertuples()
-    )

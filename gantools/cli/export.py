@@ -38,6 +38,7 @@ def export(
     from gantools.pipelines.export import export as write
 
     shared.by_first_alone()
+    shared.writable_file(out, shared.MODEL)
     sides = None if size is None else re.fullmatch(r"(\d+)x(\d+)", size)
     if size is not None and sides is None:
         raise ConfigError(f"--size {size!r}: write it as HEIGHTxWIDTH, such as 480x640")
@@ -48,7 +49,7 @@ def export(
     estimator = pictures.turned(estimator, "vividness", vividness, most=2)
     typical = None if int8 is None else open_pictures(int8, MAX_MEGAPIXELS)
     size_asked = sides and (int(sides[1]), int(sides[2]))
-    result = write(estimator, shared.writable_file(out, shared.MODEL), size_asked, typical)
+    result = write(estimator, out, size_asked, typical)
 
     def words() -> str:
         lines = [f"{out}, {result['megabytes']} MB"]

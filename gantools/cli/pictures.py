@@ -65,15 +65,18 @@ def convert(
     from gantools.data.decode import is_picture
     from gantools.data.keep import OF_SEVERAL
     from gantools.data.sources import FileSource, open_pictures
-    from gantools.pipelines.files import convert_files, existing, targets
+    from gantools.pipelines.files import convert_files, existing, inside, spare, targets
 
     source = open_pictures(data, how["max_megapixels"])
     assert isinstance(source, FileSource)
     if data.is_file() and is_picture(data):
         source.names = [data.name]
     planned = [(convert, targets(source, folder, out)) for folder, convert in work.items()]
+    passed = inside(source, out)
     for _, where in planned:  # all, before the first is begun
         existing(where, how["overwrite"], how["resume"], how["every_frame"])
+        if how["overwrite"] and not how["resume"]:
+            spare(where, passed, how["every_frame"])
     several = len(planned) > 1
     doing = [f"{words[0]}, {folder.name}" if several else words[0] for folder in work]
     found = [
@@ -88,6 +91,10 @@ def convert(
         of_each = f"{n} picture{'s' * (n != 1)}, {len(planned)} results of each: " if several else ""
         return f"{of_each}{result['n']} {words[1]}{skipped}, {result['n_errors']} failed. Pictures: {out}"
 
+    if passed:
+        result["notes"].append(
+            f"{out} lies inside {data}: the {len(passed)} pictures that were in it are taken for results, not sources"
+        )
     if any(note.endswith(OF_SEVERAL) for note in result["notes"]):
         result["notes"].append("--frames takes every frame")
     for line in [*([] if quiet else result["notes"]), *result["errors"]] if processes.first() else []:
@@ -145,19 +152,27 @@ def turned(estimator: Any, name: str, value: float | None, most: float = 1) -> A
         raise ConfigError(f"--{name}: a {type(estimator).__name__} has no such dial")
     if not 0 <= value <= most:
         raise ConfigError(f"--{name} {value:g}: from 0 to {most:g}")
+    if name in ("perception", "texture"):
+        from gantools.pipelines.stages import check_dial
+
+        check_dial(f"--{name}", estimator.history_)
     return estimator.set_params(**{name: value})
 
 
-def check_places(figures: Path | None, sheet: Path | None, report: Path | None) -> None:
-    """Whether what was asked for can be written where it was asked for.
+def check_places(
+    figures: Path | None, sheet: Path | None, report: Path | None, model: Path, *data: Path | None
+) -> None:
+    """Whether what was asked for can be written where it was asked for, and replaces nothing of the model or of DATA.
 
     Raises
     ------
     ConfigError
         When not.
     """
+    from gantools.storage import HISTORY
+
     for path, endings in ((figures, shared.FIGURES), (sheet, shared.SHEET), (report, shared.PAGE)):
-        shared.writable_file(path, endings)
+        shared.writable_file(path, endings, *data, model / HISTORY)
 
 
 def write_sheet(path: Path, picture: NDArray[Any]) -> None:

@@ -218,8 +218,13 @@ def by_first_alone() -> None:
     processes.alone()
 
 
-def not_among(place: Path, *data: Path | None) -> Path:
+def not_among(option: str, place: Path, *data: Path | None) -> Path:
     """`place`, once it is clear that what is written there will not be read as one of the pictures of `data`.
+
+    Parameters
+    ----------
+    option : str
+        That names another place.
 
     Raises
     ------
@@ -228,18 +233,29 @@ def not_among(place: Path, *data: Path | None) -> Path:
     """
     for folder in data:
         if folder is not None and folder.is_dir() and place.resolve().is_relative_to(folder.resolve()):
-            raise ConfigError(f"{place} would be among the pictures of {folder}; name a place elsewhere")
+            raise ConfigError(f"{place} would be among the pictures of {folder}; name a place elsewhere with {option}")
     return place
 
 
-def writable_file(path: _Place, endings: tuple[str, ...]) -> _Place:
+def writable_file(path: _Place, endings: tuple[str, ...], *inputs: Path | None) -> _Place:
     """`path`, once it is clear, before any work is done, that such a file can be written there; None stays None.
+
+    Parameters
+    ----------
+    path : Path or None
+    endings : tuple of str
+        `PAGE`, `FIGURES`, `MODEL` or `SHEET`.
+    *inputs : Path or None
+        What the command reads and must not replace: files, lists of pictures, folders of pictures.
 
     Raises
     ------
     ConfigError
-        When it is a folder, or when its ending is that of another kind of file.
+        When it is a folder, its ending is that of another kind of file, it would replace an input or a picture that a
+        list names, or be a picture among the inputs, or when nothing can be written there.
     """
+    from gantools.storage import unwritable
+
     if path is None:
         return path
     if path.is_dir():
@@ -247,4 +263,23 @@ def writable_file(path: _Place, endings: tuple[str, ...]) -> _Place:
     if path.suffix.lower() not in endings:
         kind = endings[0].removeprefix(".")
         raise ConfigError(f"{path}: {kind.upper()} is what is written there; name a file that ends in .{kind}")
+    read = (p for data in inputs if data for p in (data, *(_listed(data) if endings == SHEET else ())))
+    if path.exists() and any(p.exists() and path.samefile(p) for p in read):
+        raise ConfigError(f"{path} would replace what is read there; name another file")
+    if endings == SHEET:
+        not_among("--sheet", path, *inputs)
+    why = unwritable(path)
+    if why is not None:
+        raise ConfigError(f"{path} cannot be written: {why}; name a file elsewhere")
     return path
+
+
+def _listed(data: Path) -> list[Path]:
+    """The files that a list of pictures or of pairs names; none where `data` is no list."""
+    from gantools.data.sources import PATH_COLUMN, is_table_file, read_table
+
+    if not data.is_file() or not is_table_file(data):
+        return []
+    columns = (PATH_COLUMN, "source", "target")
+    table = read_table(data, texts=columns)
+    return [data.parent / str(name) for column in columns if column in table for name in table[column].dropna()]

@@ -72,8 +72,7 @@ def fit(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
-    target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET)
-    shared.not_among(target, data, low)
+    target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET, data, low)
     shared.writable_file(report, shared.PAGE)
     resolver = GanSuperResolver(**parameters)
     with shared.training_of(model, resume):
@@ -199,10 +198,10 @@ def evaluate(
     json: shared.AsJson = False,
     quiet: shared.Quiet = False,
 ) -> None:
-    """How near enlarged pictures are to DATA, sharp ones, which are reduced first, beside interpolation."""
+    """How near enlarged pictures are to DATA, sharp ones, reduced first if no --low is given, beside interpolation."""
     from gantools.pipelines.superres.figures import means
 
-    pictures.check_places(out, sheet, report)
+    pictures.check_places(out, sheet, report, model, data, low)
     shared.by_first_alone()
     resolver = _loaded(model, device, quiet, perception, max_megapixels, {"tta": tta})
     figures = resolver.evaluate(*_pair(data, low))

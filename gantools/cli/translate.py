@@ -82,8 +82,7 @@ def fit(
     }
     preset = config or ("unpaired" if unpaired else "cpu-128")
     parameters = shared.settings_of("translate", preset, settings, flags, GanTranslator().get_params(deep=False))
-    place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET)
-    shared.not_among(place, source, target)
+    place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET, source, target)
     shared.writable_file(report, shared.PAGE)
     translator = GanTranslator(**parameters)
     with shared.training_of(model, resume):
@@ -239,7 +238,7 @@ def evaluate(
     """How near translations of SOURCE are to TARGET, beside the untouched source and the mean colour."""
     from gantools.pipelines.translate.figures import means, pictured
 
-    pictures.check_places(out, sheet, report)
+    pictures.check_places(out, sheet, report, model, source, target)
     shared.by_first_alone()
     translator = _loaded(model, device, quiet, texture, vividness, max_megapixels, {})
     translator.set_params(side_by_side=side_by_side)
@@ -272,7 +271,4 @@ def _loaded(
     translator = pictures.loaded(model, device, kind, ("texture", texture), max_megapixels, use)
     if vividness not in (None, 1) and not translator.colour_only:
         raise ConfigError(f"--vividness: {model} does not add colour to gray pictures; leave it out")
-    if texture is not None and translator.history_["stage"].nunique() == 1:
-        way = "with adversarial_share=0" if translator.paired else "without pairs"
-        raise ConfigError(f"--texture: {model} was fitted {way}, in one stage, and has no such dial; leave it out")
     return translator

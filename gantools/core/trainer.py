@@ -335,7 +335,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
                     if others.first:
                         save_state(checkpoint, state)
                     next_save = run.seconds + checkpoint_seconds
-                if asked_to_stop and not run.stopped:
+                if asked_to_stop:
                     raise Interrupted(
                         f"interrupted after {run.images:,} of {max_images:,} images of {name}; "
                         f"to go on, ask for the same again with resume (checkpoint: {checkpoint})"

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ PICTURE_SUFFIXES = frozenset(_READ | _NOT_READ)
 MAX_MEGAPIXELS = 100.0
 _TIFF = (b"II*\0", b"MM\0*")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap width and height
 _BITS, _PHOTOMETRIC, _CHANNELS, _PLANES, _EXTRA = 258, 262, 277, 284, 338  # TIFF's tags
 # By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
 FORMATS = {
@@ -70,13 +71,26 @@ def read_picture(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
         return _decode(image, path)
 
 
-def has_colour(path: Path, max_megapixels: float) -> bool:
-    """Whether a file's header speaks of colour; False where it cannot be read."""
+class Header(NamedTuple):
+    """What can be told of a picture without decoding it: its size, upright, and whether it has colour."""
+
+    height: int
+    width: int
+    coloured: bool
+
+
+def header_of(path: Path, max_megapixels: float) -> Header | None:
+    """What a file's header tells; None where it cannot be read."""
     try:
         with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
-            return image.mode not in _GRAY_MODES and not image.mode.startswith("I;16")
+            width, height = image.size
+            # A TIFF's size is upright already; a PNG's own getexif decodes the file.
+            turned = 1 if image.format == "TIFF" else Image.Image.getexif(image).get(_ORIENTATION, 1)
+            if turned in _ON_ITS_SIDE:
+                width, height = height, width
+            return Header(height, width, image.mode not in _GRAY_MODES and not image.mode.startswith("I;16"))
     except DataError:
-        return False
+        return None
 
 
 @contextmanager
@@ -242,7 +256,7 @@ def _decode_deep(image: Image.Image, path: Path) -> Picture:
     if array.shape[2] == 4:
         alpha = array[..., 3:]
         array = array[..., :3] * alpha + (1 - alpha)
-    upright = array if image.format == "TIFF" else oriented(array, image.getexif().get(0x0112, 1))
+    upright = array if image.format == "TIFF" else oriented(array, image.getexif().get(_ORIENTATION, 1))
     return np.ascontiguousarray(upright)  # OpenCV turns TIFFs itself
 
 
@@ -284,7 +298,7 @@ def _with_channels(array: Picture) -> Picture:
 
 def oriented(array: Picture, orientation: int) -> Picture:
     """Apply an EXIF orientation (1 to 8) to an (H, W, C) array."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _ON_ITS_SIDE:
         array = array.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         array = array[:, ::-1]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gantools.data.decode import Header
 from gantools.data.sources import FileSource, PictureSource
 from gantools.errors import DataError
 
@@ -50,8 +51,10 @@ class HalfSource(PictureSource):
         """
         return self.half(self.pictures.read(index), index)
 
-    def is_coloured(self, index: int) -> bool:
-        return self.pictures.is_coloured(index)
+    def header(self, index: int) -> Header | None:
+        """Of half of picture `index`."""
+        whole = self.pictures.header(index)
+        return whole and whole._replace(width=whole.width // 2)
 
     def half(self, whole: NDArray[Any], index: int) -> NDArray[Any]:
         """Half of a picture (H, W, C) that was read already; errors as of `read`."""

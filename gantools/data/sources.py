@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantools.data.decode import MAX_MEGAPIXELS, has_colour, is_picture, read_picture
+from gantools.data.decode import MAX_MEGAPIXELS, Header, header_of, is_picture, read_picture
 from gantools.data.tables import is_numeric
 from gantools.errors import DataError, printable
 
@@ -42,8 +42,8 @@ class PictureSource(ABC):
         """
 
     @abstractmethod
-    def is_coloured(self, index: int) -> bool:
-        """Whether picture `index` has three channels or more, as far as can be told without decoding it."""
+    def header(self, index: int) -> Header | None:
+        """What can be told of picture `index` without decoding it; None where that is nothing."""
 
 
 class ArraySource(PictureSource):
@@ -66,9 +66,11 @@ class ArraySource(PictureSource):
             raise DataError(f"picture {index} has shape {picture.shape}; (H, W) or (H, W, C) is wanted")
         return _to_unit_range(picture, f"picture {index}")
 
-    def is_coloured(self, index: int) -> bool:
+    def header(self, index: int) -> Header | None:
         shape = np.shape(self.pictures[index])
-        return len(shape) == 3 and shape[2] >= 3
+        if len(shape) not in (2, 3) or 0 in shape:
+            return None
+        return Header(shape[0], shape[1], len(shape) == 3 and shape[2] >= 3)
 
 
 class FileSource(PictureSource):
@@ -93,8 +95,8 @@ class FileSource(PictureSource):
     def read(self, index: int) -> NDArray[np.float32]:
         return read_picture(self.paths[index], self.max_megapixels)
 
-    def is_coloured(self, index: int) -> bool:
-        return has_colour(self.paths[index], self.max_megapixels)
+    def header(self, index: int) -> Header | None:
+        return header_of(self.paths[index], self.max_megapixels)
 
 
 class Selected(PictureSource):
@@ -120,8 +122,8 @@ class Selected(PictureSource):
     def read(self, index: int) -> NDArray[np.float32]:
         return self.source.read(self.chosen[index])
 
-    def is_coloured(self, index: int) -> bool:
-        return self.source.is_coloured(self.chosen[index])
+    def header(self, index: int) -> Header | None:
+        return self.source.header(self.chosen[index])
 
 
 def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -70,8 +71,10 @@ class InputContract:
         if (height, width) == (self.height, self.width):
             return x
         if not self.resize:
+            side = max(self.height, self.width)
             raise DataError(
-                f"{name}: is {width} x {height} pixels; the model was fitted on {self.width} x {self.height}"
+                f"{name}: is {width} x {height} pixels; the model was fitted on {self.width} x {self.height} alone; "
+                f"view='whole' with image_size={side} takes any (--set view=whole --set image_size={side})"
             )
         return _resized(x, self.height, self.width)
 
@@ -83,38 +86,37 @@ def _resized(x: Tensor, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Glance:
-    """What pictures of a source look like: the sizes (height, width) of the first, the most channels without alpha."""
+    """What pictures of a source look like: how many have each size (height, width), the most channels without alpha."""
 
-    sizes: frozenset[tuple[int, int]]
+    sizes: Counter[tuple[int, int]]
     channels: int
 
     @classmethod
     def at(cls, source: PictureSource) -> Glance:
-        """Look at the first readable pictures, and at the headers of the others while all are gray.
+        """Look at the first readable pictures for their channels, and at the headers of all.
 
         Raises
         ------
         DataError
             When none of the source's pictures can be read, with the first reason.
         """
-        sizes: set[tuple[int, int]] = set()
         channels: list[int] = []
         first_error: DataError | None = None
         for index in range(len(source)):
             try:
-                shape = source.read(index).shape
+                depth = int(source.read(index).shape[2])
             except DataError as error:
                 first_error = first_error or error
                 continue
-            sizes.add((shape[0], shape[1]))
-            channels.append({2: 1, 4: 3}.get(int(shape[2]), int(shape[2])))
+            channels.append({2: 1, 4: 3}.get(depth, depth))
             if len(channels) == _LOOKED_AT:
                 break
         if not channels:
             raise DataError(f"none of the {len(source)} pictures can be read; the first: {first_error}")
-        if max(channels) == 1 and any(map(source.is_coloured, range(index + 1, len(source)))):
+        headers = [source.header(i) for i in range(len(source))]
+        if max(channels) == 1 and any(header.coloured for header in headers[index + 1 :] if header):
             channels.append(3)
-        return cls(frozenset(sizes), max(channels))
+        return cls(Counter((header.height, header.width) for header in headers if header), max(channels))
 
 
 class StandardPictures:
@@ -171,6 +173,11 @@ class StandardPictures:
         return np.asarray(good, np.int64), reasons
 
 
+def allowance(n: int, max_bad: float) -> float:
+    """How many of `n` pictures may be unusable: `max_bad` is a share below 1, else a count."""
+    return max_bad * n if max_bad < 1 else max_bad
+
+
 def skip_or_refuse(reasons: list[str], n: int, max_bad: float) -> None:
     """Let `reasons`, one for each of `n` pictures that cannot be used, pass where there are few.
 
@@ -179,8 +186,7 @@ def skip_or_refuse(reasons: list[str], n: int, max_bad: float) -> None:
     DataError
         When there are more than `max_bad` (a share below 1, else a count), with reasons.
     """
-    allowed = max_bad * n if max_bad < 1 else max_bad
-    if len(reasons) > allowed:
+    if len(reasons) > allowance(n, max_bad):
         shown = "\n".join(f"  {reason}" for reason in reasons[:10])
         more = f"\n  and {len(reasons) - 10} more" if len(reasons) > 10 else ""
         raise DataError(

@@ -46,6 +46,16 @@ def sheets(pictures: Mapping[str, NDArray[np.uint8]]) -> Section:
     return Section("Look at them", "rows", {"words": words, "film": film, "wide": True})
 
 
+def verdict_words(said: pd.DataFrame) -> list[str]:
+    """One line for each row of `gantools.pipelines.augment.usefulness.verdicts`."""
+    return [
+        f"{row.classifier}, {row.method}: {row.verdict}; {row.difference:+.3f} balanced accuracy beside {row.beside} "
+        f"(95 % interval {row.low:+.3f} to {row.high:+.3f})"
+        + (f"; {share:.0%} of its new samples are made classically" if share > 0 else "")
+        for row, share in zip(said.itertuples(), said["classical"].tolist(), strict=True)
+    ]
+
+
 def verdicts(said: pd.DataFrame, figures: pd.DataFrame) -> list[Section]:
     """Whether new samples help classifiers, beside what one would have picked instead.
 
@@ -54,11 +64,7 @@ def verdicts(said: pd.DataFrame, figures: pd.DataFrame) -> list[Section]:
     said, figures : DataFrame
         From `gantools.pipelines.augment.usefulness`: `verdicts`, and `summary`.
     """
-    words = [
-        f"{row.classifier}, {row.method}: {row.verdict}; {row.difference:+.3f} balanced accuracy beside {row.beside} "
-        f"(95 % interval {row.low:+.3f} to {row.high:+.3f})"
-        for row in said.itertuples()
-    ]
+    words = verdict_words(said)
     shown = figures.reset_index()
     explained = "Real samples only in every test; the generator learns anew in every fold."
     return [

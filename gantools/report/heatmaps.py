@@ -24,7 +24,7 @@ _AT_ONCE = 64
 def mapped(
     detector: Any, source: PictureSource, indices: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float64]]]:
-    """Pictures and their anomaly maps, some at a time.
+    """Pictures and their anomaly maps: some at a time, one at a time where they are large.
 
     Parameters
     ----------
@@ -39,8 +39,9 @@ def mapped(
     index, picture, map
         (H, W, C) in [0, 1] and (h, w).
     """
-    for start in range(0, len(indices), _AT_ONCE):
-        some = indices[start : start + _AT_ONCE]
+    at_once = 1 if detector.kind_ == "tiles" else _AT_ONCE
+    for start in range(0, len(indices), at_once):
+        some = indices[start : start + at_once]
         maps = detector.anomaly_map(Selected(source, some))
         for index, anomaly_map in zip(some, maps, strict=True):
             yield index, source.read(index), anomaly_map

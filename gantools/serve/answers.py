@@ -21,6 +21,7 @@ from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.data.tables import plain_value
 from gantools.errors import ConfigError, DataError, GantoolsError
+from gantools.pipelines.stages import check_dial
 
 _THE_PICTURE = "the picture"
 _MOST_MADE = 256_000_000  # pixels
@@ -125,6 +126,8 @@ def upscale(resolver: Any, picture: bytes, perception: float | None) -> Made:
     """A picture enlarged, in its own format where that can hold it; `perception` is the model's if None."""
     with _as_file(picture, resolver.max_megapixels) as path:
         kept = read_kept(path, resolver.max_megapixels)
+        if perception is not None:
+            check_dial("perception", resolver.history_)
         _check_size(kept.pixels[..., 0].size * resolver.scale_**2)
         kept.pixels = resolver.enlarge(kept.pixels, resolver.enlarger(perception))
         return _written(path, kept)
@@ -142,6 +145,8 @@ def translate(
 
     with _as_file(picture, translator.max_megapixels) as path:
         kept = read_kept(path, translator.max_megapixels)
+        if texture is not None:
+            check_dial("texture", translator.history_)
         asked = {"texture": texture, "vividness": vividness}
         translator = copy.copy(translator).set_params(**{k: v for k, v in asked.items() if v is not None})
         translation = translator.translation() if seed is None else translator.variations(1, seed)[0]

@@ -23,7 +23,7 @@ from gantools.core.world import world
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_features
-from gantools.data.standard import Glance, InputContract, StandardPictures, read_in_batches
+from gantools.data.standard import Glance, InputContract, StandardPictures, allowance, read_in_batches
 from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
 from gantools.errors import ConfigError, DataError, about
 from gantools.metrics.anomaly import auroc
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _WHOLE_UP_TO = 64
+_MOST_REASONS = 1000
 _SHORT_SIDE = 256
 _BATCH = 64
 
@@ -84,7 +85,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         Weight of the generator's fakes in the discriminator's loss, where real samples have 1.
     view : "auto", "whole" or "tiles"
         Whether pictures are looked at whole, for pictures of one size that show one thing, or densely. "auto"
-        is whole for pictures of one size up to 64 pixels.
+        is whole for pictures of one size up to 64 pixels; of others among them, up to `max_bad` are skipped.
     image_size : int or None
         Whole pictures are resized to this many pixels a side; for tiles, the shorter side is reduced to it.
         None: as they are, and at most 256.
@@ -116,7 +117,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     random_state : int, RandomState or None
         Of everything random.
     max_bad : float
-        Unreadable pictures that are skipped, with a warning, when fitting: a share below 1, else a count.
+        Pictures that cannot be read, or are not of the one size that is learnt, which are skipped, with a warning,
+        when fitting: a share below 1, else a count.
     max_megapixels : float
         Larger picture files are refused.
     checkpoint : str, Path or None
@@ -144,6 +146,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         `gantools.core.snapshots`. Not saved.
     training_ : dict
         Summary: images seen, seconds, why training stopped, moves dropped, pictures skipped.
+    skipped_ : list of str
+        Why pictures were skipped when fitting: of the first 1,000, naming each.
 
     Examples
     --------
@@ -267,7 +271,10 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                 with stages.stage("reading pictures") as advance:
                     good, skipped = data.check_all(self.max_bad, advance)
                 if skipped:
-                    warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)
+                    rest = len(skipped[5:_MOST_REASONS])
+                    more = f"; `skipped_` and `gantools info` name {rest} more" if rest else ""
+                    words = f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}{more}"
+                    warnings.warn(words, stacklevel=2)
                 if len(good) < 2:
                     raise DataError("there is 1 sample; at least 2 are needed to learn what is normal")
             if self.trim > 0:
@@ -276,6 +283,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                 trainings = [("training", self._fit_model(data, good, settings))]
         self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(good), "skipped": len(skipped)}
+        self.skipped_ = skipped[:_MOST_REASONS]
         if self.contamination == "auto":
             self.offset_ = -threshold(self.calibration_, self.false_alarms)
         else:
@@ -313,18 +321,18 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
 
     def _contract(self, glance: Glance) -> tuple[InputContract, str]:
         sizes, size = sorted(glance.sizes), self.image_size
-        one_size = len(sizes) == 1
+        usual, n = glance.sizes.most_common(1)[0]
+        one_size = glance.sizes.total() - n <= allowance(glance.sizes.total(), self.max_bad)
         view = self.view
         if view == "auto":
-            small = max(sizes[0]) <= _WHOLE_UP_TO and min(sizes[0]) >= 8 if size is None else size <= _WHOLE_UP_TO
+            small = max(usual) <= _WHOLE_UP_TO and min(usual) >= 8 if size is None else size <= _WHOLE_UP_TO
             view = "whole" if one_size and small else "tiles"
         if view == "tiles":
             return InputContract(glance.channels, longest_short_side=size or _SHORT_SIDE, least_side=SMALLEST), view
         if size is not None:
             return InputContract(glance.channels, size, size, resize=True), view
-        height, width = sizes[0]
-        if one_size and min(sizes[0]) >= 8 and max(sizes[0]) <= _SHORT_SIDE:
-            return InputContract(glance.channels, height, width), view
+        if one_size and min(usual) >= 8 and max(usual) <= _SHORT_SIDE:
+            return InputContract(glance.channels, *usual), view
         raise ConfigError(
             f"view='whole' needs pictures of one size from 8 to {_SHORT_SIDE} pixels; these have "
             f"{'x'.join(map(str, sizes[0][::-1]))} to {'x'.join(map(str, sizes[-1][::-1]))}: "
@@ -703,7 +711,12 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             "contract": self.contract_.to_dict() if self.kind_ != "table" else None,
             "encoder": self.encoder_.to_dict() if self.kind_ == "table" else None,
         }
-        summary = {"kind": self.kind_, "parts": list(self.parts_), "training": self.training_}
+        summary = {
+            "kind": self.kind_,
+            "parts": list(self.parts_),
+            "training": self.training_,
+            "skipped_because": self.skipped_,
+        }
         write_model(Path(folder), type(self).__name__, plain_params(self), state, summary, self.history_)
 
     @classmethod
@@ -735,6 +748,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         model_of = {"table": VectorModel, "whole": WholeModel, "tiles": TileModel}
         detector.model_ = model_of[detector.kind_].from_state(state["model"], resolve_device(device))
         detector.training_ = stored.summary["training"]
+        detector.skipped_ = list(stored.summary.get("skipped_because", ()))
         detector.history_ = stored.history
         return detector
 

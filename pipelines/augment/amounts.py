@@ -52,6 +52,21 @@ def amounts(
     return _by_number(wanted, classes)
 
 
+def check_any(wanted: NDArray[np.int64]) -> None:
+    """Refuse, before any training, to make no samples at all.
+
+    Raises
+    ------
+    ConfigError
+        Naming the way out.
+    """
+    if not wanted.any():
+        raise ConfigError(
+            "no new samples are asked for: by default the smaller classes are filled up, and none is smaller than is "
+            "wanted; say how many with per_class (--per-class N, or --to N in all)"
+        )
+
+
 def _by_number(wanted: Mapping[Any, Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     found = np.zeros(len(classes), np.int64)
     for label, n in wanted.items():

@@ -28,7 +28,7 @@ from gantools.data.sources import PATH_COLUMN, is_table
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
 from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates, bytes_of_real
-from gantools.pipelines.augment.making import Made, Maker
+from gantools.pipelines.augment.making import MOST_DRAWN, Made, Maker
 from gantools.pipelines.base import SHARED_CONSTRAINTS, agreed_seed, plain_params, resolve_seed, restored_params
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
@@ -300,7 +300,9 @@ log, verbose
             for name, field in (("passed", "passed"), ("agrees", "agrees"), ("copies", "copied")):
                 row[name] = float(torch.cat([getattr(v, field) for v in verdicts]).float().mean())
             row |= {"spread": spread, "coverage": coverage}
-            if n_real >= FEWEST_TO_MEASURE:  # where nearly none passed, both are NaN, which is not good either
+            if row["passed"] < 1 / MOST_DRAWN:  # most new samples would be classical
+                row["good"] = False
+            elif n_real >= FEWEST_TO_MEASURE:
                 row["good"] = spread >= self.min_spread and coverage >= self.min_coverage
         columns = ["class", "n_real", "method", "novelty", "passed", "agrees", "copies", "spread", "coverage", "good"]
         return pd.DataFrame(rows, columns=columns).set_index("class")
@@ -308,20 +310,17 @@ log, verbose
     def _act_on(self, quality: pd.DataFrame, maker: Maker) -> None:
         """Say which classes are made classically or fall short, and do what `on_low_quality` asks."""
         small = quality.index[quality["method"] == "classical"].tolist()
+        pictures = isinstance(maker.form, PictureForm)
         if small:
             warnings.warn(
-                f"augmented classically, having fewer than min_class_size={self.min_class_size} samples: "
-                f"{', '.join(map(str, small[:10]))}",
+                f"augmented classically{'' if pictures else ', by repeating their rows'}, having fewer than "
+                f"min_class_size={self.min_class_size} samples: {', '.join(map(str, small[:10]))}",
                 stacklevel=3,
             )
         low = quality[quality["good"].eq(False)]
         if low.empty:
             return
-        message = "; ".join(
-            f"class {label}: spread {row.spread:.2f} (least {self.min_spread:g}), coverage {row.coverage:.2f} "
-            f"(least {self.min_coverage:g})"
-            for label, row in low.iterrows()
-        )
+        message = "; ".join(f"class {label}: {self._shortfall(row)}" for label, row in low.iterrows())
         if self.on_low_quality == "error":
             raise QualityError(f"{message}; train longer (max_images), or allow it with on_low_quality='warn'")
         if self.on_low_quality == "fallback":
@@ -329,8 +328,20 @@ log, verbose
             for number in np.flatnonzero(fallen).tolist():
                 maker.numbers.pop(number)
             quality["method"] = np.where(fallen, "classical", quality["method"])
-            message += "; these are augmented classically"
+            message += f"; these are augmented classically{'' if pictures else ', by repeating their rows'}"
         warnings.warn(f"the generator falls short: {message}", stacklevel=3)
+
+    def _shortfall(self, row: Any) -> str:
+        """What is wrong with the new samples of a class, from its row of `quality_`."""
+        if row.passed < 1 / MOST_DRAWN:
+            return (
+                f"{row.passed:.0%} of them pass the gates ({row.agrees:.0%} are surely of the class, {row.copies:.0%} "
+                "are near-copies of reals), and the others are made classically"
+            )
+        return (
+            f"spread {row.spread:.2f} (least {self.min_spread:g}), coverage {row.coverage:.2f} (least "
+            f"{self.min_coverage:g})"
+        )
 
     # ------------------------------------------------------------------ use
 

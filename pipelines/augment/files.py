@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
+from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import is_picture
-from gantools.data.keep import Kept, write_kept
+from gantools.data.keep import Kept, read_kept, write_kept
+from gantools.data.planes import on_white
 from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, read_table
 from gantools.errors import DataError, printable
 from gantools.pipelines.augment.making import Made
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes
 
+_Line = tuple[Any, ...]  # of the manifest, without the path
 _COLUMNS = ("path", "label", "seed", "critic_score", "nearest_real", "nearest_distance")
 
 
@@ -102,13 +108,13 @@ class Writer:
         self.suffix = suffix
         self.names = names
         self.n = 0
-        self._kept: list[Any] = []
-        self._labels: list[Any] = []
+        self._packed: list[NDArray[Any]] = []
+        self._of_packed: list[_Line] = []
         self.folders = folders
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Inside, samples can be written; the manifest is whole at any time."""
+        """Inside, samples can be written; whatever ends it, what is there is whole, and in the manifest."""
         with (self.out / MANIFEST).open("w", newline="", encoding="utf-8") as file:
             self._file = file
             self._lines = csv.writer(file)
@@ -116,59 +122,92 @@ class Writer:
             try:
                 yield self
             finally:
-                self._finish()
+                self._pack()
 
     def real(self, path: str, label: Any) -> None:
-        """Copy a real picture."""
-        folder = self._folder(label)
-        target = folder / f"real-{self.n:06d}{Path(path).suffix.lower()}"
-        shutil.copyfile(path, target)
-        self._line(target, label, "", "", path, "")
+        """Copy a real picture; one with transparency, or on its side, as a PNG, upright and on white."""
+        target = self._folder(label) / f"real-{self.n:06d}{Path(path).suffix.lower()}"
+        line = (label, "", "", path, "")
+        if _is_plain(path):
+            with self._listed(target, [line]):
+                write_atomically(target, Path(path).read_bytes())
+        else:
+            target = target.with_suffix(".png")
+            with self._listed(target, [line]):
+                write_kept(target, Kept(on_white(read_kept(Path(path)).pixels)))
 
     def real_rows(self, rows: pd.DataFrame, labels: list[Any]) -> None:
         """Copy real rows of a table, whose index says which they are."""
-        self._kept.append(rows)
-        self._labels += labels
-        for number, label in zip(rows.index, labels, strict=True):
-            self._line(self.out / TABLE, label, "", "", f"row {number}", "")
+        self._rows(rows, [(label, "", "", f"row {n}", "") for n, label in zip(rows.index, labels, strict=True)])
 
     def made(self, made: Made, label: Any, form: Form) -> None:
         """Write new samples."""
-        if not isinstance(form, PictureForm) or self.suffix == "npz":
-            self._kept.append(form.samples(made.tensors))
-            self._labels += [label] * len(made.critic)
-        for i in range(len(made.critic)):
-            if not isinstance(form, PictureForm):
-                target = self.out / TABLE
-            elif self.suffix == "npz":
-                target = self.out / PACKED
-            else:
+        lines: list[_Line] = [(label, made.seed, *cells) for cells in self._told(made)]
+        if not isinstance(form, PictureForm):
+            self._rows(pd.DataFrame(form.samples(made.tensors)), lines)
+        elif self.suffix == "npz":
+            self._packed.append(form.samples(made.tensors))
+            self._of_packed += lines
+        else:
+            for i, line in enumerate(lines):
                 target = self._folder(label) / f"{made.method}-{self.n:06d}.{self.suffix}"
-                write_kept(target, Kept(_with_channels(as_bytes(form.samples(made.tensors[i : i + 1])[0]))))
-            critic = "" if np.isnan(made.critic[i]) else f"{made.critic[i]:.4f}"
-            distance = "" if np.isnan(made.distance[i]) else f"{made.distance[i]:.4f}"
-            self._line(target, label, made.seed, critic, self.names[int(made.nearest[i])], distance)
+                with self._listed(target, [line]):
+                    write_kept(target, Kept(_with_channels(as_bytes(form.samples(made.tensors[i : i + 1])[0]))))
 
-    def _line(self, target: Path, label: Any, *rest: Any) -> None:
-        cells = (target.relative_to(self.out).as_posix(), label, *rest)
-        self._lines.writerow([printable(str(cell)) for cell in cells])
+    def _told(self, made: Made) -> Iterator[tuple[str, str, str]]:
+        """The discriminator's logit, the nearest real and the distance to it, of each sample."""
+        for critic, nearest, distance in zip(made.critic, made.nearest, made.distance, strict=True):
+            logit, apart = ("" if np.isnan(v) else f"{v:.4f}" for v in (critic, distance))
+            yield logit, self.names[int(nearest)], apart
+
+    @contextmanager
+    def _listed(self, target: Path, lines: list[_Line]) -> Iterator[None]:
+        """Inside, samples are written to a file; without their lines in the manifest, they are taken away again."""
+        listed, before = self.n, target.stat().st_size if target.exists() else 0
+        try:
+            yield
+            self._list(target, lines)
+        except BaseException:
+            if self.n == listed and before > 0:
+                os.truncate(target, before)
+            elif self.n == listed:
+                target.unlink(missing_ok=True)
+            raise
+
+    def _rows(self, rows: pd.DataFrame, lines: list[_Line]) -> None:
+        """More rows of the table."""
+        target = self.out / TABLE
+        with self._listed(target, lines):
+            rows.assign(label=[line[0] for line in lines]).to_csv(target, mode="a", header=self.n == 0, index=False)
+
+    def _pack(self) -> None:
+        """The packed pictures, where there are any, and then their lines."""
+        if not self._packed:
+            return
+        images = np.concatenate(self._packed)[: len(self._of_packed)]
+        lines = self._of_packed[: len(images)]
+        stream = io.BytesIO()
+        np.savez_compressed(stream, images=images, labels=np.asarray([line[0] for line in lines]))
+        with self._listed(self.out / PACKED, lines):
+            write_atomically(self.out / PACKED, stream.getvalue())
+
+    def _list(self, target: Path, lines: list[_Line]) -> None:
+        name = target.relative_to(self.out).as_posix()
+        self._lines.writerows([printable(str(cell)) for cell in (name, *line)] for line in lines)
         self._file.flush()
-        self.n += 1
+        self.n += len(lines)
 
     def _folder(self, label: Any) -> Path:
         folder = self.out / self.folders[label]
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _finish(self) -> None:
-        if not self._kept:
-            return
-        if np.ndim(self._kept[0]) == 2:
-            pd.concat([pd.DataFrame(kept) for kept in self._kept]).assign(label=self._labels).to_csv(
-                self.out / TABLE, index=False
-            )
-        else:
-            np.savez_compressed(self.out / PACKED, images=np.concatenate(self._kept), labels=np.asarray(self._labels))
+
+def _is_plain(path: str) -> bool:
+    """Whether a picture file looks the same to whoever knows nothing of transparency and of cameras held sideways."""
+    with Image.open(path) as image:
+        upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return upright and not image.has_transparency_data
 
 
 def _with_channels(picture: Any) -> Any:

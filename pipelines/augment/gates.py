@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -91,7 +92,9 @@ class Gates:
         judge = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[1 / n_classes] * n_classes)
         seen = torch.cat([views[-1], latents.cpu()], 1).double()
         scale = seen.std(0).clamp_min(1e-9)
-        judge.fit((seen / scale).numpy(), labels.numpy())
+        with warnings.catch_warnings():  # a class of one sample is no mistake: it is told as one augmented classically
+            warnings.filterwarnings("ignore", "Only one sample available")
+            judge.fit((seen / scale).numpy(), labels.numpy())
         coefficients, intercepts = torch.from_numpy(judge.coef_), torch.from_numpy(judge.intercept_)
         if n_classes == 2:  # scikit-learn keeps one row for two classes
             coefficients = torch.cat([torch.zeros_like(coefficients), coefficients])

@@ -19,7 +19,7 @@ from gantools.pipelines.synthesize import GanSynthesizer
 from gantools.pipelines.synthesize.forms import Form, PictureForm
 
 _CHUNK = 256
-_MOST_DRAWN = 20
+MOST_DRAWN = 20
 _NOVELTIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _MOST_COPIES = 0.5
 
@@ -86,7 +86,7 @@ class Maker:
     def made(self, label: int, n: int, seed: int, name: Any = None) -> Iterator[Made]:
         """`n` samples of a class, called `name`, some at a time. What the gates leave missing is made classically."""
         left = n
-        for made, _ in self.attempts(label, _MOST_DRAWN * n + _CHUNK, seed):
+        for made, _ in self.attempts(label, MOST_DRAWN * n + _CHUNK, seed):
             if len(made.critic):
                 yield made.first(left)
             left -= len(made.critic)

@@ -30,7 +30,8 @@ from sklearn.utils.validation import _num_samples
 from torch import Tensor
 
 from gantools.data.sources import open_pictures
-from gantools.errors import ConfigError, DataError
+from gantools.errors import DataError
+from gantools.pipelines.augment.amounts import amounts, check_any
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.synthesize.forms import PictureForm
 from gantools.pipelines.synthesize.labels import as_labels, numbered
@@ -50,12 +51,16 @@ class Sides(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """One fold: the training samples as they are and as every method augments them, and the seconds that took."""
+    """One fold: the training samples as they are and as every method augments them, and the seconds that took.
+
+    `classical` is the share of the GAN's new samples that the gates left to classical augmentation.
+    """
 
     train: Sides
     test: Sides
     augmented: dict[str, Sides]
     seconds: dict[str, float]
+    classical: float
 
 
 def default_classifiers() -> dict[str, Any]:
@@ -96,13 +101,28 @@ def evaluate(
     -------
     DataFrame
         One row for each fold, method and classifier: `fold`, `classifier`, `method`, `balanced_accuracy`, `seconds`
-        (of augmenting and fitting) and `recall <label>` of every class.
+        (of augmenting and fitting), `classical` (the share of the GAN's new samples that are made classically, because
+        too few pass the gates or the class is too small; NaN for other methods) and `recall <label>` of every class.
+
+    Raises
+    ------
+    DataError
+        When a class has fewer samples than there are folds.
+    ConfigError
+        When no new samples are asked for.
     """
     labels = as_labels(y)
     classes, numbers = numbered(labels, _num_samples(X))
     known = np.flatnonzero(numbers >= 0)
-    if np.bincount(numbers[known]).min() < n_splits:
-        raise DataError(f"a class has fewer than {n_splits} samples, which are too few for {n_splits} folds")
+    if len(classes) < 2:
+        raise DataError(f"there is one class only, {classes[0]}; whether new samples help takes two to be told apart")
+    sizes = np.bincount(numbers[known])
+    if sizes.min() < n_splits:
+        raise DataError(
+            f"class {classes[sizes.argmin()]} has {sizes.min()} samples, too few for {n_splits} folds; take fewer "
+            "folds, or leave the class out"
+        )
+    check_any(amounts(augmenter.per_class, augmenter.sampling_strategy, classes, numbers))
     bad = augmenter.max_bad if augmenter.max_bad >= 1 else int(augmenter.max_bad * len(labels))
     augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None, max_bad=bad)  # which know no fold
     rows: list[dict[str, Any]] = []
@@ -134,11 +154,6 @@ def augmented_fold(augmenter: Any, train: tuple[Any, Any], test: tuple[Any, NDAr
     test : X, numbers
         With the classes' numbers.
     seed : int
-
-    Raises
-    ------
-    ConfigError
-        When no new samples are asked for.
     """
     started = time.monotonic()
     with warnings.catch_warnings():
@@ -146,11 +161,9 @@ def augmented_fold(augmenter: Any, train: tuple[Any, Any], test: tuple[Any, NDAr
         augmenter.fit(*train)
     maker = augmenter.maker_
     wanted = dict(enumerate(augmenter.sampling_strategy_.values()))
-    if not any(wanted.values()):
-        raise ConfigError(
-            "the classes are equally large, so no new samples were asked for; say how many with per_class"
-        )
+    check_any(np.asarray(list(wanted.values())))
     new = list(augmenter.makes(augmenter.sampling_strategy_, seed))
+    classical = sum(len(m.critic) for m in new if m.method == "classical") / sum(wanted.values())
     seconds = dict.fromkeys(OURS, time.monotonic() - started)
 
     reals = _side(maker.gates.views[0], maker.gates.labels.numpy())
@@ -169,7 +182,7 @@ def augmented_fold(augmenter: Any, train: tuple[Any, Any], test: tuple[Any, NDAr
     alone = dict.fromkeys(augmenter.classes_.tolist(), int(counts.max()))
     augmented[SYNTHETIC_ONLY] = _side_of(augmenter.makes(alone, seed + 1))
     seconds[SYNTHETIC_ONLY] = seconds["GAN"]
-    return Fold(reals, _tested(augmenter, *test), augmented, seconds)
+    return Fold(reals, _tested(augmenter, *test), augmented, seconds, classical)
 
 
 def _moved_rest(maker: Maker, new: list[Made], taken: dict[int, int], seed: int) -> Iterator[Made]:
@@ -241,6 +254,7 @@ def judged(fold: Fold, classifiers: dict[str, Any], classes: NDArray[Any]) -> It
                 "method": method,
                 "balanced_accuracy": float(balanced_accuracy_score(fold.test.y, said)),
                 "seconds": round(fold.seconds.get(method, 0.0) + time.monotonic() - started, 2),
+                "classical": fold.classical if method in OURS else math.nan,
                 **{f"recall {label}": float(r) for label, r in zip(classes, recalls, strict=True)},
             }
 
@@ -251,11 +265,6 @@ class Difference(NamedTuple):
     mean: float
     low: float
     high: float
-
-    @property
-    def verdict(self) -> str:
-        """In words."""
-        return "helps" if self.low > 0 else "hurts" if self.high < 0 else "no evidence"
 
 
 def paired(differences: NDArray[np.float64], overlap: float = 0.0) -> Difference:
@@ -288,11 +297,12 @@ def summary(figures: pd.DataFrame) -> pd.DataFrame:
 def verdicts(figures: pd.DataFrame, overlap: float | None = None) -> pd.DataFrame:
     """For each classifier and each of our methods, the paired difference from every baseline, and what they say.
 
-    Of the baselines the hardest is shown: the one whose interval reaches lowest. So "helps" means better than every
-    baseline. `overlap` is as of `paired`; None for what `evaluate`'s folds have.
+    "helps" means better than every baseline, and the one whose interval reaches lowest is shown; "hurts", worse than
+    doing nothing, which is shown then; all else is "no evidence", shown beside the best baseline, which may be better.
+    `overlap` is as of `paired`; None for what `evaluate`'s folds have.
 
-    Columns: `classifier`, `method`, `beside` (that baseline), `difference`, `low`, `high`, `verdict` ("helps",
-    "no evidence" or "hurts").
+    Columns: `classifier`, `method`, `beside` (a baseline), `difference`, `low`, `high`, `verdict`, and `classical`, as
+    of `evaluate`, NaN where it is not known.
     """
     overlap = 1 / max(1, figures["fold"].nunique() - 1) if overlap is None else overlap
     rows = []
@@ -300,7 +310,24 @@ def verdicts(figures: pd.DataFrame, overlap: float | None = None) -> pd.DataFram
         table = mine.pivot(index="fold", columns="method", values="balanced_accuracy")
         for method in (m for m in OURS if m in table):
             found = {b: paired((table[method] - table[b]).to_numpy(), overlap) for b in BASELINES if b in table}
-            beside = min(found, key=lambda b: found[b].low)
-            rows.append({"classifier": name, "method": method, "beside": beside, "difference": found[beside].mean})
-            rows[-1] |= {"low": found[beside].low, "high": found[beside].high, "verdict": found[beside].verdict}
+            verdict, beside = _said(found)
+            mean, low, high = found[beside]
+            row = {"classifier": name, "method": method, "beside": beside, "difference": mean, "low": low, "high": high}
+            rows.append({**row, "verdict": verdict, "classical": _share_classical(mine, method)})
     return pd.DataFrame(rows)
+
+
+def _said(found: dict[str, Difference]) -> tuple[str, str]:
+    """The verdict of differences from baselines, and the baseline that it rests on."""
+    hardest = min(found, key=lambda b: found[b].low)
+    if found[hardest].low > 0:
+        return "helps", hardest
+    if found["none"].high < 0:
+        return "hurts", "none"
+    return "no evidence", min(found, key=lambda b: found[b].mean)
+
+
+def _share_classical(figures: pd.DataFrame, method: str) -> float:
+    if "classical" not in figures:
+        return math.nan
+    return float(figures.loc[figures["method"] == method, "classical"].mean())

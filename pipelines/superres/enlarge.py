@@ -14,11 +14,14 @@ from torch.nn import functional as F
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import enlarged, reduced
 from gantools.errors import DataError
-from gantools.pipelines.tiling import Grid, Tile, by_tiles
+from gantools.pipelines.tiling import SMALLEST_TILE, Grid, Tile, by_tiles, free_memory
 
 _AUTO_TILE = 192
 _AUTO_TILE_OF_RADIUS = 4
 _NEAR = 2  # as far as bicubic interpolation sees
+_FLOAT = 4
+_LAYERS, _RESULTS = 2.5, 4  # measured: so many times the widest layer, and the result, take memory at once
+_SHARE = 0.5  # of the free memory, for a tile
 
 
 class Eightfold(nn.Module):
@@ -78,8 +81,9 @@ class Enlarger:
         That the generator takes.
     device : torch.device
     tile : int or None
-        Side of a tile, in pixels of the small picture; None: 192, or four times the radius where that is more. Where
-        memory runs out, tiles are halved.
+        Side of a tile, in pixels of the small picture; None: 192, or four times the radius where that is more. On a CPU
+        tiles are smaller where these would take more than half of the free memory, as a system that runs out of it ends
+        the program without a word. Where memory is refused, tiles are halved.
     """
 
     def __init__(self, generator: nn.Module, channels: int, device: torch.device, tile: int | None = None) -> None:
@@ -113,10 +117,27 @@ class Enlarger:
             raise DataError(f"a picture of {channels} channels; this model enlarges {self.channels}, with alpha or not")
         dtype = np.dtype(np.uint8) if picture.dtype == np.bool_ else picture.dtype
         out = np.empty((height * self.scale, width * self.scale, channels), dtype)
-        side = self.tile or max(_AUTO_TILE, _AUTO_TILE_OF_RADIUS * self.radius)
         grid = Grid(height, width, self.radius)
-        by_tiles(grid, (side, side), lambda tile: self._enlarge_tile(picture, tile, out), self.device, advance)
+        size = (self.tile, self.tile) if self.tile else self.tile_size(grid, channels)
+        by_tiles(grid, size, lambda tile: self._enlarge_tile(picture, tile, out), self.device, advance)
         return out
+
+    def tile_size(self, grid: Grid, channels: int) -> tuple[int, int]:
+        """Height and width of the tiles for a picture of so many channels."""
+        side = max(_AUTO_TILE, _AUTO_TILE_OF_RADIUS * self.radius)
+        if self.device.type != "cpu":
+            return side, side
+        most = int(free_memory() * _SHARE) // self.bytes_of_pixel(channels)
+        around = 2 * self.radius
+        if min(side + around, grid.height) * min(side + around, grid.width) <= most:
+            return side, side
+        return grid.cheapest(max(most, (SMALLEST_TILE + around) ** 2))[0]
+
+    def bytes_of_pixel(self, channels: int) -> int:
+        """About how much memory a tile takes for each of its pixels, surroundings included."""
+        layers = [m.in_channels + m.out_channels for m in self.generator.modules() if isinstance(m, nn.Conv2d)]
+        at_once = channels if self.channels == 1 else 1
+        return round(at_once * _FLOAT * (_LAYERS * max(layers, default=0) + _RESULTS * self.channels * self.scale**2))
 
     @torch.no_grad()
     def _enlarge_tile(self, picture: NDArray[Any], tile: Tile, out: NDArray[Any]) -> None:

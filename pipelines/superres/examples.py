@@ -26,7 +26,12 @@ class Example(NamedTuple):
 
 
 def examples_of(
-    high: PictureSource, low: PictureSource | None, indices: Iterable[Any], scale: int, degraded: bool, seed: int
+    high: PictureSource,
+    low: PictureSource | None,
+    indices: Iterable[Any],
+    scale: int,
+    strength: float | None,
+    seed: int,
 ) -> Iterator[Example]:
     """Pairs as they are in files; those that cannot be read or are too small are left out, with a warning.
 
@@ -38,8 +43,8 @@ def examples_of(
         None: the truths, cut to a whole multiple of `scale`, are reduced as in fitting, and rounded to their depth.
     indices : iterable of int
     scale : int
-    degraded : bool
-        Whether what is reduced is spoilt too, at random.
+    strength : float or None
+        How much what is reduced is spoilt too, at random; None: not at all.
     seed : int
         Of that.
 
@@ -53,7 +58,7 @@ def examples_of(
         truth = on_white(raw_picture(high, index))
         if low is None:
             truth = _whole_multiple(truth, scale)
-            small = _reduced(truth, scale, np.random.default_rng((seed, index)) if degraded else None)
+            small = _reduced(truth, scale, strength, np.random.default_rng((seed, index)))
         else:
             small = on_white(raw_picture(low, index))
             if truth.shape[:2] != (small.shape[0] * scale, small.shape[1] * scale):
@@ -75,8 +80,8 @@ def _whole_multiple(picture: NDArray[Any], scale: int) -> NDArray[Any]:
     return picture[:height, :width]
 
 
-def _reduced(picture: NDArray[Any], scale: int, spoilt_by: np.random.Generator | None) -> NDArray[Any]:
+def _reduced(picture: NDArray[Any], scale: int, strength: float | None, rng: np.random.Generator) -> NDArray[Any]:
     """The low picture of a high one, rounded to its depth."""
     planes = to_signed(picture)
-    low = reduced(planes[None], scale)[0] if spoilt_by is None else Degradation(scale)(planes, spoilt_by)
+    low = reduced(planes[None], scale)[0] if strength is None else Degradation(scale, strength)(planes, rng)
     return from_signed(low, picture.dtype)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +20,19 @@ from gantools.data.pairing import refuse
 from gantools.data.planes import mirrored, with_channels
 from gantools.data.resize import cropped, enlarged, reduced
 from gantools.data.sources import PictureSource, to_tensor
-from gantools.data.standard import skip_or_refuse
+from gantools.data.standard import allowance, skip_or_refuse
 from gantools.errors import DataError
 
-_BUDGET = 1 << 30
-_BYTES = 2
+_BUDGET = 2 << 30
+_ROOM = 1.5  # sides of a patch that a window has at least, so that not all its patches are one
+_BYTES_OF_ERRORS = 4
 _FEWEST_TO_ALIGN = 32  # below, noise and compression make sound pairs look shifted
+_MOST_SHIFTED = 2
+_ALIKE, _UNLIKE = 0.5, 0.2  # correlations
+_GAIN, _CHANCE = 0.02, 4.0  # of correlation by a shift; how many deviations of it noise may bring
+_CONTRAST = 0.03  # deviation of what is more than noise
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass
@@ -32,8 +41,9 @@ class Pair:
 
     Attributes
     ----------
-    high : Tensor, (C, sH, sW), float16 in [-1, 1]
-    low : Tensor or None, (C, H, W), float16 in [-1, 1]
+    high : Tensor, (C, sH, sW), uint8, or float16 in [-1, 1]
+        Of eight bits where that loses nothing; `signed` reads either.
+    low : Tensor or None, (C, H, W), uint8, or float16 in [-1, 1]
         None where it is made anew at every step.
     name : str
     """
@@ -49,6 +59,7 @@ def read_pairs(
     scale: int,
     channels: int,
     *,
+    patch: int,
     degraded: bool,
     seed: int,
     max_bad: float,
@@ -57,95 +68,169 @@ def read_pairs(
 ) -> tuple[list[Pair], NDArray[np.int64], list[str]]:
     """Read every picture once and keep all of it, or as large a part, at random, as memory allows each.
 
+    Where memory does not suffice for a window of each that has room for a patch, pictures are left out, at random. A
+    warning says how much is kept.
+
     Parameters
     ----------
     high, low : PictureSource
         `low` is None where low pictures are made by reducing the high ones.
+    patch : int
+        Side of the patches to be cut, in pixels of the low picture.
     degraded : bool
         Whether low pictures are made at every step, and not kept.
+    budget : int
+        Bytes that may be kept.
 
     Returns
     -------
     pairs, numbers, reasons
-        The pairs, their numbers in `high`, and why other pictures were skipped.
+        The pairs, their numbers in `high` in ascending order, and why other pictures were skipped.
 
     Raises
     ------
     DataError
         When more than `max_bad` cannot be used, or none is left, or the two of a pair do not fit: all of them are
-        listed.
+        listed. Pairs whose sizes agree, but not what they show, count as such that cannot be used.
     """
-    share = budget // _BYTES // max(len(high), 1)
-    pairs: list[Pair] = []
-    numbers: list[int] = []
-    reasons: list[str] = []
-    misfits: list[str] = []
-    for index in range(len(high)):
+    pairs: dict[int, Pair] = {}
+    reasons: dict[int, str] = {}
+    misfits: dict[int, str] = {}
+    doubtful: dict[int, str] = {}
+    left, cut, there, kept = budget, 0, 0, 0
+    n = seen = len(high)
+    for done, index in enumerate(map(int, np.random.default_rng((seed, n, 5)).permutation(n))):
+        if left <= 0 and pairs:
+            seen = done
+            break
+        advance(done / n)
         try:
             large = to_tensor(with_channels(high.read(index), channels, high.name(index)))
             small = None if low is None else to_tensor(with_channels(low.read(index), channels, low.name(index)))
         except DataError as error:
-            reasons.append(str(error))
+            reasons[index] = str(error)
             continue
-        if small is not None:
-            wrong = misfit(small, large, scale)
-            if wrong:
-                assert low is not None
-                misfits.append(f"{low.name(index)} and {high.name(index)}: {wrong}")
+        if low is not None and small is not None:
+            both = f"{low.name(index)} and {high.name(index)}"
+            if wrong := misfit(small, large, scale):
+                misfits[index] = f"{both}: {wrong}"
                 continue
-        pairs.append(_kept(large, small, scale, share, degraded, high.name(index), (seed, index)))
-        numbers.append(index)
-        advance((index + 1) / len(high))
-    refuse(misfits, len(high))
-    skip_or_refuse(reasons, len(high), max_bad if pairs else 0)
-    return pairs, np.asarray(numbers, np.int64), reasons
+            if wrong := misaligned(small, large, scale):
+                doubtful[index] = f"{both}: {wrong}"
+                continue
+        large = cropped(mirrored(large, scale, scale), scale)
+        pair = _kept(large, small, scale, patch, left // (n - done), degraded, high.name(index), (seed, index))
+        pairs[index] = pair
+        left -= _bytes(pair, scale)
+        cut += pair.high.shape != large.shape
+        there, kept = there + large[0].numel(), kept + pair.high[0].numel()
+    refuse(_in_order(misfits), seen)
+    if doubtful and len(reasons) + len(doubtful) > allowance(seen, max_bad):
+        way = "; align them, leave them out, or skip up to N such with --max-bad N (max_bad=N)"
+        refuse(_in_order(doubtful), seen, way)
+    skipped = _in_order(reasons | doubtful)
+    skip_or_refuse(skipped, seen, max_bad if pairs else 0)
+    if cut or seen < n:
+        left_out = f", and {n - seen:,} pictures are left out" if seen < n else ""
+        warnings.warn(
+            f"the {n:,} pictures are more than the {budget / 2**30:.2g} GiB set aside for them: {kept / there:.0%} of "
+            f"the pixels of {len(pairs):,} are kept to learn from, of {cut:,} a window only{left_out}; fewer, or "
+            "smaller, pictures are kept whole",
+            stacklevel=3,
+        )
+    return _in_order(pairs), np.asarray(sorted(pairs), np.int64), skipped
+
+
+def _in_order(by_number: dict[int, _Thing]) -> list[_Thing]:
+    return [by_number[index] for index in sorted(by_number)]
 
 
 def misfit(low: Tensor, high: Tensor, scale: int) -> str:
-    """Why two pictures (C, H, W) are no pair of a low and a high one; nothing where they are."""
+    """Why the sizes of two pictures (C, H, W) are not those of a low and a high one; nothing where they are."""
     (h, w), (sh, sw) = low.shape[1:], high.shape[1:]
     if (sh, sw) != (h * scale, w * scale):
         return f"{w} x {h} and {sw} x {sh} pixels; times {scale}, {w * scale} x {h * scale} are wanted"
-    shift = _misaligned(low, reduced(high[None].float(), scale)[0])
-    if shift is not None:
-        return f"they show different things, or one is shifted by {shift[1]} x {shift[0]} small pixels"
     return ""
 
 
-def _misaligned(low: Tensor, reference: Tensor, most: int = 2) -> tuple[int, int] | None:
-    """The shift, in pixels of the low picture, at which it resembles the reduced high one more than at none."""
-    a, b = low.mean(0), reference.mean(0)
+def misaligned(low: Tensor, high: Tensor, scale: int) -> str:
+    """Why a low picture (C, H, W) in [0, 1] and a high one of `scale` times its size do not show the same.
+
+    Nothing where they do, or where there is too little to see: in small pictures, and in flat ones with noise.
+    """
+    a, b = low.mean(0), reduced(high[None], scale)[0].mean(0)
     if min(a.shape) < _FEWEST_TO_ALIGN or a.std() < 1e-3 or b.std() < 1e-3:
-        return None
-    inner = slice(most, -most)
+        return ""
+    inner = slice(_MOST_SHIFTED, -_MOST_SHIFTED)
+    wanted = b[inner, inner].flatten()
+    steps = range(-_MOST_SHIFTED, _MOST_SHIFTED + 1)
+    likeness = {
+        (dy, dx): float(torch.corrcoef(torch.stack([a.roll((dy, dx), (0, 1))[inner, inner].flatten(), wanted]))[0, 1])
+        for dy in steps
+        for dx in steps
+    }
+    (dy, dx), most = max(likeness.items(), key=lambda found: found[1])
+    by_chance = _CHANCE * (1 - most) / wanted.numel() ** 0.5
+    if most > _ALIKE and most > likeness[0, 0] + _GAIN + by_chance:
+        return f"one is shifted by {dx} x {dy} small pixels"
+    if most < _UNLIKE and _is_more_than_noise(a) and _is_more_than_noise(b):
+        return "they show different things"
+    return ""
 
-    def likeness(dy: int, dx: int) -> float:
-        moved = a.roll((dy, dx), (0, 1))[inner, inner]
-        return float(torch.corrcoef(torch.stack([moved.flatten(), b[inner, inner].flatten()]))[0, 1])
 
-    here = likeness(0, 0)
-    shifts = [(dy, dx) for dy in range(-most, most + 1) for dx in range(-most, most + 1)]
-    best = max(shifts, key=lambda s: likeness(*s))
-    return best if likeness(*best) > here + 0.02 else None
+def _is_more_than_noise(gray: Tensor) -> bool:
+    """Whether most of the contrast of a picture (H, W) outlives a mean over 4 x 4 pixels, and is not little."""
+    coarse = float(F.avg_pool2d(gray[None], 4).std())
+    return coarse > max(_CONTRAST, 0.5 * float(gray.std()))
+
+
+def signed(kept: Tensor) -> Tensor:
+    """A picture, or a part of one, as a `Pair` keeps it, as float32 in [-1, 1]."""
+    return kept.float().div(127.5).sub(1) if kept.dtype == torch.uint8 else kept.float()
+
+
+def _stored(unit: Tensor) -> Tensor:
+    """A picture in [0, 1] as a `Pair` keeps it."""
+    return unit.mul(255).round().byte() if _has_eight_bits(unit) else unit.mul(2).sub(1).half()
+
+
+def _has_eight_bits(unit: Tensor) -> bool:
+    levels = unit * 255
+    return bool((levels - levels.round()).abs().max() < 1e-3)
+
+
+def _bytes(pair: Pair, scale: int) -> int:
+    """What a pair takes, with its errors of interpolation by the small pixel."""
+    low = 0 if pair.low is None else pair.low.nbytes
+    return int(pair.high.nbytes + low + pair.high[0].numel() // scale**2 * _BYTES_OF_ERRORS)
 
 
 def _kept(
-    high: Tensor, low: Tensor | None, scale: int, share: int, degraded: bool, name: str, seed: tuple[int, int]
+    high: Tensor,
+    low: Tensor | None,
+    scale: int,
+    patch: int,
+    share: int,
+    degraded: bool,
+    name: str,
+    seed: tuple[int, int],
 ) -> Pair:
-    """The pair, or a window of it of at most `share` values."""
-    high = cropped(mirrored(high, scale, scale), scale)
+    """The pair, or a window of it that takes `share` bytes at most, unless it has to be larger for patches."""
     if low is None and not degraded:
         low = reduced(high[None], scale)[0].mul(255).round().div(255).clamp(0, 1)
-    if high.numel() > share:
-        side = max(int((share / high.shape[0]) ** 0.5) // scale, 1)
+    channels, h, w = high.shape[0], high.shape[1] // scale, high.shape[2] // scale
+    bytes_high, bytes_low = (0 if x is None else 2 - _has_eight_bits(x) for x in (high, low))
+    each = channels * (scale**2 * bytes_high + bytes_low) + _BYTES_OF_ERRORS
+    if h * w * each > share:
+        side = max(int((max(share, 0) / each) ** 0.5), int(_ROOM * patch))
+        height = min(max(side, side * side // min(side, w)), h)
+        width = min(max(side, side * side // min(side, h)), w)
         rng = np.random.default_rng(seed)
-        h, w = high.shape[1] // scale, high.shape[2] // scale
-        height, width = min(side, h), min(side * side // min(side, h), w)
         top, left = int(rng.integers(h - height + 1)), int(rng.integers(w - width + 1))
         low = None if low is None else low[:, top : top + height, left : left + width]
         rows = slice(top * scale, (top + height) * scale)
         high = high[:, rows, left * scale : (left + width) * scale]
-    return Pair(high.mul(2).sub(1).half(), None if low is None else low.mul(2).sub(1).half(), name)
+    return Pair(_stored(high), None if low is None else _stored(low), name)
 
 
 class Patches:
@@ -202,10 +287,10 @@ class Patches:
             top = _drawn(self._rows[index], rng)
             left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
             way = int(rng.integers(8))
-            high = _turned(pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s], way).float()
+            high = signed(_turned(pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s], way))
             highs.append(high)
             if pair.low is not None:
-                lows.append(_turned(pair.low[:, top : top + side, left : left + side], way).float())
+                lows.append(signed(_turned(pair.low[:, top : top + side, left : left + side], way)))
             else:
                 assert self.degradation is not None
                 lows.append(self.degradation(high, rng))
@@ -214,8 +299,8 @@ class Patches:
 
 def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
     """How far interpolation is from the truth in each patch, by the small pixel it begins at."""
-    high = pair.high[None].float()
-    low = reduced(high, scale) if pair.low is None else pair.low[None].float()
+    high = signed(pair.high[None])
+    low = reduced(high, scale) if pair.low is None else signed(pair.low[None])
     error = (enlarged(low, scale) - high).abs().mean(1, keepdim=True)
     of_patches = F.avg_pool2d(F.avg_pool2d(error, scale), side, 1)[0, 0]
     found: NDArray[np.float32] = of_patches.add(1e-6).numpy()  # of a picture without any detail, all patches alike

@@ -99,7 +99,10 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         From 0, nearest to the truth, to 1, most like real pictures; used by `transform`, not by `fit`.
     degradation : str
         How low pictures are made of high ones when `fit` is given high ones only: "bicubic", antialiased, as in
-        papers; "real", blurred, noisy and compressed; "none": pairs must be given.
+        papers; "real", blurred, noisy, compressed and resized more than once; "none": pairs must be given.
+    strength : float
+        How much degradation="real" spoils, up to 4: blur and noise are multiplied by it, and JPEG's quality falls the
+        lower. At 1 low pictures look as if they were sent through a messenger twice.
     size : str
         Of the generator: "tiny" for CPUs, "small" and "large" (as ESRGAN's) for GPUs.
     adversarial_share : float
@@ -134,7 +137,8 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
     random_state : int, RandomState or None
         Of everything random.
     max_bad : float
-        Unreadable pictures that are skipped, with a warning, when fitting: a share below 1, else a count.
+        Unreadable pictures, and pairs that are shifted or show different things, that are skipped, with a warning, when
+        fitting: a share below 1, else a count.
     max_megapixels : float
         Larger picture files are refused.
     checkpoint : str, Path or None
@@ -155,6 +159,8 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         Of the generators.
     held_out_ : ndarray of int64
         Numbers of the pictures that were measured on, not learnt from.
+    paired_ : bool
+        Whether it was learnt from pairs.
     channels_ : int
         Of the pictures learnt from: 1, 3, or as many as arrays had. Alpha does not count.
     generators_ : dict of nn.Module
@@ -184,6 +190,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         "scale": [Options(Integral, set(SCALES))],
         "perception": [Interval(Real, 0, 1, closed="both")],
         "degradation": [StrOptions({"bicubic", "real", "none"})],
+        "strength": [Interval(Real, 0, 4, closed="right")],
         "size": [StrOptions(set(SIZES))],
         "adversarial_share": [Interval(Real, 0, 1, closed="left")],
         "pixel_weight": [Interval(Real, 0, None, closed="left")],
@@ -203,6 +210,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         *,
         perception: float = 0.0,
         degradation: str = "bicubic",
+        strength: float = 1.0,
         size: str = "tiny",
         adversarial_share: float = 0.2,
         pixel_weight: float = 1.0,
@@ -229,6 +237,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         self.scale = scale
         self.perception = perception
         self.degradation = degradation
+        self.strength = strength
         self.size = size
         self.adversarial_share = adversarial_share
         self.pixel_weight = pixel_weight
@@ -258,6 +267,9 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
     def fit(self, X: Any, y: Any = None) -> GanSuperResolver:
         """Learn to enlarge.
 
+        Pictures are kept in 2 GiB of memory. Of larger collections only windows are learnt from, and some pictures of
+        very large ones are left out, both at random; a warning says how much is kept.
+
         Parameters
         ----------
         X : pictures
@@ -286,11 +298,14 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             raise ConfigError("degradation='real' makes low pictures, and pairs were given; use degradation='none'")
         if not paired and self.degradation == "none":
             raise ConfigError("degradation='none' needs pairs: low pictures as X and sharp ones as y")
+        if self.strength != 1 and self.degradation != "real":
+            raise ConfigError(f"strength={self.strength:g} is of degradation='real'; set that too, or leave it out")
         high, low = self._sources(X, y)
         self.channels_ = Glance.at(high).channels
         seed, device, suited = agreed_seed(self.random_state), resolve_device(self.device), _DEFAULTS[self.size]
-        degradation = Degradation(self.scale) if self.degradation == "real" else None
-        self.scale_, self.size_ = int(self.scale), self.size
+        degradation = Degradation(self.scale, self.strength) if self.degradation == "real" else None
+        self.scale_, self.size_, self.paired_ = int(self.scale), self.size, paired
+        patch = self.patch or suited.patch
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             with stages.stage("reading pictures") as advance:
                 pairs, good, skipped = read_pairs(
@@ -298,6 +313,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
                     low,
                     self.scale_,
                     self.channels_,
+                    patch=patch,
                     degraded=degradation is not None,
                     seed=seed,
                     max_bad=self.max_bad,
@@ -310,7 +326,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             patches = Patches(
                 [pairs[i] for i in learnt],
                 self.scale,
-                self.patch or suited.patch,
+                patch,
                 self.batch_size or suited.batch_size,
                 seed,
                 device,
@@ -384,7 +400,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             return measured(shown(), self.methods(both_ends=True), self.scale_)
 
     def _pairs(self, high: PictureSource, low: PictureSource | None, indices: Any, seed: int) -> Iterator[Example]:
-        return examples_of(high, low, indices, self.scale_, self.degradation == "real", seed)
+        return examples_of(high, low, indices, self.scale_, self.strength if self.degradation == "real" else None, seed)
 
     # ------------------------------------------------------------------ use
 
@@ -472,7 +488,9 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         Parameters
         ----------
         X, y : pictures
-            Low and sharp pictures, or sharp ones alone, which are reduced as in fitting.
+            Low and sharp pictures, or sharp ones alone, which are reduced as in fitting. A model that was learnt from
+            pairs knows of no reduction: of sharp pictures alone its figures are those of bicubic reductions, and a
+            warning says so.
 
         Returns
         -------
@@ -480,17 +498,28 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             One row for every picture and method: `path`, `method`, `psnr`, `ssim`, `perceptual`.
         """
         check_is_fitted(self)
+        self._tell_reduced(y)
         return measured(self.examples(X, y), self.methods(), self.scale_)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean PSNR-Y, in dB, of the enlarged pictures; arguments as of `evaluate`."""
+        """Mean PSNR-Y, in dB, of the enlarged pictures; arguments, and a warning, as of `evaluate`."""
         enlarger = self.enlarger()
+        self._tell_reduced(y)
         figures = [
             capped_psnr(unit(self.enlarge(e.low, enlarger)), unit(e.high), self.scale_) for e in self.examples(X, y)
         ]
         if not figures:
             raise DataError("none of the pictures can be judged")
         return float(np.mean(figures))
+
+    def _tell_reduced(self, y: Any) -> None:
+        """Warn where a model of pairs is to be judged by bicubic reductions, which it has not learnt from."""
+        if self.paired_ and not are_pictures(y):
+            warnings.warn(
+                "this model was learnt from low pictures that were given, and is judged by bicubic reductions of sharp "
+                "ones, which may be unlike them; give low pictures too: evaluate(low, sharp), --low LRDIR",
+                stacklevel=3,
+            )
 
     def plot_samples(self, X: Any, n: int = 4, ax: Axes | None = None) -> Axes:
         """The first `n` pictures of X, enlarged by interpolation, and as `transform` makes them: a row for each."""
@@ -528,6 +557,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             "channels": self.channels_,
             "scale": self.scale_,
             "size": self.size_,
+            "paired": self.paired_,
             "held_out": self.held_out_.tolist(),
             "generators": {name: player.state_dict() for name, player in self.generators_.items()},
             "validation": self.validation_.astype(object).where(self.validation_.notna(), None).to_dict("list"),
@@ -541,6 +571,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         resolver = cls(**restored_params(stored.parameters, device))
         state = stored.state
         resolver.channels_, resolver.scale_, resolver.size_ = state["channels"], state["scale"], state["size"]
+        resolver.paired_ = state.get("paired", resolver.degradation == "none")
         resolver.held_out_ = np.asarray(state["held_out"], np.int64)
         resolver.generators_ = {}
         for name, weights in state["generators"].items():

@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gantools import GanAnomalyDetector, GanSynthesizer
+from gantools import GanAnomalyDetector, GanSynthesizer, load
 from gantools.cli import anomaly, demo, main, shared
 from gantools.errors import ConfigError
 from tests.report.shown import Shown
@@ -119,6 +119,8 @@ def test_evaluate_by_folders_and_by_csv(work: Path, model: Path) -> None:
     by_folder = json.loads(gantools("anomaly", "evaluate", work / "test", "--model", model, "--json").stdout)
     assert by_folder["auroc"] > 0.9
     assert {"average_precision", "auroc_discriminator", "false_alarms", "n_errors"} <= set(by_folder)
+    assert "zeros/broken.png: is text" in by_folder["errors"][0]
+    assert "zeros/broken.png: is text" in gantools("anomaly", "evaluate", work / "test", "--model", model).stderr
     labels = pd.read_csv(work / "scores.csv") if (work / "scores.csv").exists() else None
     paths = labels["path"] if labels is not None else []
     if len(paths):
@@ -189,6 +191,7 @@ def test_of_a_folder_with_good_ones_beside_others_these_are_learnt(work: Path, t
     good = sum("good" in name for name in names)
     assert 0 < good < len(names)
     assert json.loads(fitted.stdout)["samples"] == good
+    assert json.loads(fitted.stdout)["skipped_because"] == []
     assert f"{good} pictures in subfolders named good or normal are learnt; {len(names) - good} others" in fitted.stderr
 
 
@@ -241,11 +244,11 @@ def test_masks_are_found_and_read_as_they_are_meant(tmp_path: Path) -> None:
         Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / name / "1.png")  # of 0 and 1
     mask = anomaly._mask_of(tmp_path / "masks", "../images/1.png")
     assert mask == tmp_path / "masks" / "1.png"
-    np.testing.assert_array_equal(anomaly._marked(mask), np.eye(8))
+    np.testing.assert_array_equal(anomaly._marked(mask, 1), np.eye(8))
     transparent = np.zeros((8, 8, 4), np.uint8)
     transparent[2:4, 2:4] = 255
     Image.fromarray(transparent).save(tmp_path / "masks" / "2.png")
-    assert anomaly._marked(tmp_path / "masks" / "2.png").sum() == 4
+    assert anomaly._marked(tmp_path / "masks" / "2.png", 1).sum() == 4
 
 
 @pytest.mark.parametrize(
@@ -270,7 +273,7 @@ def test_masks_are_found_and_read_as_they_are_meant(tmp_path: Path) -> None:
         (["fit", "{work}/train", "--model", "{work}/m", "--set", "resume=true"], 2, "--resume"),
         (["score", "{work}/test", "--model", "{work}/none", "--out", "{work}/s.csv"], 1, "no model folder"),
         (["score", "{work}/table.csv", "--model", "{model}", "--out", "{work}/s.csv"], 1, "feature table"),
-        (["score", "{work}/test", "--model", "{model}", "--out", "/proc/s.csv"], 1, "cannot be written"),
+        (["score", "{work}/test", "--model", "{work}/none", "--out", "/proc/s.csv"], 2, "cannot be written"),
         (["evaluate", "{work}/train", "--model", "{model}"], 1, "both kinds"),
     ],
 )
@@ -278,6 +281,41 @@ def test_errors_are_lines_with_codes(work: Path, model: Path, arguments: list[st
     done = gantools("anomaly", *(a.format(work=work, model=model) for a in arguments), code=code)
     assert words in done.stderr
     assert not any((work / name).exists() for name in ("m", "fit.pdf", "s.xlsx"))
+
+
+def test_scores_do_not_replace_what_is_read(work: Path, model: Path) -> None:
+    (work / "link.csv").symlink_to(work / "table.csv")
+    for place in (work / "table.csv", work / "link.csv", model / "history.csv"):
+        before = place.read_bytes()
+        done = gantools("anomaly", "score", work / "table.csv", "--model", model, "--out", place, code=2)
+        assert f"{place} would replace what is read there; name another file" in done.stderr
+        assert place.read_bytes() == before
+
+
+def test_the_limit_of_megapixels_is_a_flag_of_scoring_too(work: Path, model: Path) -> None:
+    limit = ["--model", model, "--max-megapixels", "0.0002"]
+    scored = gantools("anomaly", "score", work / "test", *limit, "--out", work / "limited.csv", "--json")
+    assert json.loads(scored.stdout)["n_errors"] == 21
+    assert "limit of 0.0002 megapixels" in pd.read_csv(work / "limited.csv")["error"][0]
+    assert "limit of 0.0002 megapixels" in gantools("anomaly", "evaluate", work / "test", *limit, code=1).stderr
+
+
+def test_masks_judge_maps_and_reasons_for_skipping_stay(work: Path, tmp_path: Path) -> None:
+    for place in ("data/good", "data/bad", "masks"):
+        (tmp_path / place).mkdir(parents=True)
+    for i, source in enumerate(sorted((work / "train").iterdir())[:24]):
+        (tmp_path / "data" / ("good" if i < 20 else "bad") / f"{i}.png").write_bytes(source.read_bytes())
+        Image.fromarray(np.tri(16, dtype=np.uint8) * 255).save(tmp_path / "masks" / f"{i}.png")
+    (tmp_path / "data/good/no.png").write_text("no picture")
+    fit = ["fit", tmp_path / "data/good", "--model", tmp_path / "m", "--max-bad", "1", *QUICK, "--json"]
+    reasons = json.loads(gantools("anomaly", *fit).stdout)["skipped_because"]
+    assert "no.png: is text" in reasons[0]
+    assert json.loads(gantools("info", tmp_path / "m", "--json").stdout)["skipped_because"] == reasons
+    assert load(tmp_path / "m").skipped_ == reasons
+    judge = ["evaluate", tmp_path / "data", "--model", tmp_path / "m", "--masks", tmp_path / "masks", "--json"]
+    found = json.loads(gantools("anomaly", *judge).stdout)
+    assert 0 <= found["pixel_auroc"] <= 1
+    assert 0 <= found["aupro"] <= 1
 
 
 def test_presets_are_listed_and_shown() -> None:

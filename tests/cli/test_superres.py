@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from gantools import load
+from gantools import AdversarialTrainer, load
 from gantools.pipelines.base import resolve_trainer
 from tests.cli.test_cli import gantools
 
@@ -96,6 +96,9 @@ def test_pairs_are_learnt_from(work: Path) -> None:
     )
     assert json.loads(done.stdout)["samples"] == 5
     assert (work / "paired-sheet.png").is_file()
+    evaluate = ["sr", "evaluate", work / "train", "--model", work / "paired"]
+    assert "--low LRDIR" in gantools(*evaluate).stderr
+    assert "--low" not in gantools(*evaluate, "--low", low).stderr
 
 
 def test_a_picture_that_is_listed_twice_is_enlarged_once(work: Path, model: Path) -> None:
@@ -151,6 +154,36 @@ def test_results_may_go_above_the_sources_and_never_onto_another_ones(work: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_no_original_is_taken_for_an_earlier_result_and_replaced(model: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "d", tmp_path / "d/a"
+    out.mkdir(parents=True)
+    for place in (folder / "1.png", folder / "2.png", out / "1.png", out / "other.png"):
+        Image.fromarray(data.chelsea()[:12, :20]).save(place)
+    before = {p: p.read_bytes() for p in out.iterdir()}
+    upscale = ["sr", "upscale", folder, "--model", model, "--out", out]
+    refused = gantools(*upscale, "--overwrite", code=2).stderr
+    assert f"--overwrite would replace {out / '1.png'} (1 in all), which may be an original" in refused
+    assert "exists" in gantools(*upscale, code=2).stderr
+    done = gantools(*upscale, "--resume")
+    assert "1 enlarged, 1 there already" in done.stdout
+    assert f"{out} lies inside {folder}: the 2 pictures that were in it are taken for results" in done.stderr
+    assert {p: p.read_bytes() for p in before} == before
+    assert Image.open(out / "2.png").size == (40, 24)
+    one = ["sr", "upscale", folder / "1.png", "--model", model, "--out", out, "--overwrite", "--quiet"]
+    gantools(*one)  # no folder is read, and this is what was asked for
+    assert Image.open(out / "1.png").size == (40, 24)
+
+
+def test_the_option_is_named_where_a_sheet_would_lie_among_the_pictures(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(work / "train")
+    for command in (["sr", "fit", "."], ["translate", "fit", ".", work / "train"]):
+        told = gantools(*command, "--model", "MODEL", *QUICK, code=2).stderr
+        assert "MODEL-sheet.png would be among the pictures of .; name a place elsewhere with --sheet" in told
+    assert not list(Path().glob("MODEL*"))
+
+
 def test_a_command_that_fails_leaves_an_older_trainings_checkpoints(work: Path, tmp_path: Path) -> None:
     kept = tmp_path / "m.checkpoint" / "fidelity.safetensors"
     kept.parent.mkdir()
@@ -174,6 +207,23 @@ def test_evaluate_gives_figures_for_every_picture(work: Path, model: Path) -> No
     assert (work / "compare.png").is_file()
 
 
+def test_what_is_read_is_not_replaced(work: Path, model: Path) -> None:
+    photo, listed = work / "test/cat.png", work / "photographs.csv"
+    listed.write_text("path\ntest/cat.png\n")
+    evaluate = ["evaluate", "--model", model]
+    for command in (
+        [*evaluate, listed, "--out", listed],
+        [*evaluate, listed, "--sheet", photo],
+        [*evaluate, photo, "--sheet", photo],
+        [*evaluate, work / "train", "--low", work / "test", "--sheet", photo],
+        ["fit", "--model", work / "none", photo, "--sheet", photo],
+    ):
+        before = Path(str(command[-1])).read_bytes()
+        assert f"{command[-1]} would " in gantools("sr", *command, code=2).stderr
+        assert Path(str(command[-1])).read_bytes() == before
+    assert not (work / "none").exists()
+
+
 def test_single_knobs_go_on_top_of_the_tasks_own_recipe(work: Path) -> None:
     model = work / "knobs"
     gantools(
@@ -182,6 +232,14 @@ def test_single_knobs_go_on_top_of_the_tasks_own_recipe(work: Path) -> None:
     assert load(model).trainer == {"loss": "relativistic"}
     trainer = resolve_trainer(load(model).trainer, "texture")
     assert (trainer.loss, trainer.adversarial_weight, trainer.lr_discriminator) == ("relativistic", 0.01, 4e-4)
+
+
+def test_a_recipe_by_name_weighs_what_the_tasks_own_does() -> None:
+    for named in ("wgan-gp", {"recipe": "wgan-gp", "n_critic": 2}):
+        trainer = resolve_trainer(named, "texture")
+        assert (trainer.loss, trainer.adversarial_weight) == ("wasserstein", 0.01)
+    assert resolve_trainer({"recipe": "wgan-gp", "adversarial_weight": 0.1}, "texture").adversarial_weight == 0.1
+    assert resolve_trainer("wgan-gp", AdversarialTrainer()).adversarial_weight == 1.0
 
 
 def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:

@@ -121,7 +121,24 @@ def test_piles_without_pairs(work: Path) -> None:
     apply = ["translate", "apply", work / "day", "--model", work / "piles", "--out", work / "dialled"]
     told = gantools(*apply, "--texture", "1", code=2).stderr
     assert "--texture: " in told
-    assert "without pairs, in one stage" in told
+    assert "in one stage" in told
+    exporting = ["export", work / "piles", "--out", work / "piles.onnx", "--size", "32x32", "--texture", "1"]
+    assert "--texture: this model was trained in one stage" in gantools(*exporting, code=2).stderr
+    assert not (work / "piles.onnx").exists()
+
+
+def test_what_is_read_is_not_replaced(work: Path, model: Path) -> None:
+    drawing, pairs = work / "day/0.png", work / "pairs.csv"
+    pairs.write_text("source,target\nday/0.png,negative/0.jpg\n")
+    for read, option, place in (
+        ([pairs], "--out", pairs),
+        ([pairs], "--sheet", work / "negative/0.jpg"),
+        ([work / "negative", work / "day"], "--sheet", drawing),
+    ):
+        before = place.read_bytes()
+        told = gantools("translate", "evaluate", *read, "--model", model, option, place, code=2).stderr
+        assert f"{place} would " in told
+        assert place.read_bytes() == before
 
 
 def test_two_single_files_are_a_pair(work: Path) -> None:

@@ -105,6 +105,14 @@ def test_a_training_resumes_exactly(tmp_path: Path, settings: dict[str, object],
     assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
+def test_an_interruption_in_the_last_step_is_told_all_the_same(tmp_path: Path) -> None:
+    whole, file = AdversarialTrainer().train(game(), batches, max_images=80, seed=3), tmp_path / "c.safetensors"
+    with pytest.raises(Interrupted, match="after 80 of 80 images"):
+        AdversarialTrainer().train(game(), interrupting_at(9), max_images=80, seed=3, checkpoint=file)
+    resumed = AdversarialTrainer().train(game(), batches, max_images=80, seed=3, checkpoint=file, resume=True)
+    assert torch.equal(weights_of(whole), weights_of(resumed))
+
+
 def test_the_state_before_the_last_is_kept_and_used_when_the_last_is_damaged(tmp_path: Path) -> None:
     whole = AdversarialTrainer().train(game(), batches, max_images=800, seed=3)
     file = tmp_path / "c.safetensors"

@@ -15,8 +15,8 @@ from hypothesis.extra import pandas as pdst
 from PIL import Image
 
 from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
-from gantools.data.pairing import matched
-from gantools.data.sources import is_table, open_pictures, read_table
+from gantools.data.pairing import HalfSource, matched
+from gantools.data.sources import ArraySource, Selected, is_table, open_pictures, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures
 from gantools.data.tables import TableEncoder
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
@@ -88,7 +88,7 @@ def test_empty_folder_and_missing_column(tmp_path: Path) -> None:
 def test_contract_refuses_other_sizes_and_channels() -> None:
     contract = InputContract(3, 9, 12)
     assert contract.standard(PICTURES[0].astype(np.float32) / 255, "p").shape == (3, 9, 12)
-    with pytest.raises(DataError, match="5 x 4 pixels"):
+    with pytest.raises(DataError, match=r"5 x 4 pixels.*--set view=whole --set image_size=12"):
         contract.standard(np.zeros((4, 5, 3), np.float32), "p")
     with pytest.raises(DataError, match="3 channels, where 1 are"):
         InputContract(1).standard(np.zeros((4, 5, 3), np.float32), "p")
@@ -117,7 +117,7 @@ def test_unreadable_pictures_are_skipped_up_to_a_limit(folder: Path) -> None:
     assert len(reasons) == 1
     with pytest.raises(DataError, match=r"broken.png.*text"):
         pictures.check_all(0.1, lambda _: None)
-    assert Glance.at(open_pictures(folder)).sizes == {(9, 12)}
+    assert Glance.at(open_pictures(folder)).sizes == {(9, 12): 4}
 
 
 frames = pdst.data_frames(
@@ -202,6 +202,23 @@ def test_colour_after_many_gray_pictures_is_seen(tmp_path: Path) -> None:
     assert Glance.at(open_pictures(tmp_path)).channels == 3
     assert Glance.at(open_pictures(pictures)).channels == 3
     assert Glance.at(open_pictures(pictures[:-1])).channels == 1
+
+
+def test_sizes_of_all_pictures_are_seen_as_they_will_be_read(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for i in range(70):
+        Image.new("L", (5, 7)).save(tmp_path / f"{i:03d}.png")
+    for name in ("a.jpg", "b.png", "c.tif", "d.webp"):
+        Image.new("RGB", (9, 4)).save(tmp_path / name, exif=exif)
+    (tmp_path / "z.png").write_text("no picture")
+    source = open_pictures(tmp_path)
+    assert {source.read(i).shape[:2] for i in range(70, 74)} == {(9, 4)}
+    assert Glance.at(source).sizes == {(7, 5): 70, (9, 4): 4}
+    halves = HalfSource(Selected(source, [0, 73]), right=True)
+    assert [halves.header(i)[:2] for i in range(2)] == [(7, 2), (9, 2)]
+    assert ArraySource([np.zeros((3, 2)), np.zeros(3)]).header(0) == (3, 2, False)
+    assert ArraySource([np.zeros((3, 2)), np.zeros(3)]).header(1) is None
 
 
 def test_a_list_of_tensors_may_have_its_channels_first() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gantools.metrics.anomaly import aupro, auroc, pixel_auroc
+from gantools.metrics.anomaly import PixelScores, aupro, auroc, pixel_auroc
 
 MASK = np.zeros((20, 20), bool)
 MASK[2:5, 2:5] = True
@@ -36,6 +36,22 @@ def test_against_thresholds_one_by_one() -> None:
     keep = np.array(rates) <= 0.3
     expected = np.trapezoid(np.array(overlaps)[keep], np.array(rates)[keep]) / 0.3
     assert aupro([MASK], [anomaly_map], n_thresholds=2000) == pytest.approx(expected, abs=0.02)
+
+
+def test_levels_are_fine_enough_and_need_no_maps() -> None:
+    rng = np.random.default_rng(2)
+    masks = [rng.random((60, 80)) < 0.1 for _ in range(5)]
+    maps = [rng.normal(0.3 * mask, 1.0) * 10 ** rng.uniform(-3, 3) for mask in masks]
+    maps[0][:9] = np.where(rng.random((9, 80)) < 0.5, 0.0, -0.0)
+    pixels = PixelScores()
+    for mask, anomaly_map in zip(masks, maps, strict=True):
+        pixels.add(mask, anomaly_map)
+    exact = auroc(np.concatenate([m.ravel() for m in masks]), np.concatenate([m.ravel() for m in maps]))
+    assert pixels.auroc() == pytest.approx(exact, abs=1e-5)
+    assert pixel_auroc(masks, maps) == pixels.auroc()
+    assert pixels.n_abnormal == sum(m.sum() for m in masks)
+    assert sum(r.nbytes for r in pixels._regions) == 4 * pixels.n_abnormal
+    assert np.isnan(pixel_auroc([masks[0] & False], maps[:1]))
 
 
 def test_sign() -> None:

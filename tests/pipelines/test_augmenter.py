@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import warnings
@@ -28,6 +29,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from gantools import AugmentedClassifier, GanAugmenter, GanSynthesizer, PictureFlattener, PictureLoader, load
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
+from gantools.pipelines.augment.files import Writer
 from gantools.pipelines.augment.gates import Gates, _reaches
 from gantools.pipelines.augment.usefulness import paired, summary, verdicts
 from gantools.pipelines.synthesize.forms import TableForm
@@ -397,7 +399,22 @@ def test_usefulness_is_measured_honestly(digits: Digits) -> None:
     assert figures.groupby(["classifier", "method"])["fold"].nunique().eq(3).all()
     assert figures["recall 3"].between(0, 1).all()
     assert summary(figures).loc[("linear", "none"), "balanced_accuracy"] > 0.6
-    assert set(verdicts(figures)["verdict"]) <= {"helps", "no evidence", "hurts"}
+    said = verdicts(figures)
+    assert set(said["verdict"]) <= {"helps", "no evidence", "hurts"}
+    assert said["classical"].between(0, 1).all()
+    assert figures.loc[figures["method"] == "SMOTE", "classical"].isna().all()
+    with pytest.raises(ConfigError, match="no new samples are asked for"):
+        GanAugmenter().evaluate(X[:12], np.arange(12) % 2, n_splits=2)
+    with pytest.raises(DataError, match="class 1 has 2 samples, too few for 3 folds"):
+        GanAugmenter(5).evaluate(X[:12], np.array([0] * 10 + [1] * 2), n_splits=3)
+
+
+@pytest.mark.filterwarnings("ignore:augmented classically")
+def test_usefulness_says_what_was_made_classically(digits: Digits) -> None:
+    X, y = digits[0][:60], digits[1][:60] % 2
+    augmenter = GanAugmenter(5, min_class_size=1000, random_state=0)
+    figures = augmenter.evaluate(X, y, {"neighbours": KNeighborsClassifier()}, n_splits=2)
+    assert verdicts(figures)["classical"].eq(1).all()
 
 
 def test_intervals_of_paired_differences() -> None:
@@ -406,9 +423,78 @@ def test_intervals_of_paired_differences() -> None:
     differences = np.random.default_rng(0).normal(0.1, 0.05, 8)
     expected = stats.ttest_1samp(differences, 0).confidence_interval()
     assert paired(differences)[1:] == pytest.approx((expected.low, expected.high))
-    assert paired(differences).verdict == "helps"
-    assert paired(-differences).verdict == "hurts"
-    assert paired(differences, overlap=10.0).verdict == "no evidence"
+    assert paired(differences).low > 0
+    assert paired(differences, overlap=10.0).low < 0
+
+
+class Interrupted(Writer):
+    """Is interrupted when a file is written and not yet in the manifest, the fourth time."""
+
+    written = 0
+
+    def _list(self, target: Path, lines: list[tuple[Any, ...]]) -> None:
+        self.written += 1
+        if self.written == 4:
+            raise KeyboardInterrupt
+        super()._list(target, lines)
+
+
+@pytest.mark.parametrize("suffix", ["png", "npz"])
+def test_an_interrupted_writer_lists_what_is_there(fitted: GanAugmenter, tmp_path: Path, suffix: str) -> None:
+    writer = Interrupted(tmp_path, suffix, fitted.names_, {c: f"digit {c}" for c in range(10)})
+    if suffix == "npz":
+        writer.written = 3
+    with contextlib.suppress(KeyboardInterrupt), writer.writing():
+        for made in fitted.makes({0: 3, 1: 4}, 0):
+            writer.made(made, made.label, fitted.maker_.form)
+    listed = pd.read_csv(tmp_path / "manifest.csv")["path"]
+    assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*") if p.is_file()} == {
+        *listed,
+        "manifest.csv",
+    }
+    assert len(listed) == (3 if suffix == "png" else 0)
+
+
+def test_an_interrupted_table_is_listed_row_by_row(tmp_path: Path) -> None:
+    writer = Interrupted(tmp_path, "png", [], {})
+    rows = pd.DataFrame({"size": [1, 2], "colour": ["red", "blue"]})
+    with contextlib.suppress(KeyboardInterrupt), writer.writing():
+        for _ in range(9):
+            writer.real_rows(rows, ["a", "b"])
+    table, listed = (pd.read_csv(tmp_path / name) for name in ("samples.csv", "manifest.csv"))
+    assert table["label"].tolist() == listed["label"].tolist() == ["a", "b"] * 3
+    assert table["size"].tolist() == [1, 2] * 3
+
+
+def test_packed_pictures_that_are_interrupted_are_all_there(fitted: GanAugmenter, tmp_path: Path) -> None:
+    writer = Writer(tmp_path, "npz", fitted.names_, {})
+    with contextlib.suppress(KeyboardInterrupt), writer.writing():
+        for made in fitted.makes({0: 3, 1: 4}, 0):
+            writer.made(made, made.label, fitted.maker_.form)
+            if made.label == 1:
+                raise KeyboardInterrupt
+    packed, listed = np.load(tmp_path / "images.npz"), pd.read_csv(tmp_path / "manifest.csv")
+    assert packed["images"].shape == (7, 8, 8)
+    assert packed["labels"].tolist() == listed["label"].tolist()
+
+
+def test_real_pictures_are_copied_as_they_are_seen(tmp_path: Path) -> None:
+    picture = np.zeros((8, 6, 4), np.uint8)
+    picture[:4, :, 0], picture[:4, :, 3] = 255, 255
+    Image.fromarray(picture).save(tmp_path / "clear.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture[..., :3]).save(tmp_path / "aside.jpg", exif=exif)
+    Image.fromarray(picture[..., :3]).save(tmp_path / "plain.jpg")
+    (tmp_path / "out").mkdir()
+    writer = Writer(tmp_path / "out", "png", [], {"a": "a"})
+    with writer.writing():
+        for name in ("clear.png", "aside.jpg", "plain.jpg"):
+            writer.real(str(tmp_path / name), "a")
+    clear, aside, plain = sorted((tmp_path / "out" / "a").iterdir())
+    assert np.asarray(Image.open(clear))[[0, -1], 0].tolist() == [[255, 0, 0], [255, 255, 255]]
+    assert (aside.suffix, Image.open(aside).size) == (".png", (8, 6))
+    assert plain.read_bytes() == (tmp_path / "plain.jpg").read_bytes()
 
 
 def test_helping_is_being_better_than_every_baseline() -> None:
@@ -423,7 +509,10 @@ def test_helping_is_being_better_than_every_baseline() -> None:
     clear = verdicts(figures(none=[0.5, 0.51, 0.5], SMOTE=[0.6, 0.61, 0.6], GAN=[0.7, 0.71, 0.7])).iloc[0]
     assert (clear["verdict"], clear["beside"]) == ("helps", "SMOTE")
     unsteady = verdicts(figures(none=[0.2, 0.9, 0.5], SMOTE=[0.6, 0.61, 0.6], GAN=[0.7, 0.71, 0.7])).iloc[0]
-    assert (unsteady["verdict"], unsteady["beside"]) == ("no evidence", "none")
+    assert (unsteady["verdict"], unsteady["beside"]) == ("no evidence", "SMOTE")
+    behind = verdicts(figures(none=[0.5, 0.51, 0.5], SMOTE=[0.8, 0.81, 0.8], GAN=[0.7, 0.71, 0.7])).iloc[0]
+    assert (behind["verdict"], behind["beside"]) == ("no evidence", "SMOTE")
+    assert behind["high"] < 0
     worse = verdicts(figures(none=[0.8, 0.81, 0.8], SMOTE=[0.6, 0.61, 0.6], GAN=[0.7, 0.71, 0.7])).iloc[0]
     assert (worse["verdict"], worse["beside"]) == ("hurts", "none")
 

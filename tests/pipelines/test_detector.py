@@ -22,6 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gantools import AdversarialTrainer, GanAnomalyDetector, configs, load
+from gantools.data.sources import open_pictures
+from gantools.data.standard import Glance
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.anomaly import auroc, pixel_auroc
 from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
@@ -287,6 +289,7 @@ def test_few_bad_files_are_skipped_and_many_refused(folder: Path) -> None:
     with pytest.warns(UserWarning, match="broken.png"):
         detector = GanAnomalyDetector(random_state=0, max_images=64).fit(folder)
     assert detector.training_["skipped"] == 1
+    assert "broken.png" in detector.skipped_[0]
     with pytest.raises(DataError, match="max_bad"):
         GanAnomalyDetector(random_state=0, max_images=64, max_bad=0).fit(folder)
 
@@ -337,6 +340,18 @@ def test_pictures_of_many_sizes_go_tile_by_tile() -> None:
     pictures = [rng.integers(100, 140, (40 + 7 * i, 90 - 5 * i), dtype=np.uint8) for i in range(6)]
     detector = GanAnomalyDetector(random_state=0, max_images=64).fit(pictures)
     assert [m.shape for m in detector.anomaly_map(pictures)] == [p.shape for p in pictures]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_which_size_is_learnt_does_not_go_by_the_order(turn: int) -> None:
+    small, large = np.zeros((48, 48), np.uint8), np.zeros((60, 60), np.uint8)
+    detector = GanAnomalyDetector()
+    many, few = ([small] * 64 + [large] * n for n in (200, 7))
+    assert detector._contract(Glance.at(open_pictures(many[::turn])))[1] == "tiles"
+    contract, kind = detector._contract(Glance.at(open_pictures(few[::turn])))
+    assert (kind, contract.height, contract.width) == ("whole", 48, 48)
+    with pytest.raises(ConfigError, match="set image_size"):
+        detector.set_params(view="whole")._contract(Glance.at(open_pictures(many[::turn])))
 
 
 # ---------------------------------------------------------------- pieces

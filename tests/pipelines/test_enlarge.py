@@ -13,9 +13,10 @@ from gantools.core.initialise import initialised
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import enlarged, reduced
 from gantools.errors import DataError, GantoolsError
-from gantools.networks.upscaler import GatedUpscaler
+from gantools.networks.upscaler import GatedUpscaler, build_upscaler
 from gantools.pipelines.stages import blended
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
+from gantools.pipelines.tiling import Grid
 
 CPU = torch.device("cpu")
 
@@ -118,6 +119,45 @@ def test_too_little_memory_for_a_tile_takes_smaller_ones() -> None:
     np.testing.assert_array_equal(Enlarger(Hungry(40 * 40), 3, CPU)(low), plenty)
     with pytest.raises(GantoolsError, match="not enough memory"):
         Enlarger(Hungry(10), 3, CPU)(low)
+
+
+def with_free_memory(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr("gantools.pipelines.superres.enlarge.free_memory", lambda: free)
+
+
+@pytest.mark.parametrize(("size", "free"), [("tiny", 1 << 30), ("small", 1 << 30), ("large", 8 << 30)])
+@pytest.mark.parametrize("picture", [(900, 1400), (3000, 4000)])
+def test_tiles_take_no_more_than_half_of_the_free_memory(
+    size: str, free: int, picture: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enlarger = Enlarger(build_upscaler(size, 4, 3), 3, CPU)
+    grid = Grid(*picture, enlarger.radius)
+
+    def most(tiles: tuple[int, int]) -> int:
+        sides = [(t.outer[1] - t.outer[0], t.outer[3] - t.outer[2]) for t in grid.tiles(tiles)]
+        return max(height * width for height, width in sides) * enlarger.bytes_of_pixel(3)
+
+    with_free_memory(monkeypatch, free)
+    assert most(enlarger.tile_size(grid, 3)) <= free / 2
+    with_free_memory(monkeypatch, 1 << 40)
+    side = max(192, 4 * enlarger.radius)
+    assert enlarger.tile_size(grid, 3) == (side, side)
+    with_free_memory(monkeypatch, 0)
+    assert min(enlarger.tile_size(grid, 3)) >= 1
+
+
+def test_little_memory_changes_nothing_but_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    low, enlarger = picture(130, 170), Enlarger(lively(2), 3, CPU)
+    plenty = enlarger(low)
+    with_free_memory(monkeypatch, 2 * 50 * 60 * enlarger.bytes_of_pixel(3))
+    grid = Grid(130, 170, enlarger.radius)
+    assert len(list(grid.tiles(enlarger.tile_size(grid, 3)))) > 4
+    assert (enlarger(low) != plenty).mean() < 1e-4
+
+
+def test_planes_taken_one_by_one_count_as_often() -> None:
+    gray = Enlarger(lively(2, channels=1), 1, CPU)
+    assert gray.bytes_of_pixel(4) == 4 * gray.bytes_of_pixel(1)
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory() -> None:

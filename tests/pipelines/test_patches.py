@@ -11,14 +11,14 @@ from gantools.data.degrade import Degradation
 from gantools.data.resize import reduced
 from gantools.data.sources import ArraySource
 from gantools.errors import DataError
-from gantools.pipelines.superres.pictures import Pair, Patches, read_pairs
+from gantools.pipelines.superres.pictures import Pair, Patches, misaligned, read_pairs, signed
 
 CPU = torch.device("cpu")
 
 
 def pairs_of(pictures: list[np.ndarray], scale: int, budget: int = 1 << 30, degraded: bool = False) -> list[Pair]:
     pairs, _, _ = read_pairs(
-        ArraySource(pictures), None, scale, 3, degraded=degraded, seed=0, max_bad=0.0,
+        ArraySource(pictures), None, scale, 3, patch=8, degraded=degraded, seed=0, max_bad=0.0,
         advance=lambda f: None, budget=budget,
     )  # fmt: skip
     return pairs
@@ -54,14 +54,79 @@ def test_a_picture_without_detail_is_drawn_evenly() -> None:
 
 
 def test_memory_is_bounded_and_windows_stay_pairs() -> None:
-    budget = 2 * 3 * 2 * 64 * 64  # two pictures' share: 64 x 64 pixels of three channels and two bytes each
-    pairs = pairs_of([data.coffee(), data.astronaut()], 4, budget=budget)
+    budget = 2 * 16 * 16 * (3 * 17 + 4)  # 16 x 16 small pixels of each: 17 of three bytes, and an error of four
+    with pytest.warns(UserWarning, match="2% of the pixels of 2 are kept to learn from, of 2 a window only; fewer"):
+        pairs = pairs_of([data.coffee(), data.astronaut()], 4, budget=budget)
     for pair in pairs:
         assert pair.low is not None
         assert pair.high.shape == (3, 64, 64)
-        assert (reduced(pair.high[None].float(), 4)[0].clamp(-1, 1) - pair.low.float())[
-            :, 3:-3, 3:-3
-        ].abs().max() < 0.02
+        difference = reduced(signed(pair.high[None]), 4)[0].clamp(-1, 1) - signed(pair.low)
+        assert difference[:, 3:-3, 3:-3].abs().max() < 0.02
+
+
+def test_what_small_pictures_leave_of_their_share_goes_to_large_ones() -> None:
+    small = [data.coffee()[:8, :8]] * 9
+    budget = 10 * 32 * 32 * (3 * 5 + 4)
+    with pytest.warns(UserWarning, match="of 1 a window only"):
+        pairs = pairs_of([*small, data.coffee()], 2, budget=budget)
+    assert [p.high.shape[1] for p in pairs[:9]] == [8] * 9
+    assert pairs[9].high[0].numel() > 64 * 64
+
+
+def test_eight_bits_are_kept_as_such_and_others_as_half_floats() -> None:
+    eight, deep = (data.coffee()[:64, :64], data.coffee()[:64, :64].astype(np.uint16) * 250)
+    kept = pairs_of([eight, deep], 2)
+    assert [(p.high.dtype, p.low is not None and p.low.dtype) for p in kept] == [
+        (torch.uint8, torch.uint8), (torch.float16, torch.uint8)
+    ]  # fmt: skip
+    for pair, picture, top in zip(kept, (eight, deep), (255, 65535), strict=True):
+        wanted = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1) / top * 2 - 1
+        torch.testing.assert_close(signed(pair.high), wanted, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("degraded", [False, True])
+def test_no_window_is_smaller_than_patches_want_and_rather_are_pictures_left_out(degraded: bool) -> None:
+    pictures = [data.coffee()[i : i + 200, i : i + 300] for i in range(40)]
+    budget, each = 100_000, 12 * 12 * (3 * (17 - degraded) + 4)
+    with pytest.warns(UserWarning, match=r"the 40 pictures .* and (2[0-9]) pictures are left out; fewer"):
+        pairs = pairs_of(pictures, 4, budget=budget, degraded=degraded)
+    assert all(min(p.high.shape[1:]) == 12 * 4 for p in pairs)
+    assert budget <= len(pairs) * each < budget + each
+    again = [p.name for p in pairs]
+    assert again == sorted(again, key=lambda name: int(name.split()[1]))
+
+
+def test_a_collection_within_the_budget_is_kept_whole_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    assert [p.high.shape[1:] for p in pairs_of([data.coffee(), data.astronaut()], 4)] == [(400, 600), (512, 512)]
+    assert not recwarn.list
+
+
+def as_planes(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture.astype(np.float32).transpose(2, 0, 1) / 255)
+
+
+def test_flat_pairs_with_noise_of_their_own_are_aligned() -> None:
+    rng = torch.Generator().manual_seed(0)
+    for noise in (0.004, 0.02, 0.1):
+        for shading in (0.0, 0.05):
+            for side in (32, 64, 200):
+                ramp = torch.linspace(-shading, shading, 4 * side) * torch.ones(3, 4 * side, 1)
+                high = 0.5 + ramp + 4 * noise * torch.randn((3, 4 * side, 4 * side), generator=rng)
+                small = 0.5 + reduced(ramp[None], 4)[0] + noise * torch.randn((3, side, side), generator=rng)
+                assert misaligned(small, high, 4) == ""
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+def test_shifted_and_other_pictures_are_misaligned(noise: float) -> None:
+    rng = torch.Generator().manual_seed(0)
+    for picture in (data.coffee(), data.astronaut(), data.chelsea()[:, :448]):
+        high = as_planes(picture[:256, :256])
+        low = reduced(high[None], 4)[0]
+        low = low + noise * torch.randn(low.shape, generator=rng)
+        assert misaligned(low, high, 4) == ""
+        assert misaligned(low.roll((1, -2), (1, 2)), high, 4) == "one is shifted by 2 x -1 small pixels"
+    other = reduced(as_planes(data.astronaut()[:256, :256])[None], 4)[0]
+    assert misaligned(other, as_planes(data.chelsea()[:256, :256]), 4) == "they show different things"
 
 
 def test_degraded_patches_differ_at_every_step_and_are_low() -> None:
@@ -89,12 +154,12 @@ def test_slivers_can_be_learnt_from(shape: tuple[int, int]) -> None:
 
 def test_transparent_parts_are_learnt_as_white() -> None:
     clear = np.zeros((32, 32, 4), np.uint8)
-    assert (pairs_of([clear], 2)[0].high == 1).all()
+    assert (signed(pairs_of([clear], 2)[0].high) == 1).all()
 
 
 def test_nothing_left_to_learn_from_is_said() -> None:
     with pytest.raises(DataError, match="1 of 1 pictures cannot be used"):
         read_pairs(
-            ArraySource([np.full((9, 9, 3), np.nan)]), None, 2, 3, degraded=False, seed=0, max_bad=5,
+            ArraySource([np.full((9, 9, 3), np.nan)]), None, 2, 3, patch=8, degraded=False, seed=0, max_bad=5,
             advance=lambda f: None,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -174,11 +175,47 @@ def test_pairs_that_do_not_fit_are_all_listed(photographs: Pictures) -> None:
         GanSuperResolver(scale=4, degradation="none").fit(shifted, photographs)
 
 
+def test_pairs_that_show_other_things_are_counted_as_bad_and_all_listed(photographs: Pictures) -> None:
+    highs = [photographs[0][i : i + 160, i : i + 160] for i in range(0, 80, 16)]
+    lows = [low_of(p, 4) for p in highs]
+    lows[1], lows[3] = np.roll(lows[1], 1, 0), np.roll(lows[3], 2, 1)
+    settings = {"scale": 4, "max_images": 32, "degradation": "none", "random_state": 0}
+    with pytest.raises(DataError, match=r"(?s)2 of 5 pairs.*--max-bad N.*picture 1 .*by 0 x -1.*picture 3 .*by -2 x 0"):
+        GanSuperResolver(**settings).fit(lows, highs)
+    with pytest.warns(UserWarning, match=r"2 pictures were skipped: picture 1 .*by 0 x -1 small"):
+        resolver = GanSuperResolver(**settings, max_bad=2).fit(lows, highs)
+    assert resolver.training_["samples"] == 3
+
+
+def test_a_model_of_pairs_that_is_judged_by_reductions_says_so(photographs: Pictures, tmp_path: Path) -> None:
+    lows = [low_of(p, 2) for p in photographs]
+    resolver = GanSuperResolver(scale=2, max_images=32, random_state=0).fit(lows, photographs)
+    resolver.save(tmp_path / "model")
+    for model in (resolver, load(tmp_path / "model")):
+        for judge in (model.evaluate, model.score):
+            with pytest.warns(UserWarning, match=r"learnt from low pictures that were given.*--low LRDIR"):
+                judge(photographs[:1])
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                judge(lows[:1], photographs[:1])
+
+
+def test_a_model_of_reductions_is_judged_by_them_without_a_word(
+    quick: GanSuperResolver, photographs: Pictures, recwarn: pytest.WarningsRecorder
+) -> None:
+    quick.score(photographs[:1])
+    assert not recwarn.list
+
+
 def test_what_cannot_work_is_said(photographs: Pictures, quick: GanSuperResolver) -> None:
     with pytest.raises(ConfigError, match="needs pairs"):
         GanSuperResolver(degradation="none").fit(photographs)
     with pytest.raises(ConfigError, match="pairs were given"):
         GanSuperResolver(scale=2, degradation="real").fit([low_of(p, 2) for p in photographs], photographs)
+    with pytest.raises(ConfigError, match="strength=2 is of degradation='real'"):
+        GanSuperResolver(strength=2).fit(photographs)
+    with pytest.raises(ValueError, match="'strength' parameter"):
+        GanSuperResolver(degradation="real", strength=5).fit(photographs)
     with pytest.raises(ValueError, match="'scale' parameter"):
         GanSuperResolver(scale=5).fit(photographs)
     with pytest.raises(DataError, match="NaN"):
@@ -269,10 +306,15 @@ def test_pairs_held_out_are_checked_before_training(photographs: Pictures) -> No
 def test_spoilt_pictures_can_be_learnt_from(photographs: Pictures) -> None:
     """That it helps takes more training than a test has: see benchmarks/RESULTS.md."""
     common = {"scale": 2, "max_images": 160, "adversarial_share": 0, "random_state": 0}
-    fits = [GanSuperResolver(degradation=d, **common).fit(photographs) for d in ("real", "real", "bicubic")]
+    kinds = ({"degradation": "real"}, {"degradation": "real"}, {"degradation": "real", "strength": 0.4}, {})
+    fits = [GanSuperResolver(**kind, **common).fit(photographs) for kind in kinds]
     weights = [f.generators_["fidelity"].tail.weight for f in fits]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], weights[3])
+    milder = [f.evaluate(photographs[:1]).set_index("method").loc["bicubic", "psnr"] for f in fits[1:]]
+    assert milder == sorted(milder)
+    assert len(set(milder)) == 3
 
 
 def test_in_pipelines(photographs: Pictures) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gantools.networks.translator import Translator
-from gantools.pipelines.tiling import Grid, Tile
+from gantools.pipelines import tiling
+from gantools.pipelines.tiling import Grid, Tile, free_memory
 from gantools.pipelines.translate.apply import _TILES, _tile_size
 
 
@@ -57,3 +60,22 @@ def test_tiles_of_wide_generators_are_smaller() -> None:
     usual, wide, wider = (height * width for height, width in (_tile_size(grid, w) for w in (24, 64, 512)))
     assert wide < usual / 2
     assert wider == wide
+
+
+def test_free_memory_is_what_the_system_and_a_container_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_MEMORY", "_LIMIT", "_TAKEN"):
+        monkeypatch.setattr(tiling, name, tmp_path / name)
+    assert free_memory() == 4 << 30
+    (tmp_path / "_MEMORY").write_text("MemTotal:  9000 kB\nMemAvailable:  3000 kB\nHugePages_Total: 0\n")
+    assert free_memory() == 3000 * 1024
+    (tmp_path / "_TAKEN").write_text("anon 1000000\nfile 1900000\n")
+    (tmp_path / "_LIMIT").write_text("max\n")
+    assert free_memory() == 3000 * 1024
+    (tmp_path / "_LIMIT").write_text("2000000\n")
+    assert free_memory() == 1_000_000
+    (tmp_path / "_TAKEN").write_text("anon 2000001\n")
+    assert free_memory() == 0
+    (tmp_path / "_LIMIT").unlink()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert free_memory() == 1000 * 1024

@@ -250,7 +250,7 @@ def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
     said = pd.DataFrame(
         [
             {"classifier": "a & b", "method": "GAN", "beside": "SMOTE", "difference": 0.02, "low": 0.01, "high": 0.03}
-            | {"verdict": "helps"}
+            | {"verdict": "helps", "classical": 0.25}
         ]
     )
     index = pd.MultiIndex.from_tuples([("a & b", "GAN"), ("a & b", "SMOTE")], names=["classifier", "method"])
@@ -266,6 +266,7 @@ def test_verdicts_are_words(browser: Any, tmp_path: Path) -> None:
     assert min(widths) > 80, "a narrow window must not break words letter by letter"
     assert "balanced accuracy" in shown.page.inner_text("thead")
     assert "a & b, GAN: helps; +0.020 balanced accuracy beside SMOTE" in shown.page.inner_text("body")
+    assert "25% of its new samples are made classically" in shown.page.inner_text("body")
     shown.check(report)
 
 
