@@ -114,7 +114,8 @@ def test_commands_run(document: Path, world: Path, monkeypatch: pytest.MonkeyPat
             shutil.rmtree(place, ignore_errors=True)
         given = ["4" if word == "500" else word for word in words]
         done = CliRunner().invoke(app, [*given, *more, "--quiet"])
-        assert done.exit_code == 0, f"{' '.join(given)}: {done.exception} {done.output}"
+        fine = (0, 3) if task == "augment" else (0,)  # so short a training does not satisfy the gates
+        assert done.exit_code in fine, f"{' '.join(given)}: {done.exception} {done.output}"
 
 
 def test_there_are_commands() -> None:

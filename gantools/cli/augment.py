@@ -93,7 +93,7 @@ def augment(
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
     classes, numbers = numbered(labelled.y, len(labelled.y))
     if len(classes) > 1 and not _is_there(model):
-        check_any(amounts(parameters["per_class"], parameters["sampling_strategy"], classes, numbers))
+        check_any(amounts(parameters.get("per_class"), parameters.get("sampling_strategy"), classes, numbers))
     shared.writable_file(report, shared.PAGE)
     in_folders = isinstance(labelled.X, list) and (format != "npz" or include_real)
     folders = folders_of(labelled.y) if in_folders else {}
@@ -115,7 +115,7 @@ def augment(
     if in_folders:
         folders = folders_of(augmenter.classes_.tolist())
     writer = Writer(out, format, augmenter.names_, folders)
-    asked = parameters["per_class"]
+    asked = parameters.get("per_class")
     if to is not None and augmenter is given:  # some of DATA may have turned out not to be readable
         asked = {label: max(0, to - int(n)) for label, n in augmenter.quality_["n_real"].items()}
     written, shown = _write(augmenter, labelled, writer, include_real, asked)
@@ -260,7 +260,7 @@ def _words(augmenter: Any, result: dict[str, Any]) -> str:
     if (out / "sheet.png").is_file():
         lines.append(f"Look at them beside the reals: {out / 'sheet.png'}")
     if result["low_quality"]:
-        lines.append(f"Not varied enough: {', '.join(result['low_quality'])}. Train longer: --max-images N")
+        lines.append(f"Falling short: {', '.join(result['low_quality'])}. Train longer: --max-images N")
     return "\n".join(lines)
 
 

@@ -323,7 +323,7 @@ def test_evaluation_takes_the_users_own_labels(digits: Digits) -> None:
     quick = GanAugmenter({"digit 3": 4}, max_images=128, random_state=0)
     figures = quick.evaluate(X, y, {"neighbours": KNeighborsClassifier()}, n_splits=2)
     assert "recall digit 3" in figures
-    with pytest.raises(ConfigError, match="equally large"):
+    with pytest.raises(ConfigError, match="no new samples are asked for"):
         clone(quick).set_params(per_class={"digit 3": 0}).evaluate(X, y, n_splits=2)
 
 
@@ -425,6 +425,15 @@ def test_intervals_of_paired_differences() -> None:
     assert paired(differences)[1:] == pytest.approx((expected.low, expected.high))
     assert paired(differences).low > 0
     assert paired(differences, overlap=10.0).low < 0
+
+
+def test_a_small_class_of_which_hardly_any_pass_falls_short(digits: Digits) -> None:
+    X, y = few(digits, 36, (1, 8, 9))
+    augmenter = GanAugmenter(5, max_images=64, random_state=0)
+    with pytest.warns(UserWarning, match="of them pass the gates"):
+        augmenter.fit(X, y)
+    assert augmenter.quality_["n_real"].max() < 20
+    assert augmenter.quality_["good"].eq(False).any()
 
 
 class Interrupted(Writer):
