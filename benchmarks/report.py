@@ -243,7 +243,8 @@ _TRANSLATION_TEXT = (
     "`python -m benchmarks.translate quality`. Of OpenMoji's lines, pix2pix was run again by itself, after a first run",
     "with tests beside it (746 steps then, perceptual distance .321); ours had tests beside it for some minutes.",
     "Networks, losses and the policy were chosen while looking at the same held-out subgroups, so ours is optimistic.",
-    "Where colour alone is wanted, ours is given the luma and pix2pix, as its recipe for any pair has it, is not.",
+    "Where colour alone is wanted, ours is given the luma and pix2pix, as its recipe for any pair has it, is not;",
+    "\"pix2pix, colour alone\" is its authors' mode for black and white: of CIELAB, lightness in and colour out.",
     "Of other generators and discriminators, the default and the projected one have two seeds, the others the first.",
     "Without pairs, and of edges, one seed; without pairs other work went on beside.",
     "In the picture of the emoji ours learnt for three minutes only. Of the photographs' halves (left ones of 52",
@@ -428,6 +429,8 @@ TRANSLATIONS = {
     "edges": "Photographs, edges to photographs",
     "lines-unpaired": "OpenMoji, lines to colour without pairs",
     "lines-designs": "OpenMoji, lines to colour, by other generators and discriminators (texture 1)",
+    "colours-designs": "Photographs, gray to colour, by another discriminator (texture 1)",
+    "colours-own-designs": "Photographs, gray to colour: right halves, by another discriminator (texture 1)",
 }
 
 
