@@ -244,7 +244,7 @@ _TRANSLATION_TEXT = (
     "with tests beside it (746 steps then, perceptual distance .321); ours had tests beside it for some minutes.",
     "Networks, losses and the policy were chosen while looking at the same held-out subgroups, so ours is optimistic.",
     "Where colour alone is wanted, ours is given the luma and pix2pix, as its recipe for any pair has it, is not;",
-    "\"pix2pix, colour alone\" is its authors' mode for black and white: of CIELAB, lightness in and colour out.",
+    '"pix2pix, colour alone" is its authors\' mode for black and white: of CIELAB, lightness in and colour out.',
     "Of other generators and discriminators, the default and the projected one have two seeds, the others the first.",
     "Without pairs, and of edges, one seed; without pairs other work went on beside.",
     "In the picture of the emoji ours learnt for three minutes only. Of the photographs' halves (left ones of 52",
