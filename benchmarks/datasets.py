@@ -91,6 +91,10 @@ def _openml(name: str) -> pd.DataFrame:
     return sklearn_datasets.fetch_openml(names[name], version=1, as_frame=True).frame
 
 
+def _reader(download: bool) -> Callable[[str], pd.DataFrame]:
+    return _openml if download and not MLBENCH.exists() else _mlbench
+
+
 # The target's column, and which of its values are normal; rows of other values are the outliers.
 _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "BreastCancer": ("Class", ("benign",)),
@@ -119,7 +123,7 @@ def outlier_tables(download: bool = False, seed: int = 0) -> list[OutlierTable]:
     values stay. Tables of more than 6,000 rows are cut to so many, at random from `seed`.
     """
     tables = []
-    read: Callable[[str], pd.DataFrame] = _openml if download and not MLBENCH.exists() else _mlbench
+    read = _reader(download)
     for name, (target, normal) in _TABLES.items():
         frame = read(name)
         if len(frame) > _MOST_ROWS:
@@ -143,7 +147,7 @@ _CLASS_TABLES = ("Vehicle", "Satellite", "Vowel", "Glass", "BreastCancer", "Soyb
 
 def class_tables(download: bool = False) -> list[tuple[str, pd.DataFrame, np.ndarray]]:
     """Tables whose classes have 24 whole rows or more each: name, features, and classes from 0."""
-    read: Callable[[str], pd.DataFrame] = _openml if download and not MLBENCH.exists() else _mlbench
+    read = _reader(download)
     found = []
     for name in _CLASS_TABLES:
         frame, target = read(name).dropna(), _TABLES[name][0]
@@ -308,8 +312,10 @@ def _openmoji() -> Path:
 
 
 def _drawn(path: Path, side: int) -> np.ndarray:
-    import resvg_py
-
+    try:
+        import resvg_py
+    except ImportError:
+        raise SystemExit("OpenMoji is drawn by resvg, which is not installed: pip install -e '.[bench]'") from None
     png = resvg_py.svg_to_bytes(svg_path=str(path), width=side, height=side, background="#ffffff")
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
 

@@ -128,7 +128,7 @@ def dcgan_example(kind: Any, minutes: float, seed: int) -> Sampler:
 
 def torchgan(kind: Any, minutes: float, seed: int) -> Sampler:
     """torchgan's DCGAN with least squares."""
-    _from_peers()
+    from_peers()
     from torchgan.models import DCGANDiscriminator, DCGANGenerator
 
     torch.manual_seed(seed)
@@ -208,7 +208,7 @@ class _Sum(nn.Module):
 
 def lightweight(kind: Any, minutes: float, seed: int) -> Sampler:
     """lightweight-gan with its own settings."""
-    _from_peers()
+    from_peers()
     there = torch.cuda.is_available
     torch.cuda.is_available = lambda: True  # it refuses to be imported without a GPU, though its players run anywhere
     try:
@@ -259,7 +259,8 @@ def lightweight(kind: Any, minutes: float, seed: int) -> Sampler:
     return lambda n: sample(n).clamp(0, 1).mul(2).sub(1)
 
 
-def _from_peers() -> None:
+def from_peers() -> None:
+    """Put the folder that GANTOOLS_PEERS names on the path."""
     folder = os.environ.get("GANTOOLS_PEERS", "")
     sys.path.extend(p for p in (folder, f"{folder}/gan") if folder and p not in sys.path)
 

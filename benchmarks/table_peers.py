@@ -6,8 +6,6 @@ GANTOOLS_PEERS=DIR.
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 
 import numpy as np
@@ -15,15 +13,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.gan_peers import from_peers
+
 _LABEL = "class of the row"
 _MOST_DRAWN = 40
 
 
 def available() -> bool:
     """Whether it is where GANTOOLS_PEERS says, which is then on the path."""
-    folder = os.environ.get("GANTOOLS_PEERS", "")
-    if folder and folder not in sys.path:
-        sys.path.append(folder)
+    from_peers()
     try:
         import ctgan  # noqa: F401
     except ImportError:

@@ -14,6 +14,7 @@ from gantools.errors import ConfigError, DataError, QualityError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from gantools.pipelines.augment.files import Writer
 
@@ -78,8 +79,9 @@ def augment(
     if not isinstance(labelled.X, list) and format != "png":
         raise ConfigError(f"--format {format} is for pictures, and {data} has features: new rows go into one CSV")
     checkpoint = None if model is None else shared.checkpoint_of(model)
+    classes, numbers = numbered(labelled.y, len(labelled.y))
     flags: dict[str, Any] = {
-        "per_class": per_class if to is None else _missing(labelled.y, to),
+        "per_class": per_class if to is None else _missing(classes, numbers, to),
         "random_state": seed,
         "device": device,
         "max_minutes": max_minutes,
@@ -91,7 +93,6 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
-    classes, numbers = numbered(labelled.y, len(labelled.y))
     if len(classes) > 1 and not _is_there(model):
         check_any(amounts(parameters.get("per_class"), parameters.get("sampling_strategy"), classes, numbers))
     shared.writable_file(report, shared.PAGE)
@@ -139,11 +140,8 @@ def _is_there(model: Path | None) -> bool:
     return model is not None and (model / DESCRIPTION).is_file()
 
 
-def _missing(labels: list[Any], to: int) -> dict[Any, int]:
+def _missing(classes: NDArray[Any], numbers: NDArray[Any], to: int) -> dict[Any, int]:
     """New samples of each class that make it `to` large."""
-    from gantools.pipelines.synthesize.labels import numbered
-
-    classes, numbers = numbered(labels, len(labels))
     return {label: max(0, to - int((numbers == c).sum())) for c, label in enumerate(classes.tolist())}
 
 
@@ -182,8 +180,6 @@ def _write(
     augmenter: Any, labelled: Any, writer: Writer, include_real: bool, per_class: Any
 ) -> tuple[dict[str, Any], dict[int, list[Any]]]:
     """Write new samples, the manifest and the contact sheet; how many, and pictures of each class to show."""
-    import numpy as np
-
     from gantools.data.keep import Kept, write_kept
     from gantools.pipelines.augment.amounts import check_any
     from gantools.pipelines.augment.sheet import MOST_CLASSES, SHOWN, contact_sheet
@@ -195,7 +191,7 @@ def _write(
 
     pictures = isinstance(augmenter.maker_.form, PictureForm)
     wanted = augmenter.settled(per_class)
-    check_any(np.asarray(list(wanted.values())))
+    check_any(wanted.values())
     shown: dict[int, list[Any]] = {}
     clear_out(writer.out)
     with Stages(bool(augmenter.verbose)) as stages, stages.stage("writing") as advance, writer.writing():
@@ -268,19 +264,15 @@ def _evaluated(
     augmenter: Any, labelled: Any, folds: int
 ) -> tuple[tuple[pd.DataFrame, pd.DataFrame], dict[str, Any], str]:
     """Whether augmentation helps: verdicts and summary, an object, and words."""
+    from gantools.data.tables import without_nan
     from gantools.pipelines.augment.usefulness import summary, verdicts
     from gantools.report.classes import verdict_words
 
     figures = augmenter.evaluate(*labelled, n_splits=folds)
     said = verdicts(figures)
-    result = {"figures": _records(figures), "verdicts": _records(said)}
+    result = {name: without_nan(t).to_dict("records") for name, t in (("figures", figures), ("verdicts", said))}
     table = summary(figures)
     return (said, table), result, "\n".join([_table(table), "", *verdict_words(said)])
-
-
-def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Rows of a table as JSON holds them: null for NaN."""
-    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gantools.pipelines.files import Convert
 
-MaxMegapixels = Annotated[float | None, typer.Option("--max-megapixels", help="Larger files are refused.")]
+MaxMegapixels = Annotated[float | None, typer.Option("--max-megapixels", min=0.0001, help="Larger files are refused.")]
 Tile = Annotated[int | None, typer.Option("--tile", min=16, help="Side of a tile, for little memory.")]
 Frames = Annotated[bool, typer.Option("--frames", help="Every frame of animations and multi-page files.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists in DIR.")]

@@ -21,7 +21,7 @@ PICTURE_SUFFIXES = frozenset(_READ | _NOT_READ)
 MAX_MEGAPIXELS = 100.0
 _TIFF = (b"II*\0", b"MM\0*")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
-_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap width and height
+ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap width and height
 _BITS, _PHOTOMETRIC, _CHANNELS, _PLANES, _EXTRA = 258, 262, 277, 284, 338  # TIFF's tags
 # By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
 FORMATS = {
@@ -85,7 +85,7 @@ def header_of(path: Path, max_megapixels: float) -> Header | None:
         with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
             width, height = image.size
             # A TIFF's size is upright already; a PNG's own getexif decodes the file.
-            turned = 1 if image.format == "TIFF" else Image.Image.getexif(image).get(_ORIENTATION, 1)
+            turned = 1 if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION, 1)
             if turned in _ON_ITS_SIDE:
                 width, height = height, width
             return Header(height, width, image.mode not in _GRAY_MODES and not image.mode.startswith("I;16"))
@@ -256,7 +256,7 @@ def _decode_deep(image: Image.Image, path: Path) -> Picture:
     if array.shape[2] == 4:
         alpha = array[..., 3:]
         array = array[..., :3] * alpha + (1 - alpha)
-    upright = array if image.format == "TIFF" else oriented(array, image.getexif().get(_ORIENTATION, 1))
+    upright = array if image.format == "TIFF" else oriented(array, image.getexif().get(ORIENTATION, 1))
     return np.ascontiguousarray(upright)  # OpenCV turns TIFFs itself
 
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import (
     MAX_MEGAPIXELS,
+    ORIENTATION,
     check_depth,
     check_layout,
     check_size,
@@ -32,7 +33,6 @@ from gantools.data.decode import (
 )
 from gantools.errors import DataError, ModelError
 
-_ORIENTATION = 0x0112
 # What EXIF says of the picture (description, maker, model, program, time, artist, copyright), and not of the file.
 _KEPT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 _CAMERA, _PLACE = 0x8769, 0x8825
@@ -140,7 +140,7 @@ def _frame(image: Image.Image, path: Path, exif: bytes | None = None) -> Kept:
 def _deep_frame(image: Image.Image, path: Path) -> Kept:
     """Sixteen bits, upright. OpenCV turns TIFFs itself."""
     icc, dpi, gray = image.info.get("icc_profile"), image.info.get("dpi"), raw_mode(image).startswith("LA")
-    exif, orientation = _kept_exif(image), image.getexif().get(_ORIENTATION, 1)
+    exif, orientation = _kept_exif(image), image.getexif().get(ORIENTATION, 1)
     check_layout(image, path)
     pixels = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
     pixels = pixels if image.format == "TIFF" else oriented(pixels, orientation)
@@ -164,7 +164,7 @@ def _page(image: Image.Image, path: Path, number: int, max_megapixels: float) ->
     pixels, notes = _sixteen_bits(pixels, path, image)
     if pixels.ndim != 3 or pixels.shape[2] > 4:
         raise DataError(f"{path}: page {number + 1} has shape {pixels.shape}; gray or colour, and alpha, is wanted")
-    pixels = oriented(pixels, image.getexif().get(_ORIENTATION, 1))
+    pixels = oriented(pixels, image.getexif().get(ORIENTATION, 1))
     icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
     return Kept(np.ascontiguousarray(pixels), icc, exif, dpi, notes)
 

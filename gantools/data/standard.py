@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from gantools.data.decode import Header
 from gantools.data.planes import with_channels
 from gantools.data.sources import PictureSource, to_tensor
 from gantools.errors import DataError
@@ -86,14 +88,21 @@ def _resized(x: Tensor, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Glance:
-    """What pictures of a source look like: how many have each size (height, width), the most channels without alpha."""
+    """What pictures of a source look like.
 
-    sizes: Counter[tuple[int, int]]
+    Attributes
+    ----------
+    source : PictureSource
+    channels : int
+        The most channels without alpha.
+    """
+
+    source: PictureSource
     channels: int
 
     @classmethod
     def at(cls, source: PictureSource) -> Glance:
-        """Look at the first readable pictures for their channels, and at the headers of all.
+        """Look at the first readable pictures, and at the headers of the others while all are gray.
 
         Raises
         ------
@@ -113,10 +122,19 @@ class Glance:
                 break
         if not channels:
             raise DataError(f"none of the {len(source)} pictures can be read; the first: {first_error}")
-        headers = [source.header(i) for i in range(len(source))]
-        if max(channels) == 1 and any(header.coloured for header in headers[index + 1 :] if header):
-            channels.append(3)
-        return cls(Counter((header.height, header.width) for header in headers if header), max(channels))
+        glance = cls(source, max(channels))
+        coloured = glance.channels == 1 and any(header.coloured for header in glance.headers[index + 1 :] if header)
+        return replace(glance, channels=3) if coloured else glance
+
+    @cached_property
+    def headers(self) -> list[Header | None]:
+        """Of all pictures, read when they are first asked for."""
+        return [self.source.header(i) for i in range(len(self.source))]
+
+    @cached_property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """How many pictures have each size (height, width), by their headers."""
+        return Counter((header.height, header.width) for header in self.headers if header)
 
 
 class StandardPictures:

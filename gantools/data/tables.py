@@ -125,6 +125,11 @@ def distinct_texts(column: pd.Series, name: str) -> list[str]:
     return found
 
 
+def without_nan(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as JSON holds it: None where a value is missing."""
+    return table.astype(object).where(table.notna(), None)
+
+
 def plain_value(value: Any) -> Any:
     """NumPy's scalars as Python's, others as they are."""
     return value.item() if isinstance(value, np.generic) else value

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gantools.data.decode import FORMATS, decoding_errors, open_checked
 from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.sources import FileSource
-from gantools.data.tables import plain_value
+from gantools.data.tables import plain_value, without_nan
 from gantools.errors import ConfigError, DataError, GantoolsError
 from gantools.pipelines.stages import check_dial
 
@@ -192,8 +192,8 @@ def sample_rows(sampler: Any, n: int, label: str | None, seed: int, truncation: 
     X, y = _drawn(sampler, n, label, seed, truncation)
     table = pd.DataFrame(X.toarray() if hasattr(X, "toarray") else X)
     table = table.rename(columns=str) if y is None else table.rename(columns=str).assign(label=y)
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(name): plain_value(value) for name, value in row.items()} for row in plain.to_dict("records")]
+    rows = without_nan(table).to_dict("records")
+    return [{str(name): plain_value(value) for name, value in row.items()} for row in rows]
 
 
 def _check_size(pixels: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -52,7 +52,7 @@ def amounts(
     return _by_number(wanted, classes)
 
 
-def check_any(wanted: NDArray[np.int64]) -> None:
+def check_any(wanted: Iterable[int]) -> None:
     """Refuse, before any training, to make no samples at all.
 
     Raises
@@ -60,7 +60,7 @@ def check_any(wanted: NDArray[np.int64]) -> None:
     ConfigError
         Naming the way out.
     """
-    if not wanted.any():
+    if not any(wanted):
         raise ConfigError(
             "no new samples are asked for: by default the smaller classes are filled up, and none is smaller than is "
             "wanted; say how many with per_class (--per-class N, or --to N in all)"

@@ -25,6 +25,7 @@ from gantools import configs
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.policy import DEFAULT_POLICY, built_policy
 from gantools.data.sources import PATH_COLUMN, is_table
+from gantools.data.tables import without_nan
 from gantools.errors import ConfigError, DataError, QualityError
 from gantools.pipelines.augment.amounts import amounts
 from gantools.pipelines.augment.gates import FEWEST_TO_MEASURE, Gates, bytes_of_real
@@ -310,10 +311,10 @@ log, verbose
     def _act_on(self, quality: pd.DataFrame, maker: Maker) -> None:
         """Say which classes are made classically or fall short, and do what `on_low_quality` asks."""
         small = quality.index[quality["method"] == "classical"].tolist()
-        pictures = isinstance(maker.form, PictureForm)
+        classically = "classically" if isinstance(maker.form, PictureForm) else "classically, by repeating their rows"
         if small:
             warnings.warn(
-                f"augmented classically{'' if pictures else ', by repeating their rows'}, having fewer than "
+                f"augmented {classically}, having fewer than "
                 f"min_class_size={self.min_class_size} samples: {', '.join(map(str, small[:10]))}",
                 stacklevel=3,
             )
@@ -328,7 +329,7 @@ log, verbose
             for number in np.flatnonzero(fallen).tolist():
                 maker.numbers.pop(number)
             quality["method"] = np.where(fallen, "classical", quality["method"])
-            message += f"; these are augmented classically{'' if pictures else ', by repeating their rows'}"
+            message += f"; these are augmented {classically}"
         warnings.warn(f"the generator falls short: {message}", stacklevel=3)
 
     def _shortfall(self, row: Any) -> str:
@@ -505,7 +506,7 @@ log, verbose
             "novelties": list(self.maker_.novelties.items()),
             "wanted": list(self.sampling_strategy_.values()),
             "classes": self.classes_.tolist(),
-            "quality": self.quality_.astype(object).where(self.quality_.notna(), None).to_dict("list"),
+            "quality": without_nan(self.quality_).to_dict("list"),
         }
         summary = {"training": self.training_, "classes": [str(c) for c in self.classes_]}
         write_model(Path(folder), type(self).__name__, plain_params(self), state, summary, self.history_)

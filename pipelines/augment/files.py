@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
 from gantools.core.checkpoint import write_atomically
-from gantools.data.decode import is_picture
+from gantools.data.decode import ORIENTATION, is_picture
 from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.planes import on_white
 from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, read_table
@@ -206,7 +206,7 @@ class Writer:
 def _is_plain(path: str) -> bool:
     """Whether a picture file looks the same to whoever knows nothing of transparency and of cameras held sideways."""
     with Image.open(path) as image:
-        upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        upright = image.getexif().get(ORIENTATION, 1) == 1
         return upright and not image.has_transparency_data
 
 

@@ -30,6 +30,7 @@ from sklearn.utils.validation import _num_samples
 from torch import Tensor
 
 from gantools.data.sources import open_pictures
+from gantools.data.standard import allowance
 from gantools.errors import DataError
 from gantools.pipelines.augment.amounts import amounts, check_any
 from gantools.pipelines.augment.making import Made, Maker
@@ -123,7 +124,7 @@ def evaluate(
             "folds, or leave the class out"
         )
     check_any(amounts(augmenter.per_class, augmenter.sampling_strategy, classes, numbers))
-    bad = augmenter.max_bad if augmenter.max_bad >= 1 else int(augmenter.max_bad * len(labels))
+    bad = int(allowance(len(labels), augmenter.max_bad))
     augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None, max_bad=bad)  # which know no fold
     rows: list[dict[str, Any]] = []
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
@@ -161,7 +162,7 @@ def augmented_fold(augmenter: Any, train: tuple[Any, Any], test: tuple[Any, NDAr
         augmenter.fit(*train)
     maker = augmenter.maker_
     wanted = dict(enumerate(augmenter.sampling_strategy_.values()))
-    check_any(np.asarray(list(wanted.values())))
+    check_any(wanted.values())
     new = list(augmenter.makes(augmenter.sampling_strategy_, seed))
     classical = sum(len(m.critic) for m in new if m.method == "classical") / sum(wanted.values())
     seconds = dict.fromkeys(OURS, time.monotonic() - started)

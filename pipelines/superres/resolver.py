@@ -28,6 +28,7 @@ from gantools.data.pairing import matched
 from gantools.data.planes import on_white, unit
 from gantools.data.sources import PictureSource
 from gantools.data.standard import Glance
+from gantools.data.tables import without_nan
 from gantools.errors import ConfigError, DataError
 from gantools.networks.backbone import load_backbone
 from gantools.networks.patch import TextureDiscriminator
@@ -560,7 +561,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             "paired": self.paired_,
             "held_out": self.held_out_.tolist(),
             "generators": {name: player.state_dict() for name, player in self.generators_.items()},
-            "validation": self.validation_.astype(object).where(self.validation_.notna(), None).to_dict("list"),
+            "validation": without_nan(self.validation_).to_dict("list"),
         }
         kind = {"scale": self.scale_, "size": self.size_, "channels": self.channels_}
         summary = {**kind, "training": self.training_}

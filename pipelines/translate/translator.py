@@ -27,6 +27,7 @@ from gantools.data.planes import on_white, unit
 from gantools.data.policy import built_policy
 from gantools.data.sources import PictureSource
 from gantools.data.standard import Glance
+from gantools.data.tables import without_nan
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.pictures import psnr
 from gantools.networks.backbone import load_backbone
@@ -705,7 +706,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
             "held_out": self.held_out_.tolist(),
             "mean_colour": self.mean_colour_,
             "generators": {name: player.state_dict() for name, player in self.generators_.items()},
-            "validation": self.validation_.astype(object).where(self.validation_.notna(), None).to_dict("list"),
+            "validation": without_nan(self.validation_).to_dict("list"),
         }
         kind = {"channels_in": self.channels_[0], "channels_out": self.channels_[1], "paired": self.paired}
         summary = {**kind, "training": self.training_}

@@ -81,6 +81,8 @@ def test_unreadable_files_are_told_at_the_end_and_the_rest_is_done(work: Path, m
 
 def test_one_picture_works_where_a_folder_does(work: Path, model: Path) -> None:
     one = work / "low/photo.jpg"
+    none = ["sr", "upscale", one, "--model", model, "--out", work / "x", "--max-megapixels", "-1"]
+    assert "greater than or equal" in gantools(*none, code=2).stderr
     gantools("sr", "upscale", one, "--model", model, "--out", work / "one", "--tta", "--true-colours", "--quiet")
     assert Image.open(work / "one/photo.jpg").size == (60, 40)
 
