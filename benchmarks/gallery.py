@@ -62,6 +62,7 @@ _COLOURS = {
     "collapsing": "#f0027f",
     "diverged": "#000000",
     "copying the augmentation": "#386cb0",
+    "learning the reals by heart": "#bf5b17",
 }
 
 
@@ -172,6 +173,7 @@ _NAMES = {
     "collapsing": "red",
     "diverged": "gray",
     "copying the augmentation": "blue",
+    "learning the reals by heart": "brown",
 }
 
 

@@ -31,7 +31,8 @@ GENERATOR_OVERPOWERS = "generator overpowers"
 COLLAPSING = "collapsing"
 DIVERGED = "diverged"
 LEAKING = "copying the augmentation"
-STATES = (BALANCED, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS, COLLAPSING, DIVERGED, LEAKING)
+MEMORISING = "learning the reals by heart"
+STATES = (BALANCED, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS, COLLAPSING, DIVERGED, LEAKING, MEMORISING)
 
 REMEDIES = {
     DISCRIMINATOR_OVERPOWERS: "lower lr_discriminator, raise r1, or add instance_noise",
@@ -39,6 +40,7 @@ REMEDIES = {
     COLLAPSING: "lower lr_generator, take loss='relativistic' with r1 and r2, or, in a game of your own, let the "
     "discriminator see the batch (DcganDiscriminator(minibatch='deviation'))",
     DIVERGED: "lower lr_generator and lr_discriminator, or raise r1",
+    MEMORISING: "set augment ('auto' goes by the number of reals), raise r1, or bring more reals",
     LEAKING: "lower augment, or let it go by need with augment_rule='adaptive'",
 }
 
@@ -54,10 +56,12 @@ _SELDOM_WINS = 0.35
 _LITTLE_SPREAD = 0.5
 _LITTLE_COVERAGE = 0.15
 _MUCH_LEAK = 0.25
+_KNOWN_BY_HEART = 0.75
 _LARGEST_LOGIT = 1e3
 _SAFE_LOGIT = 1e2
 _SLOWER = 0.25
 _LASTING = 5
+_GAIN = 0.02
 _TOO_LATE = 0.5
 _MOST_ROLLBACKS = 12
 GO_ON, GO_BACK, BEGIN_ANEW = "go on", "go back", "begin anew"
@@ -84,6 +88,9 @@ class Vitals(NamedTuple):
         Largest logit without its sign; not finite when a logit is not.
     leak : float
         How many more of the fakes than of the reals look like reals changed by augmentation; 0 without.
+    memory : float
+        Share of pairs in which a real trained on has a logit above one held out: 0.5 when the discriminator does not
+        know them apart, or nothing is held out.
     """
 
     wins: float
@@ -92,6 +99,7 @@ class Vitals(NamedTuple):
     coverage: float
     largest: float
     leak: float = 0.0
+    memory: float = 0.5
 
 
 def to_judge_by(last: Batch, batches: Callable[[int], Batch], step: int) -> Batch:
@@ -121,12 +129,14 @@ def to_judge_by(last: Batch, batches: Callable[[int], Batch], step: int) -> Batc
 
 
 @torch.no_grad()
-def vitals(game: Game, batch: Batch, rng: torch.Generator, augment: float = 0.0) -> Vitals:
+def vitals(
+    game: Game, batch: Batch, rng: torch.Generator, augment: float = 0.0, trained_on: Batch | None = None
+) -> Vitals:
     """Measure `game` on `batch`, at most 256 reals; the players are left as they are.
 
     Distances are taken between samples themselves, pictures shrunk to 16 pixels a side, so that they do not
     depend on what the discriminator has come to look at. `augment` is the probability with which the discriminator is
-    shown pictures changed.
+    shown pictures changed; `trained_on` are reals trained on, where those of `batch` are held out.
     """
     some = {name: values[:_MOST] for name, values in batch.items()}
     reals = some["reals"]
@@ -139,7 +149,13 @@ def vitals(game: Game, batch: Batch, rng: torch.Generator, augment: float = 0.0)
     else:
         spread, coverage = spread_ratio(a, b), neighbourhoods(a, b, _NEIGHBOURS).coverage
     copied = leak(a, _vectors(augmented(reals, 1.0, rng)), b) if augment > 0 and not math.isnan(spread) else 0.0
-    return Vitals(float(share_of_wins(real, fake)), float(real.mean() - fake.mean()), spread, coverage, largest, copied)
+    wins, gap = float(share_of_wins(real, fake)), float(real.mean() - fake.mean())
+    memory = 0.5
+    if trained_on is not None and min(len(reals), len(trained_on["reals"])) >= _FEWEST:
+        seen = {name: values[:_MOST] for name, values in trained_on.items()}
+        known = game.discriminator(*game.shown(seen["reals"], seen, rng)).float()
+        memory = float(share_of_wins(known, real))
+    return Vitals(wins, gap, spread, coverage, largest, copied, memory)
 
 
 def _vectors(samples: Tensor) -> Tensor:
@@ -159,10 +175,12 @@ def state_of(seen: Vitals, done: float) -> str:
         return BALANCED
     if seen.spread < _LITTLE_SPREAD or seen.coverage < _LITTLE_COVERAGE:
         return COLLAPSING
+    if seen.memory > _KNOWN_BY_HEART:
+        return MEMORISING
     if seen.wins > _ALWAYS_WINS:
         return DISCRIMINATOR_OVERPOWERS
     if seen.wins < _SELDOM_WINS:
-        return GENERATOR_OVERPOWERS
+        return GENERATOR_OVERPOWERS if seen.memory < 1 - seen.wins else MEMORISING  # reals trained on are not beaten
     return LEAKING if seen.leak > _MUCH_LEAK else BALANCED
 
 
@@ -178,6 +196,7 @@ def smoothed_vitals(before: Vitals | None, now: Vitals) -> Vitals:
 class Balance:
     """What is done to keep the players at similar strength.
 
+    A game whose fakes become more varied is left alone, however strong a player is: that is how sound games begin.
     Weights that grew under a rate that was too high are not mended by a lower one. So while less than half of
     training is over, a game that has gone wrong for some looks in a row begins anew, with lower rates; later it goes
     back to its last good state.
@@ -192,6 +211,10 @@ class Balance:
         Looks in a row at which it was not balanced.
     rollbacks : int
         How often training began anew or went back.
+    augmented : bool
+        Whether the discriminator is shown pictures changed, because it learnt the reals by heart.
+    best : float
+        The largest variety of fakes since the game began.
     """
 
     generator: float = 1.0
@@ -199,14 +222,24 @@ class Balance:
     began: float = 0.0
     ill: int = 0
     rollbacks: int = 0
+    augmented: bool = False
+    best: float = 0.0
 
-    def act(self, state: str, done: float, lr_generator: float, lr_discriminator: float) -> str:
+    def gains(self, seen: Vitals) -> bool:
+        """Whether the fakes are more varied than ever since the game began: their spread, 1 at most, and coverage."""
+        variety = min(seen.spread, 1.0) + seen.coverage
+        if not variety > self.best + _GAIN:
+            return False
+        self.best = variety
+        return True
+
+    def act(self, state: str, done: float, lr_generator: float, lr_discriminator: float, gaining: bool = False) -> str:
         """What to do when the share `done` of training is over: "go on", "go back" or "begin anew".
 
         Who wins does not tell whose rate was too high: a generator that has blown up loses every pair. So the player
         with the higher rate is slowed, or both where neither rate is twice the other.
         """
-        self.ill = 0 if state in (BALANCED, LEAKING) else self.ill + 1
+        self.ill = 0 if gaining or state in (BALANCED, LEAKING, MEMORISING) else self.ill + 1
         if state != DIVERGED and (self.ill < _LASTING or done > _TOO_LATE):
             return GO_ON
         ratio = lr_discriminator * self.discriminator / (lr_generator * self.generator)
@@ -216,7 +249,7 @@ class Balance:
         self.ill = 0
         if done > _TOO_LATE:
             return GO_BACK
-        self.began = done
+        self.began, self.best = done, 0.0
         return BEGIN_ANEW
 
 
@@ -247,7 +280,14 @@ class Watch:
     good: bool = False
 
     def look(
-        self, now: Vitals, diverged: bool, done: float, trainer: AdversarialTrainer, where: str, aloud: bool = True
+        self,
+        now: Vitals,
+        diverged: bool,
+        done: float,
+        trainer: AdversarialTrainer,
+        where: str,
+        aloud: bool = True,
+        augmentable: bool = False,
     ) -> tuple[str, dict[str, float]]:
         """Judge what is seen `now`, warn once of what lasts, and decide what to do.
 
@@ -265,6 +305,8 @@ class Watch:
             Which training, and how far; for the warning.
         aloud : bool
             Whether this process is the one that warns.
+        augmentable : bool
+            Whether the discriminator is shown pictures unchanged, and can be shown them changed.
 
         Returns
         -------
@@ -285,15 +327,20 @@ class Watch:
         self.lasts = self.lasts + 1 if state == self.state else 1
         self.state = state
         self.good = state == BALANCED and now.largest < _SAFE_LOGIT
-        if state != BALANCED and state not in self.warned and (state == DIVERGED or self.lasts >= _LASTING):
+        lasting = state == DIVERGED or self.lasts >= _LASTING
+        acts = trainer.balance == "auto" and (augmentable if state == MEMORISING else state != LEAKING)
+        if lasting and acts and state == MEMORISING:
+            self.balance.augmented = True
+        if lasting and state != BALANCED and state not in self.warned:
             self.warned.append(state)
-            done_about_it = " (it is being counteracted)" if trainer.balance == "auto" else ""
+            done_about_it = " (it is being counteracted)" if acts else ""
             if aloud:
                 said = f"{where}: {state}{done_about_it}; should it stay so, {REMEDIES[state]}"
                 warnings.warn(said, HealthWarning, stacklevel=4)
         do = GO_ON
         if trainer.balance == "auto":
-            do = self.balance.act(state, done, trainer.lr_generator, trainer.lr_discriminator)
+            gaining = self.balance.gains(self.seen)
+            do = self.balance.act(state, done, trainer.lr_generator, trainer.lr_discriminator, gaining)
         if do != GO_ON:
             self.seen = None
         if self.balance.rollbacks > _MOST_ROLLBACKS:
@@ -308,6 +355,7 @@ class Watch:
             "health_spread": now.spread,
             "health_coverage": now.coverage,
             "health_leak": now.leak,
+            "health_memory": now.memory,
             "slowed_generator": self.balance.generator,
             "slowed_discriminator": self.balance.discriminator,
         }

@@ -279,19 +279,24 @@ class Run:
         """
         if not self._health_can_be_judged():
             return
-        batch = self.game.held_out() or to_judge_by(self.last_batch, self.batches, self.step_number - 1)
+        held_out = self.game.held_out()
+        batch = held_out or to_judge_by(self.last_batch, self.batches, self.step_number - 1)
         rng = torch.Generator(self.device).manual_seed(self.seed + 7919 * self.step_number)
         self.game.generator.eval()
         self.game.discriminator.eval()
-        now = Vitals(
-            *self.world.of_first(vitals(self.game, batch, rng, self.augmentation.probability(self.fraction())))
-        )
+        trained_on = None if held_out is None else to_judge_by(self.last_batch, self.batches, self.step_number - 1)
+        augment = self.augmentation.probability(self.fraction())
+        now = Vitals(*self.world.of_first(vitals(self.game, batch, rng, augment, trained_on)))
         self.game.generator.train()
         self.game.discriminator.train()
+        can_change = self.game.augmentable and self.augmentation.most == 0
+        where = f"{name}, {self.images:,} images"
         do, figures = self.watch.look(
-            now, self.diverged, self.fraction(), self.trainer, f"{name}, {self.images:,} images", self.world.first
+            now, self.diverged, self.fraction(), self.trainer, where, self.world.first, can_change
         )
         self.history.note(figures)
+        if can_change and self.watch.balance.augmented:
+            self.augmentation = Augmentation(1.0, "fixed")
         if do == GO_BACK:
             self._roll_back(self.good)
         elif do == BEGIN_ANEW:
@@ -453,6 +458,8 @@ class Run:
         self.watch = Watch.restored(state["watch"])
         self.snapshots = Snapshots(**state["snapshots"])
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
+        if self.watch.balance.augmented:
+            self.augmentation = Augmentation(1.0, "fixed")
         self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])
         self._dropped_in_a_row = state["dropped_in_a_row"]

@@ -23,8 +23,8 @@ class Training:
         `loss_generator`, `d_real`, `d_fake` (mean sigmoid of the logits), `d_wins` (share of pairs in which the
         real's logit is above the fake's), `gradient_discriminator`, `gradient_generator` (norms), `penalty`,
         `dropped`, and what the game adds. Where health is watched, also `health` (a state in words) and, at every
-        tick, `health_wins`, `health_gap`, `health_spread`, `health_coverage`, `slowed_generator` and
-        `slowed_discriminator` (factors on the learning rates).
+        tick, `health_wins`, `health_gap`, `health_spread`, `health_coverage`, `health_leak`, `health_memory`,
+        `slowed_generator` and `slowed_discriminator` (factors on the learning rates).
     images : int
         Reals seen by the discriminator.
     seconds : float

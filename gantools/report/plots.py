@@ -22,6 +22,7 @@ HEALTH = {
     "collapsing": "#f3c3c6",
     "diverged": "#c9a3b8",
     "copying the augmentation": "#e6ddf2",
+    "learning the reals by heart": "#e8dcc0",
 }
 """A colour for each state of a training; see `gantools.core.health`."""
 

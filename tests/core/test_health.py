@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from gantools.core import AdversarialTrainer, LatentGame
+from gantools.core import AdversarialTrainer, LatentGame, Training
 from gantools.core.batches import Order
 from gantools.core.health import (
     BALANCED,
@@ -22,6 +23,7 @@ from gantools.core.health import (
     GO_BACK,
     GO_ON,
     LEAKING,
+    MEMORISING,
     REMEDIES,
     Balance,
     HealthWarning,
@@ -74,6 +76,10 @@ def weights_of(training: object) -> torch.Tensor:
         (WELL._replace(spread=float("nan"), coverage=float("nan")), BALANCED),
         (WELL._replace(leak=0.4), LEAKING),
         (WELL._replace(leak=0.4, wins=0.99), DISCRIMINATOR_OVERPOWERS),
+        (WELL._replace(memory=0.9), MEMORISING),
+        (WELL._replace(memory=0.9, wins=0.1), MEMORISING),
+        (WELL._replace(memory=0.6, wins=0.1), GENERATOR_OVERPOWERS),
+        (WELL._replace(memory=0.7, wins=0.32), MEMORISING),
     ],
 )
 def test_states(seen: Vitals, state: str) -> None:
@@ -111,6 +117,83 @@ def test_vitals_of_a_generator_that_makes_one_picture() -> None:
     played.fakes = lambda batch, rng: batch["reals"].flip(0)  # type: ignore[method-assign]
     same = vitals(played, batches(0), rng)
     assert (same.wins, same.spread, same.coverage) == pytest.approx((0.5, 1.0, 1.0))
+
+
+def test_memory_is_how_often_reals_trained_on_rank_above_those_held_out() -> None:
+    played, rng = game(), torch.Generator().manual_seed(0)
+    played.discriminator = Brightness()
+    known, held = {"reals": DIGITS[:40] + 0.2}, {"reals": DIGITS[40:80]}
+    bright = [reals["reals"].flatten(1).mean(1) for reals in (known, held)]
+    pairs = [(a > b) + 0.5 * (a == b) for a in bright[0].tolist() for b in bright[1].tolist()]
+    assert vitals(played, held, rng, trained_on=known).memory == pytest.approx(sum(pairs) / len(pairs))
+    assert vitals(played, held, rng).memory == 0.5
+    few = {"reals": DIGITS[:8]}
+    assert vitals(played, few, rng, trained_on=known).memory == 0.5
+
+
+class Brightness(torch.nn.Module):
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return samples.flatten(1).mean(1)
+
+
+class Few(LatentGame):
+    """Thirty-two reals to learn from, and as many held out."""
+
+    def held_out(self) -> dict[str, torch.Tensor]:
+        return {"reals": DIGITS[32:96]}
+
+
+def few(balance: str, max_images: int = 22_400, stop_at: int | None = None, **kwargs: Any) -> Training:
+    played = game()
+
+    def of_few(step: int) -> dict[str, torch.Tensor]:
+        if step == stop_at:
+            raise Interrupted("here")
+        return {"reals": DIGITS[:32]}
+
+    trainer = AdversarialTrainer(lr_generator=3e-3, lr_discriminator=1.2e-2, beta1=0.0, balance=balance)
+    return trainer.train(Few(played.generator, played.discriminator), of_few, max_images=max_images, seed=0, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def helped() -> Training:
+    with pytest.warns(HealthWarning, match=f"{MEMORISING}.*counteracted"):
+        return few("auto")
+
+
+def test_reals_learnt_by_heart_are_shown_changed_from_then_on(helped: Training) -> None:
+    watched = few("watch").history
+    assert "augment" not in watched
+    assert watched["health"].iloc[-1] == MEMORISING
+    assert (helped.history["health"] == MEMORISING).any()
+    assert helped.history["augment"].iloc[-1] == 1
+    assert helped.history["health_memory"].iloc[-1] < watched["health_memory"].iloc[-1]
+
+
+def test_a_training_begun_to_be_shown_changed_resumes_exactly(helped: Training, tmp_path: Path) -> None:
+    began = int(helped.history["augment"].first_valid_index())
+    there = {"checkpoint": tmp_path / "c.safetensors", "checkpoint_seconds": 0.2, "resume": True}
+    with pytest.raises(Interrupted):
+        few("auto", stop_at=began + 40, **there)
+    assert torch.equal(weights_of(few("auto", **there)), weights_of(helped))
+
+
+def test_a_game_that_begins_slowly_but_gains_is_left_alone() -> None:
+    """A discriminator that wins every pair for a fifth of training, while the fakes become more varied."""
+    watched, left = few("watch", 8000), few("auto", 8000)
+    assert watched.history["health"].value_counts()[DISCRIMINATOR_OVERPOWERS] > 5
+    assert left.rollbacks == 0
+    assert torch.equal(weights_of(watched), weights_of(left))
+
+
+def test_only_more_variety_than_ever_is_a_gain() -> None:
+    balance = Balance()
+    gained = [balance.gains(WELL._replace(spread=s, coverage=c)) for s, c in ((0.3, 0), (0.3, 0), (0.2, 0.2), (3, 0.2))]
+    assert gained == [True, False, True, True]
+    assert not balance.gains(WELL._replace(spread=5.0, coverage=0.2))
+    assert not balance.gains(WELL._replace(spread=math.nan, coverage=math.nan))
+    for _ in range(20):
+        assert balance.act(COLLAPSING, 0.2, 0.1, 0.1, gaining=True) == GO_ON
 
 
 def test_too_few_reals_to_judge_variety() -> None:
