@@ -355,6 +355,25 @@ _OVERHEAD_TEXT = (
 )
 
 
+def _precision() -> str:
+    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+        names = [f"{size} px, {way}, on {device}" for device, size, way in rows.index]
+        columns = {"rate": "pictures a second", "first": "seconds to the first step", "matrix_share": "of matrix rate"}
+        return rows[["rate", "ratio", "first", "matrix_share"]].rename(columns=columns).set_axis(names)
+
+    return _latest("precision", _PRECISION_TEXT, shown, by=("device", "size", "method"))
+
+
+_PRECISION_TEXT = (
+    "## Precision and compilation",
+    "",
+    "Pictures a second of a DCGAN's training without penalties, in turns in one process; the ratio is to float32; the",
+    "matrix rate is that of products of large float32 matrices on the same device (`python -m benchmarks.precision`).",
+    '`precision="auto"` takes bfloat16 only on devices that are made for it, and nothing is compiled unless asked for.',
+    "",
+)
+
+
 def _export() -> str:
     def shown(rows: pd.DataFrame) -> pd.DataFrame:
         apart = rows[[c for c in rows if str(c).startswith("apart ")]].max(axis=1)
@@ -445,6 +464,7 @@ def write_report() -> Path:
         _synthesis(),
         _health(),
         _overhead(),
+        _precision(),
         _augment(),
         _superres(),
         _translation(),
