@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     given = [word for word in given if word != "--debug"]
     try:
-        with shared.warnings_as_lines("--quiet" in given):
+        with shared.warnings_as_lines("--quiet" in given), shared.ended_as_interrupted():
             code = app(given, standalone_mode=False)
         if code == _INTERRUPTED:  # typer makes a result of Ctrl-C
             print(f"gantools: {_NO_MODEL}", file=sys.stderr)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -138,6 +141,27 @@ def warnings_as_lines(quiet: bool) -> Iterator[None]:
             warnings.simplefilter("ignore", of_developers)
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def ended_as_interrupted() -> Iterator[None]:
+    """Inside, SIGTERM, by which schedulers and torchrun end a process, does what Ctrl-C does.
+
+    Where it is handled already, or this is not the main thread, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def as_interrupted(number: int, frame: FrameType | None) -> None:
+        interrupts = signal.getsignal(signal.SIGINT)  # ignored in a shell's background
+        (interrupts if callable(interrupts) else signal.default_int_handler)(signal.SIGINT, frame)
+
+    signal.signal(signal.SIGTERM, as_interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callable[[], str]) -> None:

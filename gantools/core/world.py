@@ -8,6 +8,7 @@ does the talking: gloo between CPUs, nccl between GPUs.
 from __future__ import annotations
 
 import atexit
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -124,7 +125,8 @@ def _told(say: Any) -> None:
     try:
         say()
     except RuntimeError as error:
+        why = re.sub(r"^\[\S+\] ", "", str(error).splitlines()[0]).split(". ")[0]  # without a line of C++, or advice
         raise GantoolsError(
-            "another process of this training has ended or does not answer; start it again with --resume to go on "
-            f"from its checkpoint ({str(error).splitlines()[0]})"
+            f"another process of this training has ended or does not answer ({why}); start the job again: with "
+            "--resume it goes on from its last checkpoint, which is written every minute"
         ) from error

@@ -326,21 +326,22 @@ def test_presets_are_listed_and_shown() -> None:
     assert "view: tiles" in gantools("config", "show", "anomaly/texture").stdout
 
 
-def test_interrupted_fit_resumes_to_the_same_model(work: Path) -> None:
-    """Ctrl-C leaves a checkpoint and no model; resumed, it ends where an uninterrupted run ends."""
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_fit_resumes_to_the_same_model(work: Path, how: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM leave a checkpoint and no model; resumed, it ends where an uninterrupted run ends."""
     common = [str(work / "table.csv"), "--max-images", "60000", "--quiet", "--seed", "1"]
-    gantools("anomaly", "fit", *common, "--model", work / "whole")
-    checkpoint = work / "cut.checkpoint" / "training.safetensors"
-    process = _fitting(common, work / "cut", checkpoint)
-    process.send_signal(signal.SIGINT)
+    gantools("anomaly", "fit", *common, "--model", work / f"whole{how}")
+    checkpoint = work / f"cut{how}.checkpoint" / "training.safetensors"
+    process = _fitting(common, work / f"cut{how}", checkpoint)
+    process.send_signal(how)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert "resume" in stderr
-    assert not (work / "cut").exists()
+    assert not (work / f"cut{how}").exists()
     assert checkpoint.exists()
-    gantools("anomaly", "fit", *common, "--model", work / "cut", "--resume")
+    gantools("anomaly", "fit", *common, "--model", work / f"cut{how}", "--resume")
     assert not checkpoint.exists()
-    weights = [(work / name / "weights.safetensors").read_bytes() for name in ("whole", "cut")]
+    weights = [(work / name / "weights.safetensors").read_bytes() for name in (f"whole{how}", f"cut{how}")]
     assert weights[0] == weights[1]
 
 

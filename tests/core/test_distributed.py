@@ -20,6 +20,7 @@ from gantools.core.checkpoint import load_state
 from tests.core.test_trainer import GivenLatents, game, weights_of
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 
@@ -31,11 +32,12 @@ from gantools.core.world import world
 from tests.core.test_distributed import played, with_latents
 
 out, dies_at = Path(sys.argv[1]), int(sys.argv[2])
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, so that there is time to say what happened
 
 
 def batches(step):
     if step == dies_at and world().rank == 1:
-        import os, signal
+        import os
         os.kill(os.getpid(), signal.SIGKILL)
     return with_latents(step)
 
@@ -97,6 +99,7 @@ def test_when_one_process_dies_the_job_ends_and_its_checkpoint_goes_on_in_two_or
     script.write_text(SCRIPT)
     done = torchrun(2, script, tmp_path, 11, check=False)
     assert done.returncode != 0
+    assert "another process of this training has ended" in done.stderr
     assert not (tmp_path / "weights").exists()
     goes_on = tmp_path / "two"
     shutil.copytree(tmp_path, goes_on, ignore=lambda *_: ["two"])
