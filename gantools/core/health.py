@@ -196,10 +196,10 @@ def smoothed_vitals(before: Vitals | None, now: Vitals) -> Vitals:
 class Balance:
     """What is done to keep the players at similar strength.
 
-    A game whose fakes become more varied is left alone, however strong a player is: that is how sound games begin.
+    A game whose fakes cover more and more is left alone, however strong a player is: that is how sound games begin.
     Weights that grew under a rate that was too high are not mended by a lower one. So while less than half of
     training is over, a game that has gone wrong for some looks in a row begins anew, with lower rates; later it goes
-    back to its last good state.
+    back to its last good state, as it does where the last look of all finds it collapsed.
 
     Attributes
     ----------
@@ -214,7 +214,7 @@ class Balance:
     augmented : bool
         Whether the discriminator is shown pictures changed, because it learnt the reals by heart.
     best : float
-        The largest variety of fakes since the game began.
+        The largest coverage since the game began.
     """
 
     generator: float = 1.0
@@ -226,11 +226,10 @@ class Balance:
     best: float = 0.0
 
     def gains(self, seen: Vitals) -> bool:
-        """Whether the fakes are more varied than ever since the game began: their spread, 1 at most, and coverage."""
-        variety = min(seen.spread, 1.0) + seen.coverage
-        if not variety > self.best + _GAIN:
+        """Whether the fakes cover more of the reals than ever since the game began."""
+        if not seen.coverage > self.best + _GAIN:
             return False
-        self.best = variety
+        self.best = seen.coverage
         return True
 
     def act(self, state: str, done: float, lr_generator: float, lr_discriminator: float, gaining: bool = False) -> str:
@@ -270,6 +269,8 @@ class Watch:
         States already warned of.
     good : bool
         Whether the last look's state is worth going back to.
+    ever_good : bool
+        Whether one was since the game began.
     """
 
     balance: Balance = field(default_factory=Balance)
@@ -278,6 +279,7 @@ class Watch:
     lasts: int = 0
     warned: list[str] = field(default_factory=list)
     good: bool = False
+    ever_good: bool = False
 
     def look(
         self,
@@ -326,7 +328,9 @@ class Watch:
         state = DIVERGED if diverged else state_of(self.seen, done - self.balance.began)
         self.lasts = self.lasts + 1 if state == self.state else 1
         self.state = state
-        self.good = state == BALANCED and now.largest < _SAFE_LOGIT
+        at_once = DIVERGED if diverged else state_of(now, done - self.balance.began)
+        self.good = state == at_once == BALANCED and now.largest < _SAFE_LOGIT
+        self.ever_good |= self.good
         lasting = state == DIVERGED or self.lasts >= _LASTING
         acts = trainer.balance == "auto" and (augmentable if state == MEMORISING else state != LEAKING)
         if lasting and acts and state == MEMORISING:
@@ -341,8 +345,12 @@ class Watch:
         if trainer.balance == "auto":
             gaining = self.balance.gains(self.seen)
             do = self.balance.act(state, done, trainer.lr_generator, trainer.lr_discriminator, gaining)
+            if do == GO_ON and done >= 1 and at_once in (COLLAPSING, DIVERGED) and self.ever_good:
+                do = GO_BACK
+                self.balance.rollbacks += 1
         if do != GO_ON:
             self.seen = None
+            self.ever_good &= do == GO_BACK
         if self.balance.rollbacks > _MOST_ROLLBACKS:
             raise GantoolsError(
                 f"{where}: diverged {self.balance.rollbacks} times, at learning rates down to "

@@ -186,12 +186,22 @@ def test_a_game_that_begins_slowly_but_gains_is_left_alone() -> None:
     assert torch.equal(weights_of(watched), weights_of(left))
 
 
+def test_what_collapses_at_the_very_end_goes_back_to_its_last_good_state() -> None:
+    collapsed, trainer = WELL._replace(spread=0.0, coverage=0.0), AdversarialTrainer(balance="auto")
+    for before, does in ((WELL, GO_BACK), (collapsed, GO_ON)):
+        watch = Watch()
+        assert watch.look(before, False, 0.99, trainer, "here")[0] == GO_ON
+        assert watch.look(collapsed, False, 1.0, trainer, "here")[0] == does
+        assert watch.balance.rollbacks == (does == GO_BACK)
+    watched = Watch()
+    watched.look(WELL, False, 0.99, AdversarialTrainer(), "here")
+    assert watched.look(collapsed, False, 1.0, AdversarialTrainer(), "here")[0] == GO_ON
+
+
 def test_only_more_variety_than_ever_is_a_gain() -> None:
     balance = Balance()
-    gained = [balance.gains(WELL._replace(spread=s, coverage=c)) for s, c in ((0.3, 0), (0.3, 0), (0.2, 0.2), (3, 0.2))]
-    assert gained == [True, False, True, True]
-    assert not balance.gains(WELL._replace(spread=5.0, coverage=0.2))
-    assert not balance.gains(WELL._replace(spread=math.nan, coverage=math.nan))
+    gained = [balance.gains(WELL._replace(coverage=c)) for c in (0.0, 0.2, 0.21, 0.15, 0.3, math.nan)]
+    assert gained == [False, True, False, False, True, False]
     for _ in range(20):
         assert balance.act(COLLAPSING, 0.2, 0.1, 0.1, gaining=True) == GO_ON
 
