@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gantools import configs, processes
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.core.checkpoint import load_newest_state
 from gantools.core.snapshots import Snapshots
 from gantools.core.world import world
 from gantools.data.tables import plain_value
@@ -68,9 +69,16 @@ def resolve_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def agreed_seed(random_state: Any) -> int:
-    """`resolve_seed`, for fitting: under torchrun the first process's, so all of them must call it."""
-    return int(world().of_first([resolve_seed(random_state)])[0])
+def agreed_seed(random_state: Any, goes_on_from: Any = None) -> int:
+    """`resolve_seed`, for fitting: under torchrun the first process's, so all of them must call it.
+
+    Where nobody chose one, it is that of the training that the folder `goes_on_from` has a checkpoint of.
+    """
+    seed = resolve_seed(random_state)
+    begun = [] if goes_on_from is None or random_state is not None else sorted(Path(goes_on_from).glob("*.safetensors"))
+    if begun:
+        seed = load_newest_state(begun[0])["identity"]["seed"]
+    return int(world().of_first([seed])[0])
 
 
 def resolve_trainer(

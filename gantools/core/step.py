@@ -124,8 +124,8 @@ def generator_move(game: Game, rules: Rules, batch: Batch, rng: torch.Generator)
             matching = feature_matching(game, batch, fakes, rng)
             total = total + rules.feature_matching * matching
             figures["feature_matching"] = matching.detach()
-    with rules_precision(rules, fakes):
-        terms = game.generator_terms(batch, fakes)
+        with rules_precision(rules, fakes):
+            terms = game.generator_terms(batch, fakes)
     for name, term in terms.items():
         total = total + term
         figures[f"term_{name}"] = term.detach()

@@ -251,7 +251,8 @@ log, verbose
             large = np.flatnonzero(counts >= self.min_class_size)
             self.synthesizer_ = None
             if len(large):
-                shared = {name: getattr(self, name) for name in _SHARED} | {"random_state": seed}
+                shared = {name: getattr(self, name) for name in _SHARED}
+                shared["random_state"] = None if self.random_state is None else seed  # a checkpoint's, where one is
                 self.synthesizer_ = clone(template).set_params(**shared)
                 self.synthesizer_.learn(_of_classes(reals, large), stages, on_tick)
             with stages.stage("measuring"):

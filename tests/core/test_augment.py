@@ -104,6 +104,16 @@ def test_penalties_reach_through_the_augmentation() -> None:
     assert all(torch.isfinite(p.grad).all() for p in game.discriminator.parameters() if p.grad is not None)
 
 
+def test_penalties_are_slopes_before_the_augmentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With changes that triple a sample, a linear critic's slope is three times its weight."""
+    monkeypatch.setattr("gantools.core.step.augmented", lambda samples, probability, rng: 3 * samples)
+    played = LineGame()
+    played.discriminator = torch.nn.Linear(1, 1)
+    rules = Rules(get_loss("hinge"), r1=2.0, augment=1.0)
+    move = discriminator_move(played, rules, BATCH, torch.Generator().manual_seed(0))
+    assert move.figures["penalty"].item() == pytest.approx(9 * played.discriminator.weight.item() ** 2)
+
+
 def test_augmentation_of_what_is_no_picture_is_refused_before_training() -> None:
     with pytest.raises(ConfigError, match="whole pictures"):
         AdversarialTrainer(augment=0.5).train(LineGame(), lambda step: BATCH, max_images=8, seed=0)

@@ -311,6 +311,36 @@ def test_what_was_measured_of_a_broken_game_is_forgotten_when_it_begins_anew() -
     assert (run.augmentation.share, run.augmentation.wins) == (0.0, 0.5)
 
 
+def test_going_back_restores_all_that_a_step_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(AdversarialTrainer(balance="auto", ema=0.1), game(), 6400, None, 0)
+    for _ in range(5):
+        run.step(batches)
+    run.good = there = run._snapshot()
+    before = flat(there)
+    for _ in range(5):
+        run.step(batches)
+    assert not same(flat(run._players()), before)
+    monkeypatch.setattr(Watch, "look", lambda *_, **__: (GO_BACK, {}))
+    run.look_at_health("here")
+    assert same(flat(run._players()), before)
+    assert run.images == 320
+    run.step(batches)
+    assert same(flat(run.good), before)
+
+
+def flat(tree: object) -> list[torch.Tensor]:
+    """All tensors and numbers of nested containers, copied, in order."""
+    if isinstance(tree, dict):
+        return [leaf for key in tree for leaf in flat(tree[key])]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for item in tree for leaf in flat(item)]
+    return [torch.as_tensor(tree).clone()] if isinstance(tree, (torch.Tensor, int, float)) else []
+
+
+def same(some: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    return len(some) == len(others) and all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
 def test_a_training_that_diverged_goes_back_and_goes_on() -> None:
     settings = {"lr_generator": 2e-3, "lr_discriminator": 1.0, "beta1": 0.9}
     alone = AdversarialTrainer(balance="watch", **settings).train(game(), batches, max_images=9600, seed=0)

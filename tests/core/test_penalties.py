@@ -38,6 +38,9 @@ def test_one_epsilon_for_each_sample(rng: torch.Generator) -> None:
     assert seen[0].unique().numel() == 64
     assert 0 <= seen[0].min() < 0.1
     assert 0.9 < seen[0].max() <= 1
+    wgan_gradient_penalty(lambda x: logits_of(x.flatten(1)), torch.ones(64, 3, 2, 2), torch.zeros(64, 3, 2, 2), rng)
+    assert seen[1].unique(dim=1).shape == (64, 1)
+    assert seen[1].unique().numel() == 64
 
 
 def test_r1_by_finite_differences() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -102,6 +103,31 @@ def test_no_fakes_no_figures_of_fakes(rng: torch.Generator) -> None:
     game = WithNegatives()
     game.fake_weight = 0.0
     assert "d_fake" not in discriminator_move(game, Rules(HINGE), BATCH, rng).figures
+
+
+def test_what_a_game_asks_of_its_generator_teaches_the_discriminator_nothing(rng: torch.Generator) -> None:
+    class Asking(LineGame):
+        def generator_terms(self, batch: Batch, fakes: Tensor) -> dict[str, Tensor]:
+            return {"asked": self.discriminator(fakes).mean()}
+
+    game = Asking()
+    generator_move(game, Rules(HINGE), BATCH, rng).loss.backward()
+    assert all(p.grad is None for p in game.discriminator.parameters())
+    assert all(p.grad is not None for p in game.generator.parameters())
+
+
+@pytest.mark.parametrize("penalty", [{"r1": 1.0}, {"r2": 1.0}, {"wgan_gp": 1.0}])
+def test_penalties_are_computed_in_float32(penalty: dict[str, float], rng: torch.Generator) -> None:
+    """In bfloat16 all else of a discriminator's move is."""
+    game, seen = LineGame(), []
+    game.discriminator[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    discriminator_move(game, Rules(HINGE, half=True, **penalty), BATCH, rng)
+    assert torch.float32 in seen
+    with_penalty = len(seen)
+    seen.clear()
+    discriminator_move(game, Rules(HINGE, half=True), BATCH, rng)
+    assert set(seen) == {torch.bfloat16}
+    assert len(seen) <= with_penalty
 
 
 def test_frozen_gives_back() -> None:

@@ -87,6 +87,15 @@ def test_spectral_norm_bounds_the_critic_and_leaves_plain_weights() -> None:
         assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1.0, rel=0.05)
 
 
+def test_spectral_norm_bounds_the_average_of_a_critic_too() -> None:
+    played = game()
+    played.average_discriminator = True
+    trainer = AdversarialTrainer("hinge", spectral_norm=True, lr_discriminator=0.05, ema=0.2)
+    d = trainer.train(played, batches, max_images=800, seed=0).discriminator
+    for layer in (d[0], d[2]):
+        assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1.0, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("settings", "max_images"),
     [
@@ -408,18 +417,20 @@ def test_the_best_players_outlast_an_interruption(tmp_path: Path) -> None:
         monitored = True
 
         def monitor(self, generator: torch.nn.Module, discriminator: torch.nn.Module) -> float:
-            return float(generator.weight.detach().abs().sum())
+            return -float(generator.weight.detach().abs().sum())  # best before the interruption
 
-    def play(stop: int | None, **how: object) -> torch.Tensor:
+    def play(stop: int | None, keep: str = "best", **how: object) -> torch.Tensor:
         made = Judged()
         made.generator.load_state_dict(game().generator.state_dict())
         made.discriminator.load_state_dict(game().discriminator.state_dict())
         source = batches if stop is None else interrupting_at(stop)
-        return weights_of(AdversarialTrainer(keep="best").train(made, source, max_images=800, seed=3, **how))
+        return weights_of(AdversarialTrainer(keep=keep).train(made, source, max_images=800, seed=3, **how))
 
     whole, file = play(None), tmp_path / "c.safetensors"
+    assert not torch.equal(whole, play(None, keep="last"))
     with pytest.raises(Interrupted):
         play(57, checkpoint=file)
+    assert load_state(file)["kept"] is not None
     assert torch.equal(whole, play(None, checkpoint=file, resume=True))
 
 

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from gantools import AdversarialTrainer, GanSynthesizer, configs, load
 from gantools.data.sources import open_pictures
-from gantools.errors import ConfigError, DataError, Interrupted
+from gantools.errors import ConfigError, DataError, Interrupted, ModelError
 from gantools.metrics.generated import frechet_distance, spread_by_class
 from gantools.networks.backbone import load_backbone
 from gantools.pipelines.synthesize.forms import PictureForm
@@ -289,6 +289,18 @@ def test_interrupted_and_resumed_ends_the_same(
             GanSynthesizer(**settings, checkpoint=tmp_path).fit(pictures, labels)
     again = GanSynthesizer(**settings, checkpoint=tmp_path, resume=True).fit(pictures, labels)
     np.testing.assert_array_equal(again.sample(9, random_state=0)[0], whole.sample(9, random_state=0)[0])
+
+
+def test_a_fit_of_nobodys_seed_goes_on_with_the_one_it_began_with(
+    digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    pictures, labels = digits[0][:100], digits[1][:100]
+    begun = GanSynthesizer(max_images=640, checkpoint=tmp_path).fit(pictures, labels)
+    resumed = GanSynthesizer(max_images=640, checkpoint=tmp_path, resume=True).fit(pictures, labels)
+    np.testing.assert_array_equal(begun.sample(9, random_state=0)[0], resumed.sample(9, random_state=0)[0])
+    another = GanSynthesizer(max_images=640, checkpoint=tmp_path, resume=True, random_state=7)
+    with pytest.raises(ModelError, match="seed"):
+        another.fit(pictures, labels)
 
 
 def test_estimator_checks() -> None:
