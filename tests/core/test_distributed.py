@@ -113,6 +113,42 @@ def test_when_one_process_dies_the_job_ends_and_its_checkpoint_goes_on_in_two_or
     assert len(resumed.history) == 20
 
 
+TROUBLE = """
+import sys
+from pathlib import Path
+
+import torch
+
+from gantools.core import AdversarialTrainer
+from gantools.core.checkpoint import save_state
+from gantools.core.world import world
+from tests.core.test_augment import PictureGame
+
+
+def batches(step):
+    reals = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(2 * step + world().rank)) * 2 - 1
+    return {"reals": reals * (float("nan") if step == 3 and world().rank == 1 else 1.0)}
+
+
+training = AdversarialTrainer().train(PictureGame(), batches, max_images=320, seed=0)
+state = {f"{n} {k}": v for n in ("generator", "discriminator") for k, v in getattr(training, n).state_dict().items()}
+save_state(Path(sys.argv[1]) / f"of {world().rank}", {"images": training.images, "dropped": training.dropped, **state})
+"""
+
+
+def test_what_is_not_finite_in_one_process_is_dropped_by_all_and_they_end_alike(tmp_path: Path) -> None:
+    """Batch norm's means too, which each process takes of its own part, come out the same."""
+    script = tmp_path / "trouble.py"
+    script.write_text(TROUBLE)
+    torchrun(2, script, tmp_path)
+    first, second = (load_state(tmp_path / f"of {rank}") for rank in (0, 1))
+    assert (first["images"], first["dropped"]) == (second["images"], second["dropped"]) == (320, 1)
+    assert "generator first_norm.running_mean" in first
+    for name, value in first.items():
+        assert torch.equal(torch.as_tensor(value), torch.as_tensor(second[name])), name
+        assert torch.isfinite(torch.as_tensor(value)).all(), name
+
+
 def test_commands_share_their_work_out_and_give_one_answer(tmp_path: Path) -> None:
     for i, picture in enumerate(load_digits().images[:60]):
         path = tmp_path / "pictures" / f"{i}.png"
