@@ -302,7 +302,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     if len(X) == 0:
         raise DataError("there are no pictures: the input is empty")
     if isinstance(X, (list, tuple)) and any(isinstance(x, (str, Path)) for x in X):
-        wrong = [i for i, x in enumerate(X) if not isinstance(x, (str, Path))]
+        wrong = [i for i, x in enumerate(X) if not isinstance(x, (str, Path)) or not str(x).strip()]
         if wrong:
             raise DataError(f"number {wrong[0]} of the paths is {X[wrong[0]]!r}; leave out what has no picture")
         return FileSource([Path(p) for p in X], [str(p) for p in X], max_megapixels)
@@ -347,9 +347,12 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
         table = read_table(path, texts=(PATH_COLUMN,))
         if PATH_COLUMN not in table.columns:
             raise DataError(f"{path}: has no column named {PATH_COLUMN!r} (it has {', '.join(table.columns)})")
-        names = [str(p) for p in table[PATH_COLUMN]]
-        if not names:
+        if table.empty:
             raise DataError(f"{path}: has no rows")
+        without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
+        if len(without):
+            raise DataError(f"{path}: row {without[0] + 1} has no path; leave out what has no picture")
+        names = [str(p) for p in table[PATH_COLUMN]]
         return FileSource([path.parent / p for p in names], names, max_megapixels)
     return FileSource([path], [str(path)], max_megapixels)
 

@@ -85,6 +85,15 @@ def test_empty_folder_and_missing_column(tmp_path: Path) -> None:
         open_pictures(tmp_path / "nowhere")
 
 
+def test_rows_without_a_path_are_named(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,b\na.png,1\n  ,2\n")
+    with pytest.raises(DataError, match=r"list.csv: row 2 has no path; leave out"):
+        open_pictures(tmp_path / "list.csv")
+    for listed in (["a.png", ""], pd.DataFrame({"path": ["a.png", None]}), pd.Series(["a.png", float("nan")])):
+        with pytest.raises(DataError, match="number 1 of the paths is ''; leave out"):
+            open_pictures(listed)
+
+
 def test_contract_refuses_other_sizes_and_channels() -> None:
     contract = InputContract(3, 9, 12)
     assert contract.standard(PICTURES[0].astype(np.float32) / 255, "p").shape == (3, 9, 12)
