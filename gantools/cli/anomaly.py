@@ -200,6 +200,8 @@ def score(
         return f"{flagged} of {len(table)} flagged as abnormal{errors}. Scores: {out}"
 
     shared.report(result, json, quiet, words)
+    if n_bad == len(table):
+        raise DataError(f"nothing could be scored; the first: {table['error'].iloc[0]}")
 
 
 @app.command()

@@ -292,9 +292,17 @@ def test_scores_do_not_replace_what_is_read(work: Path, model: Path) -> None:
         assert place.read_bytes() == before
 
 
+def test_a_folder_of_which_nothing_can_be_scored_has_failed(work: Path, model: Path) -> None:
+    (work / "spoilt").mkdir()
+    (work / "spoilt/a.png").write_text("no picture")
+    score = ["anomaly", "score", work / "spoilt", "--model", model, "--out", work / "spoilt.csv"]
+    assert "nothing could be scored; the first: " in gantools(*score, code=1).stderr
+    assert pd.read_csv(work / "spoilt.csv")["error"].str.contains("is text").all()
+
+
 def test_the_limit_of_megapixels_is_a_flag_of_scoring_too(work: Path, model: Path) -> None:
     limit = ["--model", model, "--max-megapixels", "0.0002"]
-    scored = gantools("anomaly", "score", work / "test", *limit, "--out", work / "limited.csv", "--json")
+    scored = gantools("anomaly", "score", work / "test", *limit, "--out", work / "limited.csv", "--json", code=1)
     assert json.loads(scored.stdout)["n_errors"] == 21
     assert "limit of 0.0002 megapixels" in pd.read_csv(work / "limited.csv")["error"][0]
     assert "limit of 0.0002 megapixels" in gantools("anomaly", "evaluate", work / "test", *limit, code=1).stderr
