@@ -3,6 +3,7 @@
     python -m benchmarks.anomaly fashion   --seeds 0 1     one class normal, ten classes
     python -m benchmarks.anomaly textures  --seeds 0       defects of kinds never trained on
     python -m benchmarks.anomaly tables    --seeds 0 1 2   outlier tables
+    python -m benchmarks.anomaly presets   --seeds 0       the preset "fast" beside the default
     python -m benchmarks.anomaly report                    writes RESULTS.md
 
 Every figure is appended to results/<what>.jsonl as soon as it is known; what is there is not measured again.
@@ -79,9 +80,6 @@ ALL_PEERS = ["IForest", "PCA", "KNN", "LOF", "OCSVM", "DeepSVDD", "AutoEncoder",
 
 def fashion(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
     """One class of Fashion-MNIST normal: 6,000 training pictures, all 10,000 test pictures."""
-    from gantools import GanAnomalyDetector
-    from gantools.metrics.anomaly import auroc, average_precision
-
     data = fashion_mnist(download)
     flat = data.test.reshape(len(data.test), -1) / 255.0
     for seed in seeds:
@@ -90,21 +88,43 @@ def fashion(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
             abnormal = data.test_labels != label
             key = {"data": name, "seed": seed}
             if not known("fashion", {**key, "method": "gantools"}):
-                started = time.perf_counter()
-                detector = GanAnomalyDetector(random_state=seed).fit(train)
-                fitted = time.perf_counter()
-                parts, _ = detector.part_scores(data.test)
-                scored = time.perf_counter()
-                row = {**key, "method": "gantools", "fit_s": fitted - started, "score_s": scored - fitted}
-                scaled = {p: detector.scales_[p](parts[:, i]) for i, p in enumerate(detector.parts_)}
-                fused = detector._fused(parts)
-                row |= {"auroc": auroc(abnormal, fused), "ap": average_precision(abnormal, fused)}
-                row |= {f"auroc_{p}": auroc(abnormal, s) for p, s in scaled.items()}
-                yield row
+                yield {**key, "method": "gantools", **_of_pictures({}, seed, train, data.test, abnormal)}
             for peer, make in peers(names).items():
                 if not known("fashion", {**key, "method": peer}):
                     rows = train.reshape(len(train), -1) / 255.0
                     yield {**key, "method": peer, **measured(make(seed), rows, flat, abnormal)}
+
+
+def presets(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
+    """The preset `fast` beside the default, in turns, on the hardest class, an easy one and one between."""
+    from gantools import configs
+
+    data = fashion_mnist(download)
+    for seed in seeds:
+        for name in ("shirt", "T-shirt", "sneaker"):
+            label = FASHION_CLASSES.index(name)
+            train, abnormal = data.train[data.train_labels == label], data.test_labels != label
+            for preset in ("default", "fast"):
+                key = {"data": name, "seed": seed, "method": preset}
+                if not known("presets", key):
+                    settings = configs.read(preset, "anomaly")
+                    yield {**key, **_of_pictures(settings, seed, train, data.test, abnormal)}
+
+
+def _of_pictures(settings: dict[str, Any], seed: int, train: np.ndarray, test: np.ndarray, abnormal: np.ndarray) -> Row:
+    """Figures of our detector on whole pictures."""
+    from gantools import GanAnomalyDetector
+    from gantools.metrics.anomaly import auroc, average_precision
+
+    started = time.perf_counter()
+    detector = GanAnomalyDetector(**settings, random_state=seed).fit(train)
+    fitted = time.perf_counter()
+    parts, _ = detector.part_scores(test)
+    seconds = {"fit_s": fitted - started, "score_s": time.perf_counter() - fitted}
+    scaled = {p: detector.scales_[p](parts[:, i]) for i, p in enumerate(detector.parts_)}
+    fused = detector._fused(parts)
+    figures = {"auroc": auroc(abnormal, fused), "ap": average_precision(abnormal, fused)}
+    return {**seconds, **figures, **{f"auroc_{p}": auroc(abnormal, s) for p, s in scaled.items()}}
 
 
 def measured(detector: Any, train: np.ndarray, test: np.ndarray, abnormal: np.ndarray) -> Row:
@@ -211,7 +231,7 @@ def _preparation() -> Any:
 def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["fashion", "textures", "tables", "report"])
+    parser.add_argument("what", choices=["fashion", "textures", "tables", "presets", "report"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--peers", nargs="*", default=ALL_PEERS, choices=ALL_PEERS)
     parser.add_argument("--download", action="store_true", help="fetch data that is not on this machine")
@@ -221,7 +241,7 @@ def main() -> None:
 
         print(write_report())
         return
-    run = {"fashion": fashion, "textures": texture, "tables": tables}[arguments.what]
+    run = {"fashion": fashion, "textures": texture, "tables": tables, "presets": presets}[arguments.what]
     for row in run(arguments.seeds, arguments.peers, arguments.download):
         record(arguments.what, row)
 

@@ -358,6 +358,23 @@ _OVERHEAD_TEXT = (
 )
 
 
+def _presets() -> str:
+    def shown(rows: pd.DataFrame) -> pd.DataFrame:
+        names = [f"{data}, {preset}" for data, preset in rows.index]
+        return rows[["auroc", "ap", "fit_s", "score_s"]].set_axis(names)
+
+    return _latest("presets", _PRESETS_TEXT, shown, by=("data", "method"))
+
+
+_PRESETS_TEXT = (
+    "### The preset `fast`",
+    "",
+    "Beside the default, in turns; `score_s` are the seconds that 10,000 pictures of 28 pixels take",
+    "(`python -m benchmarks.anomaly presets`).",
+    "",
+)
+
+
 def _precision() -> str:
     def shown(rows: pd.DataFrame) -> pd.DataFrame:
         names = [f"{size} px, {way}, on {device}" for device, size, way in rows.index]
@@ -462,6 +479,7 @@ def write_report() -> Path:
         _PREAMBLE,
         _NOTES.read_text() if _NOTES.exists() else "",
         _section("Fashion-MNIST, one class normal", "fashion", ["ap"]),
+        _presets(),
         _section("Textures with defects of kinds never trained on", "textures", ["ap", "pixel_auroc", "aupro"]),
         _section("Outlier tables", "tables", ["ap"]),
         _synthesis(),
