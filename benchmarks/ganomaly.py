@@ -71,6 +71,8 @@ class Ganomaly:
             devices=1,
             logger=False,
             enable_progress_bar=False,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
             default_root_dir=root,
         )
         self.engine.fit(model=self.model, datamodule=data)
