@@ -44,7 +44,7 @@ def peers(names: list[str]) -> dict[str, Detector]:
         "AutoEncoder": _autoencoder,
         "ALAD": _alad,
     }
-    return {name: makers[name] for name in names if name != GANOMALY}
+    return {name: makers[name] for name in names if name in makers}
 
 
 def peers_of_pictures(names: list[str], shape: tuple[int, ...], seconds: float) -> dict[str, Detector]:

@@ -23,6 +23,7 @@ from benchmarks.records import RESULTS, known, record, rows_of
 from gantools.core import AdversarialTrainer, LatentGame, Training
 from gantools.core.batches import Order
 from gantools.core.initialise import initialised
+from gantools.errors import GantoolsError
 from gantools.metrics.generated import frechet_distance, neighbourhoods, spread_ratio
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 
@@ -144,14 +145,17 @@ def main() -> None:
         return
     for seed in arguments.seeds:
         for setup in arguments.setups:
-            acted = True
+            acted, figures = True, dict[str, Any]()
             for balance in ("auto", "watch"):
                 key = {"data": setup, "seed": seed, "method": balance}
                 if known("health", key):
                     continue
                 if acted:
-                    training, figures = play(setup, balance, seed)
-                    acted = training.rollbacks > 0 or "augment" in training.history
+                    try:
+                        training, figures = play(setup, balance, seed)
+                        acted = training.rollbacks > 0 or "augment" in training.history
+                    except GantoolsError as error:
+                        figures = {"failed": str(error)[:80]}
                 record("health", {**key, **figures})
     assert rows_of("health")
 

@@ -69,15 +69,15 @@ def resolve_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def agreed_seed(random_state: Any, goes_on_from: Any = None) -> int:
-    """`resolve_seed`, for fitting: under torchrun the first process's, so all of them must call it.
+def agreed_seed(estimator: Any) -> int:
+    """`resolve_seed` of an estimator that is fitted: under torchrun the first process's, so all of them must call it.
 
-    Where nobody chose one, it is that of the training that the folder `goes_on_from` has a checkpoint of.
+    Where nobody chose one, a training that is gone on with keeps the seed that its checkpoint holds.
     """
-    seed = resolve_seed(random_state)
-    begun = [] if goes_on_from is None or random_state is not None else sorted(Path(goes_on_from).glob("*.safetensors"))
-    if begun:
-        seed = load_newest_state(begun[0])["identity"]["seed"]
+    seed = resolve_seed(estimator.random_state)
+    if estimator.random_state is None and estimator.resume and estimator.checkpoint is not None:
+        for file in sorted(Path(estimator.checkpoint).glob("*.safetensors"))[:1]:
+            seed = load_newest_state(file).get("identity", {}).get("seed", seed)
     return int(world().of_first([seed])[0])
 
 

@@ -295,8 +295,8 @@ class Run:
             now, self.diverged, self.fraction(), self.trainer, where, self.world.first, can_change
         )
         self.history.note(figures)
-        if can_change and self.watch.balance.augmented:
-            self.augmentation = Augmentation(1.0, "fixed")
+        if can_change:
+            self._augment_if_needed()
         if do == GO_BACK:
             self._roll_back(self.good)
         elif do == BEGIN_ANEW:
@@ -305,6 +305,11 @@ class Run:
             self.augmentation = replace(self.augmentation, share=0.0, wins=0.5)
         elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
+
+    def _augment_if_needed(self) -> None:
+        """Show all changed, where the balance has found that the reals are learnt by heart."""
+        if self.watch.balance.augmented:
+            self.augmentation = Augmentation(1.0, "fixed")
 
     def _health_can_be_judged(self) -> bool:
         """Whether it is watched, both players play, and the last reals, which no player is to blame for, are finite."""
@@ -458,8 +463,7 @@ class Run:
         self.watch = Watch.restored(state["watch"])
         self.snapshots = Snapshots(**state["snapshots"])
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
-        if self.watch.balance.augmented:
-            self.augmentation = Augmentation(1.0, "fixed")
+        self._augment_if_needed()
         self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])
         self._dropped_in_a_row = state["dropped_in_a_row"]

@@ -366,7 +366,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             n_neighbors=self.n_neighbors,
             max_bank=self.max_bank,
             device=resolve_device(self.device),
-            seed=agreed_seed(self.random_state, self.checkpoint if self.resume else None),
+            seed=agreed_seed(self),
             checkpoint=checkpoint,
             resume=self.resume,
             stages=stages,

@@ -225,7 +225,7 @@ log, verbose
         self.__dict__.pop("maker_", None)  # fitted again only when all of it is
         y, _ = check_target_type(as_labels(y), indicate_one_vs_all=True)
         template = self.synthesizer or GanSynthesizer()
-        seed = agreed_seed(self.random_state)
+        seed = agreed_seed(self)
         self.policy_ = configs.read(str(self.policy), "augment")
         policy = None if is_table(X) else built_policy(self.policy_, str(self.policy))
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:

@@ -303,11 +303,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             raise ConfigError(f"strength={self.strength:g} is of degradation='real'; set that too, or leave it out")
         high, low = self._sources(X, y)
         self.channels_ = Glance.at(high).channels
-        seed, device, suited = (
-            agreed_seed(self.random_state, self.checkpoint if self.resume else None),
-            resolve_device(self.device),
-            _DEFAULTS[self.size],
-        )
+        seed, device, suited = agreed_seed(self), resolve_device(self.device), _DEFAULTS[self.size]
         degradation = Degradation(self.scale, self.strength) if self.degradation == "real" else None
         self.scale_, self.size_, self.paired_ = int(self.scale), self.size, paired
         patch = self.patch or suited.patch

@@ -250,7 +250,7 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         self.classes_ = reals.classes
         self.class_counts_ = np.bincount(reals.labels[reals.labels >= 0])
         self.trainer_ = resolve_trainer(self.trainer, _paced(self._batch()))
-        settings = self._settings(agreed_seed(self.random_state, self.checkpoint if self.resume else None))
+        settings = self._settings(agreed_seed(self))
         self.width_ = settings.width
         self.synthesis_, trainings = Synthesis.fit(reals.samples, reals.labels, settings, stages, on_tick)
         self.history_, self.training_, self.snapshots_ = record_of(trainings)

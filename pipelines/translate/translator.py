@@ -324,10 +324,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         policy = _read_policy(self.policy)
         self.__dict__.pop("generators_", None)  # fitted again only when all of it is
         sources, targets = self._both(X, y, self.paired)
-        seed, device = (
-            agreed_seed(self.random_state, self.checkpoint if self.resume else None),
-            resolve_device(self.device),
-        )
+        seed, device = agreed_seed(self), resolve_device(self.device)
         self.size_ = self.size
         out = Glance.at(targets).channels
         self.channels_ = (1 if sources is None or self.colour_only else Glance.at(sources).channels, out)
