@@ -98,7 +98,7 @@ def fashion(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
             abnormal = data.test_labels != label
             key = {"data": name, "seed": seed}
             if not known("fashion", {**key, "method": "gantools"}):
-                yield {**key, "method": "gantools", **_of_pictures({}, seed, train, data.test, abnormal)}
+                yield {**key, "method": "gantools", **_of_ours(train, data.test, abnormal, seed)[2]}
             for peer, make in peers_of_pictures(names, train.shape[1:], _FASHION_SECONDS).items():
                 if not known("fashion", {**key, "method": peer}):
                     rows = train.reshape(len(train), -1) / 255.0
@@ -118,11 +118,11 @@ def presets(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
                 key = {"data": name, "seed": seed, "method": preset}
                 if not known("presets", key):
                     settings = configs.read(preset, "anomaly")
-                    yield {**key, **_of_pictures(settings, seed, train, data.test, abnormal)}
+                    yield {**key, **_of_ours(train, data.test, abnormal, seed, **settings)[2]}
 
 
-def _of_pictures(settings: dict[str, Any], seed: int, train: np.ndarray, test: np.ndarray, abnormal: np.ndarray) -> Row:
-    """Figures of our detector on whole pictures."""
+def _of_ours(train: Any, test: Any, abnormal: np.ndarray, seed: int, **settings: Any) -> tuple[Any, np.ndarray, Row]:
+    """Our detector, fitted; its scores of `test`; its figures, and each part's own."""
     from gantools import GanAnomalyDetector
     from gantools.metrics.anomaly import auroc, average_precision
 
@@ -130,11 +130,11 @@ def _of_pictures(settings: dict[str, Any], seed: int, train: np.ndarray, test: n
     detector = GanAnomalyDetector(**settings, random_state=seed).fit(train)
     fitted = time.perf_counter()
     parts, _ = detector.part_scores(test)
-    seconds = {"fit_s": fitted - started, "score_s": time.perf_counter() - fitted}
-    scaled = {p: detector.scales_[p](parts[:, i]) for i, p in enumerate(detector.parts_)}
-    fused = detector._fused(parts)
-    figures = {"auroc": auroc(abnormal, fused), "ap": average_precision(abnormal, fused)}
-    return {**seconds, **figures, **{f"auroc_{p}": auroc(abnormal, s) for p, s in scaled.items()}}
+    row = {"fit_s": fitted - started, "score_s": time.perf_counter() - fitted}
+    scores = detector._fused(parts)
+    row |= {"auroc": auroc(abnormal, scores), "ap": average_precision(abnormal, scores)}
+    row |= {f"auroc_{p}": auroc(abnormal, detector.scales_[p](parts[:, i])) for i, p in enumerate(detector.parts_)}
+    return detector, scores, row
 
 
 def measured(detector: Any, train: np.ndarray, test: np.ndarray, abnormal: np.ndarray) -> Row:
@@ -156,8 +156,7 @@ def measured(detector: Any, train: np.ndarray, test: np.ndarray, abnormal: np.nd
 
 def texture(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
     """Materials with defects: 60 good crops of 128 pixels to learn from, 40 good and 40 spoilt to judge."""
-    from gantools import GanAnomalyDetector
-    from gantools.metrics.anomaly import aupro, auroc, average_precision, pixel_auroc
+    from gantools.metrics.anomaly import aupro, auroc, pixel_auroc
 
     for seed in seeds:
         for name, material in textures().items():
@@ -165,20 +164,13 @@ def texture(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
             abnormal = np.array(kinds) != "good"
             key = {"data": name, "seed": seed}
             if not known("textures", {**key, "method": "gantools"}):
-                started = time.perf_counter()
-                detector = GanAnomalyDetector(random_state=seed).fit(train)
-                fitted = time.perf_counter()
-                parts, _ = detector.part_scores(test)
-                scored = time.perf_counter()
+                detector, scores, figures = _of_ours(train, test, abnormal, seed)
                 maps = detector.anomaly_map(test)
-                fused = detector._fused(parts)
-                row = {**key, "method": "gantools", "fit_s": fitted - started, "score_s": scored - fitted}
-                row |= {"auroc": auroc(abnormal, fused), "ap": average_precision(abnormal, fused)}
+                row = {**key, "method": "gantools", **figures}
                 row |= {"pixel_auroc": pixel_auroc(list(masks), maps), "aupro": aupro(list(masks), maps)}
-                row |= {f"auroc_{p}": auroc(abnormal, parts[:, i]) for i, p in enumerate(detector.parts_)}
                 for kind in sorted(set(kinds) - {"good"}):
                     shown = ~abnormal | (np.array(kinds) == kind)
-                    row[f"auroc_{kind}"] = auroc(abnormal[shown], fused[shown])
+                    row[f"auroc_{kind}"] = auroc(abnormal[shown], scores[shown])
                 yield row
             for peer, make in peers_of_pictures(names, train.shape[1:], _TEXTURE_SECONDS).items():
                 if not known("textures", {**key, "method": peer}):
@@ -192,9 +184,6 @@ def tables(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
     Peers get what they need: medians for missing numbers, standardised columns, one-hot categories. Ours gets
     the table as it is.
     """
-    from gantools import GanAnomalyDetector
-    from gantools.metrics.anomaly import auroc, average_precision
-
     for table in outlier_tables(download):
         for seed in seeds:
             normal = np.random.default_rng(seed).permutation(np.flatnonzero(~table.outlier))
@@ -204,16 +193,8 @@ def tables(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
             abnormal = table.outlier[rows[1]]
             key = {"data": table.name, "seed": seed}
             if not known("tables", {**key, "method": "gantools"}):
-                started = time.perf_counter()
-                detector = GanAnomalyDetector(random_state=seed).fit(train)
-                fitted = time.perf_counter()
-                parts, _ = detector.part_scores(test)
-                fused = detector._fused(parts)
-                row = {**key, "method": "gantools", "fit_s": fitted - started, "rows": half}
-                row |= {"score_s": time.perf_counter() - fitted, "auroc": auroc(abnormal, fused)}
-                row |= {"ap": average_precision(abnormal, fused)}
-                row |= {f"auroc_{p}": auroc(abnormal, parts[:, i]) for i, p in enumerate(detector.parts_)}
-                yield row
+                figures = _of_ours(train, test, abnormal, seed)[2]
+                yield {**key, "method": "gantools", "rows": half, **figures}
             prepared = _preparation().fit(train)
             for peer, make in peers(names).items():
                 if not known("tables", {**key, "method": peer}):

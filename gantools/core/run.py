@@ -43,6 +43,14 @@ def made_for_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
+def forget_spoilt_statistics(player: nn.Module) -> None:
+    """Begin the running means of batch norms anew that a pass through the player has left not finite."""
+    for layer in player.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            if not all(bool(torch.isfinite(b).all()) for b in layer.buffers()):
+                layer.reset_running_stats()
+
+
 @dataclass
 class Run:
     """The state of one training: everything that a checkpoint holds."""
@@ -204,6 +212,8 @@ class Run:
     def _drop(self, name: str) -> None:
         """Count a move that was not made; too many in a row are a divergence."""
         self.dropped += 1
+        for player in (self.game.generator, self.game.discriminator):
+            forget_spoilt_statistics(player)
         self._dropped_in_a_row[name] += 1
         if self._dropped_in_a_row[name] < _DROPPED_IN_A_ROW:
             return

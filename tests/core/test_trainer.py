@@ -13,10 +13,11 @@ import torch
 from sklearn.base import clone
 
 from gantools import configs
-from gantools.core import AdversarialTrainer, Tick
+from gantools.core import AdversarialTrainer, LatentGame, Tick
 from gantools.core.batches import Order
 from gantools.core.checkpoint import load_state, save_state
 from gantools.errors import ConfigError, GantoolsError, Interrupted, ModelError
+from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from tests.core.test_step import LineGame
 
 pytestmark = pytest.mark.filterwarnings("ignore::gantools.core.health.HealthWarning")
@@ -238,6 +239,19 @@ def test_moves_that_are_not_finite_are_dropped_and_counted() -> None:
     assert training.dropped == 1
     assert training.history["dropped"].tolist() == [0, 0, 0, 1] + [0] * 6
     assert all(torch.isfinite(p).all() for p in played.discriminator.parameters())
+
+
+def test_a_batch_that_is_not_finite_does_not_stay_in_the_running_means_of_batch_norms() -> None:
+    def poisoned(step: int) -> dict[str, torch.Tensor]:
+        reals = torch.rand((8, 1, 16, 16), generator=torch.Generator().manual_seed(step))
+        return {"reals": reals * float("nan") if step == 3 else reals}
+
+    discriminator = DcganDiscriminator((1, 16, 16), 8, batch_norm=True)
+    played = LatentGame(DcganGenerator((1, 16, 16), 8, 8), discriminator)
+    training = AdversarialTrainer(balance="off").train(played, poisoned, max_images=80, seed=0)
+    assert training.dropped == 1
+    for judge in (discriminator, training.discriminator):
+        assert torch.isfinite(judge.eval()(poisoned(0)["reals"])).all()
 
 
 def test_divergence_is_said() -> None:
