@@ -271,8 +271,11 @@ class Kind(NamedTuple):
 
 
 def emoji(side: int = 144, n_train: int = 200, n_test: int = 40, seed: int = 0) -> Kind:
-    """OpenMoji's colour pictures (CC BY-SA 4.0) on white, drawn from their SVG files by resvg."""
-    paths = sorted((_openmoji() / "color/svg").glob("*.svg"))
+    """OpenMoji in colour (CC BY-SA 4.0), without variants of skin, on white, drawn from the SVG files by resvg."""
+    folder = _openmoji()
+    listed = json.loads((folder / "data/openmoji.json").read_text(encoding="utf-8"))
+    codes = sorted(e["hexcode"] for e in listed if not e["skintone"])
+    paths = [path for path in (folder / f"color/svg/{code}.svg" for code in codes) if path.exists()]
     chosen = np.random.default_rng(seed).choice(len(paths), n_train + n_test, replace=False)
     pictures = [_drawn(paths[i], side) for i in chosen]
     return Kind(pictures[:n_train], pictures[n_train:])
@@ -333,6 +336,13 @@ def game_textures(n_test: int = 20, seed: int = 0) -> Kind:
                     found.append(np.asarray(picture.convert("RGB")))
     order = np.random.default_rng(seed).permutation(len(found))
     return Kind([found[i] for i in order[n_test:]], [found[i] for i in order[:n_test]])
+
+
+def clothes(n_train: int = 1000, n_test: int = 100) -> Kind:
+    """Fashion-MNIST, 28 pixels, as pictures of one kind."""
+    data = fashion_mnist()
+    coloured = [np.repeat(p[..., None], 3, 2) for p in (data.train[:n_train], data.test[:n_test])]
+    return Kind(list(coloured[0]), list(coloured[1]))
 
 
 class Pairs(NamedTuple):

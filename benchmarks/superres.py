@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.datasets import emoji, game_textures, photographs
+from benchmarks.datasets import clothes, emoji, game_textures, photographs
 from benchmarks.records import RESULTS, Row, known, record
 from benchmarks.superres_peers import PEERS, available, niqe, upscaled
 from gantools import GanSuperResolver, configs
@@ -112,11 +112,11 @@ def on_photographs(scale: int, seeds: list[int], peers: list[str], preset: str) 
 
 
 def on_kinds(scale: int, seeds: list[int]) -> Iterator[Row]:
-    """What learning one's own kind brings: emoji and game textures, by a model of photographs and one of the kind."""
+    """What learning one's own kind brings: each kind of picture by a model of photographs and by one of that kind."""
     for seed in seeds:
         sets: dict[str, list[np.ndarray]] = {"photographs": list(photographs().train.values())}
         judges: dict[str, list[Example]] = {}
-        for kind, load in (("emoji", emoji), ("game textures", game_textures)):
+        for kind, load in (("emoji", emoji), ("clothes", clothes), ("game textures", game_textures)):
             data = load()
             sets[kind] = data.train
             judges[kind] = examples({f"{kind} {i}": p for i, p in enumerate(data.test)}, scale)

@@ -60,6 +60,8 @@ def _parse(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}{line}: is not YAML ({getattr(error, 'problem', error)})") from None
+    except ValueError as error:  # a date that there is not
+        raise ConfigError(f"{path}: holds a value that is none ({error})") from None
     if content is None:
         return {}
     if not isinstance(content, Mapping):

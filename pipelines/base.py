@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gantools import configs, processes
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
-from gantools.core.checkpoint import load_newest_state
+from gantools.core.checkpoint import load_newest_state, newest
 from gantools.core.snapshots import Snapshots
 from gantools.core.world import world
 from gantools.data.tables import plain_value
@@ -76,7 +76,8 @@ def agreed_seed(estimator: Any) -> int:
     """
     seed = resolve_seed(estimator.random_state)
     if estimator.random_state is None and estimator.resume and estimator.checkpoint is not None:
-        for file in sorted(Path(estimator.checkpoint).glob("*.safetensors"))[:1]:
+        file = newest(Path(estimator.checkpoint))
+        if file is not None:
             seed = load_newest_state(file).get("identity", {}).get("seed", seed)
     return int(world().of_first([seed])[0])
 

@@ -28,17 +28,26 @@ from gantools.errors import DataError
 
 
 def are_pictures(y: Any) -> bool:
-    """Whether `y` holds pictures, and not the labels that a Pipeline hands on."""
+    """Whether `y` holds pictures, and not the labels that a Pipeline hands on.
+
+    Raises
+    ------
+    DataError
+        For a DataFrame that holds pictures, in no column that is called `path`.
+    """
     if y is None or isinstance(y, (PictureSource, str, Path)):
         return y is not None
     if isinstance(y, pd.DataFrame):
-        return PATH_COLUMN in y.columns
-    if getattr(y, "ndim", 1) >= 3:
-        return True
-    first = next(iter(y), None)
-    if isinstance(first, (str, Path)):
-        return is_picture(Path(first))
-    return getattr(first, "ndim", 0) >= 2
+        named = PATH_COLUMN in y.columns
+        if not named and any(_is_one(value) for _, column in y.items() for value in column.head(1)):
+            raise DataError(f"y is a DataFrame of pictures without a column {PATH_COLUMN!r}; rename theirs to that")
+        return named
+    return getattr(y, "ndim", 1) >= 3 or _is_one(next(iter(y), None))
+
+
+def _is_one(value: Any) -> bool:
+    """Whether it is a picture, or a picture file's name."""
+    return is_picture(Path(value)) if isinstance(value, (str, Path)) else np.ndim(value) >= 2
 
 
 def pictures(X: Any, max_megapixels: float) -> PictureSource:

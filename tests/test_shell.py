@@ -26,7 +26,7 @@ NEEDS = {
     "translate apply": "GanTranslator",
 }
 FITTED = {
-    "GanAnomalyDetector": ("anomaly", "PICTURES --set view=whole"),
+    "GanAnomalyDetector": ("anomaly", "GOOD_PARTS --set view=whole"),
     "GanSuperResolver": ("sr", "PICTURES"),
     "GanTranslator": ("translate", "LINES COLOURS"),
 }

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-_FAINT = 0.1  # masks whose marks are fainter hold numbers of kinds, such as 0 and 1
+_FAINT = 0.1  # masks whose marks are fainter are of less depth than their files
+_KINDS = 8  # masks of no more values hold numbers of kinds, such as 0, 1 and 5
 
 app = typer.Typer(help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -422,7 +423,10 @@ def _measured_maps(
 
 
 def _marked(mask: Path, max_megapixels: float) -> NDArray[np.float32]:
-    """How much each pixel (H, W) of a mask is marked, in [0, 1]; where it is transparent, it is not."""
+    """How much each pixel (H, W) of a mask is marked, in [0, 1]; where it is transparent, it is not.
+
+    In a mask of a few values, all but 0 is marked: they may be numbers of kinds of defect.
+    """
     import numpy as np
 
     from gantools.data.keep import read_kept
@@ -430,6 +434,8 @@ def _marked(mask: Path, max_megapixels: float) -> NDArray[np.float32]:
     kept = read_kept(mask, max_megapixels)
     pixels = kept.pixels.astype(np.float32) / np.iinfo(kept.pixels.dtype).max
     marked = pixels[..., :-1].max(2) * pixels[..., -1] if kept.has_alpha else pixels.max(2)
+    if len(np.unique(marked)) <= _KINDS:
+        return (marked > 0).astype(np.float32)
     most = float(marked.max())
     return marked / most if 0 < most < _FAINT else marked
 

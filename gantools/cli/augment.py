@@ -10,13 +10,13 @@ import typer
 
 from gantools import processes
 from gantools.cli import shared
-from gantools.errors import ConfigError, DataError, QualityError
+from gantools.errors import ConfigError, DataError, QualityError, about
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from gantools.pipelines.augment.files import Writer
+    from gantools.pipelines.augment.files import Labelled, Writer
 
 FORMATS = ("png", "jpg", "npz")
 
@@ -57,7 +57,7 @@ def augment(
     """
     from gantools import GanAugmenter
     from gantools.pipelines.augment.amounts import amounts, check_any
-    from gantools.pipelines.augment.files import Writer, read_labelled
+    from gantools.pipelines.augment.files import Labelled, Writer, read_labelled
     from gantools.pipelines.synthesize.labels import numbered
     from gantools.pipelines.synthesize.writing import check_out, folders_of
 
@@ -93,6 +93,8 @@ def augment(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("augment", config, settings, flags, GanAugmenter().get_params(deep=False))
+    if parameters.get("folder") is not None:
+        raise ConfigError("'folder' is no setting of a command; there is --out")
     if len(classes) > 1 and not _is_there(model):
         check_any(amounts(parameters.get("per_class"), parameters.get("sampling_strategy"), classes, numbers))
     shared.writable_file(report, shared.PAGE)
@@ -113,12 +115,16 @@ def augment(
     given = GanAugmenter(**parameters)
     augmenter = _fitted(given, labelled, model, resume)
     shared.by_first_alone()
+    asked = parameters.get("per_class")
+    if not isinstance(labelled.X, list):
+        labelled = labelled if augmenter is given else _as_learnt(data, augmenter)
+    elif to is not None or include_real:
+        readable = _readable(labelled.X, augmenter, told=augmenter is given)
+        labelled = Labelled([labelled.X[i] for i in readable], [labelled.y[i] for i in readable])
+        asked = asked if to is None else _missing(classes, numbers[readable], to)
     if in_folders:
         folders = folders_of(augmenter.classes_.tolist())
-    writer = Writer(out, format, augmenter.names_, folders)
-    asked = parameters.get("per_class")
-    if to is not None and augmenter is given:  # some of DATA may have turned out not to be readable
-        asked = {label: max(0, to - int(n)) for label, n in augmenter.quality_["n_real"].items()}
+    writer = Writer(out, format, augmenter.names_, folders, augmenter.max_megapixels)
     written, shown = _write(augmenter, labelled, writer, include_real, asked)
     result |= written
     _write_report(report, augmenter, shown, result["n"], usefulness)
@@ -167,7 +173,8 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_} - {str(UNLABELLED)})
         if strange:
             raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
-        return loaded.set_params(verbose=augmenter.verbose, random_state=augmenter.random_state)
+        of_this_run = ("verbose", "random_state", "max_bad", "max_megapixels")
+        return loaded.set_params(**{name: getattr(augmenter, name) for name in of_this_run})
     if model is None:
         return augmenter.fit(*labelled)
     with shared.training_of(model, resume):
@@ -199,13 +206,12 @@ def _write(
         known = {i: augmenter.classes_[c].item() for i, c in enumerate(places) if c is not None and include_real}
         if pictures:
             for i, label in known.items():
-                if _readable(labelled.X[i], augmenter.max_megapixels):
-                    writer.real(labelled.X[i], label)
+                writer.real(labelled.X[i], label)
         elif known:
             writer.real_rows(labelled.X.iloc[list(known)], list(known.values()))
         total, done = max(1, sum(wanted.values())), 0
         for made in augmenter.makes(wanted, resolve_seed(augmenter.random_state)):
-            writer.made(made, augmenter.classes_[made.label].item(), augmenter.maker_.form)
+            writer.made(made, augmenter.classes_[made.label].item(), augmenter.maker_)
             done += len(made.critic)
             kept = shown.setdefault(made.label, [])
             if made.label < MOST_CLASSES and sum(len(m.critic) for m in kept) < 2 * SHOWN:
@@ -238,15 +244,43 @@ def _write_report(
     write_augmenter(path, augmenter, sheets, made, usefulness)
 
 
-def _readable(path: str, max_megapixels: float) -> bool:
-    """Whether a picture can be copied as a real one; what cannot be read was skipped, and told, when fitting."""
-    from gantools.data.decode import read_picture
+def _as_learnt(data: Path, augmenter: Any) -> Labelled:
+    """A table with the columns that a model learnt, in their order; codes that were texts are as they are written."""
+    from gantools.data.tables import check_columns
+    from gantools.pipelines.augment.files import Labelled, read_labelled
 
-    try:
-        read_picture(Path(path), max_megapixels)
-    except DataError:
-        return False
-    return True
+    form = augmenter.maker_.form
+    columns = form.codec.columns
+    choices = {name: column.categories for name, column in columns.items() if not column.quantiles}
+    codes = [name for name, values in choices.items() if any(isinstance(value, str) for value in values)]
+    labelled = read_labelled(data, codes)
+    table = labelled.X.set_axis([str(name) for name in labelled.X], axis=1)
+    if form.container == "frame":
+        with about(data):
+            check_columns(table, list(columns))
+        table = table[list(columns)]
+    elif table.shape[1] != len(columns):
+        raise DataError(f"{data}: has {table.shape[1]} features; the model was fitted on {len(columns)}, without names")
+    return Labelled(table, labelled.y)
+
+
+def _readable(paths: list[str], augmenter: Any, told: bool) -> list[int]:
+    """Numbers of the pictures that can be read; the others, unless `told` when fitting, are told, or are too many."""
+    from gantools.data.decode import read_picture
+    from gantools.data.standard import skip_or_refuse
+
+    good: list[int] = []
+    reasons: list[str] = []
+    for i, path in enumerate(paths):
+        try:
+            read_picture(Path(path), augmenter.max_megapixels)
+            good.append(i)
+        except DataError as error:
+            reasons.append(str(error))
+    if reasons and not told:
+        skip_or_refuse(reasons, len(paths), augmenter.max_bad)
+        warnings.warn(f"{len(reasons)} pictures were skipped: {'; '.join(reasons[:5])}", stacklevel=2)
+    return good
 
 
 def _words(augmenter: Any, result: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def export(
 
     shared.by_first_alone()
     shared.writable_file(out, shared.MODEL)
-    sides = None if size is None else re.fullmatch(r"(\d+)x(\d+)", size)
+    sides = None if size is None else re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
     if size is not None and sides is None:
         raise ConfigError(f"--size {size!r}: write it as HEIGHTxWIDTH, such as 480x640")
     estimator = load(model, "cpu")

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from gantools import processes
-from gantools.errors import ConfigError
+from gantools.errors import ConfigError, printable
 
 Config = Annotated[str, typer.Option("--config", help="A preset's name, or a YAML file.", metavar="NAME_OR_FILE")]
 Settings = Annotated[
@@ -92,7 +92,7 @@ def _value(text: str, override: str) -> Any:
 
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the second for a date that there is not
         raise ConfigError(f"--set {override!r}: the value is not YAML") from None
     if isinstance(value, str):  # YAML 1.1 takes 1e-4 for a text
         try:
@@ -171,7 +171,7 @@ def report(result: Mapping[str, Any], as_json: bool, quiet: bool, words: Callabl
     if as_json:
         print(json.dumps(result, allow_nan=True), flush=True)
     elif not quiet:
-        print(words(), flush=True)
+        print(printable(words()), flush=True)
 
 
 def quoted(path: Path) -> str:

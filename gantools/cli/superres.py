@@ -213,7 +213,7 @@ def evaluate(
         _write_sheet(sheet, resolver, resolver.examples(*_pair(data, low)), both_ends=False)
     if report is not None:
         _write_report(report, resolver, resolver.examples(*_pair(data, low)), figures, False)
-    result = {"n": int(figures["path"].nunique()), **means(figures)}
+    result = {"n": int((figures["method"] == "ours").sum()), **means(figures)}
     shared.report(result, json, quiet, lambda: f"{result['n']} pictures\n{_table(figures)}")
 
 

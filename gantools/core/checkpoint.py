@@ -108,6 +108,12 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
+def newest(folder: Path) -> Path | None:
+    """The checkpoint in `folder` that was written last, if any; those before the last do not count."""
+    found = (file for file in folder.glob("*.safetensors") if not file.stem.endswith(".previous"))
+    return max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
+
+
 def _second_name(path: Path, newer: Path) -> Path:
     """A second name of `path`'s content, which outlives the first; if it fails, `newer` goes."""
     second = path.with_name(f"{_begun(previous(path))}{os.getpid()}")

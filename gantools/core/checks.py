@@ -161,6 +161,10 @@ def _unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
             "first above 0",
         ),
         (
+            trainer.adversarial_weight == 0 and type(game).negatives is not Game.negatives,
+            "adversarial_weight=0 leaves the discriminator, whose answers this task is for, untrained; set it above 0",
+        ),
+        (
             trainer.projected and not game.projected and trainer.adversarial_weight > 0,
             "projected discriminators are for synthesis, augmentation and translation of pictures; set projected=False",
         ),

@@ -79,6 +79,8 @@ class MeasuredPenalty:
     ----------
     share : float
         Wanted: penalty over loss. 0 measures nothing and leaves the factor at 1.
+    every : int
+        Moves from one penalty to the next: as many are measured as hold a whole number of them, at least 32.
     factor : float
     moves : int
         Measured so far.
@@ -87,6 +89,7 @@ class MeasuredPenalty:
     """
 
     share: float
+    every: int = 1
     factor: float = 1.0
     moves: int = 0
     penalty: float = 0.0
@@ -94,10 +97,11 @@ class MeasuredPenalty:
 
     def see(self, penalty: float, loss: float) -> None:
         """Take note of one move of the discriminator; after the last that counts, settle the factor."""
-        if self.share == 0 or self.moves >= _MEASURED_MOVES or not math.isfinite(penalty + loss):
+        measured = -(-_MEASURED_MOVES // self.every) * self.every
+        if self.share == 0 or self.moves >= measured or not math.isfinite(penalty + loss):
             return
         self.moves, self.penalty, self.loss = self.moves + 1, self.penalty + penalty, self.loss + abs(loss)
-        if self.moves == _MEASURED_MOVES and self.penalty > 0:
+        if self.moves == measured and self.penalty > 0:
             self.factor = self.share * self.loss / self.penalty
 
     def state(self) -> list[float]:

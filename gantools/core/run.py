@@ -23,7 +23,7 @@ from gantools.core.history import History
 from gantools.core.layout import channels_last_suits, lay_channels_last
 from gantools.core.optimisers import optimiser_of, take_state, total_norm
 from gantools.core.penalties import MeasuredPenalty
-from gantools.core.snapshots import Snapshots
+from gantools.core.snapshots import Snapshots, moments_over
 from gantools.core.spectral import make_plain, normalise_spectrally
 from gantools.core.step import Move
 from gantools.core.training import Training
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
+TICK = 0.01
+"""The share of training from one tick to the next."""
 _FORMAT = 2
 """Of checkpoints; one more whenever their names or their meaning change."""
 
@@ -45,10 +47,9 @@ def made_for_bfloat16(device: torch.device) -> bool:
 
 def forget_spoilt_statistics(player: nn.Module) -> None:
     """Begin the running means of batch norms anew that a pass through the player has left not finite."""
-    for layer in player.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            if not all(bool(torch.isfinite(b).all()) for b in layer.buffers()):
-                layer.reset_running_stats()
+    for layer in (m for m in player.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
+        if not all(bool(torch.isfinite(b).all()) for b in layer.buffers()):
+            layer.reset_running_stats()
 
 
 @dataclass
@@ -108,7 +109,7 @@ class Run:
         asked = trainer.augment
         most, rule = suited(game.n_reals) if isinstance(asked, str) else (asked, trainer.augment_rule)
         self.augmentation = Augmentation(most, rule)
-        self.penalties = MeasuredPenalty(trainer.penalty_share)
+        self.penalties = MeasuredPenalty(trainer.penalty_share, trainer.penalty_every)
         self.kept: dict[str, Any] | None = None
         self.watch = Watch()
         self.snapshots = Snapshots()
@@ -311,7 +312,7 @@ class Run:
             self._roll_back(self.good)
         elif do == BEGIN_ANEW:
             self._roll_back(self.start)
-            self.penalties = MeasuredPenalty(self.trainer.penalty_share)  # what was measured was of the broken game
+            self.penalties = replace(self.penalties, factor=1.0, moves=0, penalty=0.0, loss=0.0)  # as for a new game
             self.augmentation = replace(self.augmentation, share=0.0, wins=0.5)
         elif self.trainer.balance == "auto" and self.watch.good:
             self.good = self._snapshot()
@@ -335,6 +336,7 @@ class Run:
     def _roll_back(self, there: dict[str, Any] | None) -> None:
         """Back to the last good state, with its optimisers and randomness; images and time go on."""
         self.diverged = False
+        self.best_at = self.images
         self._dropped_in_a_row = dict.fromkeys(self._dropped_in_a_row, 0)
         assert there is not None
         self._take_players(copy.deepcopy(there))
@@ -402,11 +404,8 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs."""
-        mine = [rng.get_state() for rng in self.rngs]
-        rngs = [state for states in zip(*self.world.gather(mine), strict=True) for state in states]
         return {
-            **self._players(),
-            "rngs": rngs,
+            **self._for_all(self._players()),
             "kept": self.kept,
             "augmentation": [self.augmentation.share, self.augmentation.wins, self.augmentation.at],
             "penalties": self.penalties.state(),
@@ -423,9 +422,14 @@ class Run:
             "watch": self.watch.saved(),
             "dropped_in_a_row": self._dropped_in_a_row,
             "snapshots": self.snapshots.state(),
-            "start": self.start,
-            "good": self.good,
+            "start": self.start and self._for_all(self.start),
+            "good": self.good and self._for_all(self.good),
         }
+
+    def _for_all(self, there: dict[str, Any]) -> dict[str, Any]:
+        """A state of the players with the randomness of every process's parts, not of this one's alone."""
+        rngs = [state for states in zip(*self.world.gather(there["rngs"]), strict=True) for state in states]
+        return {**there, "rngs": rngs}
 
     def restore(self, state: dict[str, Any], path: Path, first: Batch, reopen: bool = True) -> None:
         """Go back to `state`.
@@ -472,14 +476,16 @@ class Run:
         self.history = History.restored(state["history"])
         self.watch = Watch.restored(state["watch"])
         self.snapshots = Snapshots(**state["snapshots"])
+        done = self.fraction()  # less than it was, where there is more time now
+        self.next_tick = min(self.next_tick, done + TICK)
+        self.snapshots.passed = min(self.snapshots.passed, moments_over(done))
         self.start, self.good, self.kept = state["start"], state["good"], state["kept"]
         self._augment_if_needed()
         self.augmentation.share, self.augmentation.wins, self.augmentation.at = state["augmentation"]
         self.penalties.restore(state["penalties"])
         self._dropped_in_a_row = state["dropped_in_a_row"]
-        for there in filter(None, (self.start, self.good)):  # these hold the first process's
-            if self.world.size > 1 or not self._of_these_parts(there["rngs"], len(self.rngs)):
-                there["rngs"] = [self._rng_of(part, self.step_number).get_state() for part in self._parts]
+        for there in filter(None, (self.start, self.good)):
+            there["rngs"] = self._rngs_from(there["rngs"])
         self._take_players({**state, "rngs": self._rngs_from(state["rngs"])})
 
     def _gist(self, batch: Batch) -> list[float]:

@@ -19,6 +19,11 @@ _N = 8
 _LARGEST = 96
 
 
+def moments_over(done: float) -> int:
+    """How many of the moments are over when the share `done` of training is."""
+    return sum(done >= moment for moment in MOMENTS)
+
+
 @dataclass
 class Snapshots:
     """The generator's pictures of one small batch over the course of a training.
@@ -39,7 +44,7 @@ class Snapshots:
 
     def due(self, done: float) -> bool:
         """Whether a moment has come when the share `done` of training is over."""
-        passed = sum(done >= moment for moment in MOMENTS)
+        passed = moments_over(done)
         due, self.passed = passed > self.passed, max(passed, self.passed)
         return due
 

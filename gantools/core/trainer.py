@@ -19,7 +19,7 @@ from gantools.core.checkpoint import load_newest_state, save_state
 from gantools.core.checks import refused
 from gantools.core.game import Batch, Game
 from gantools.core.losses import get_loss, smoothed
-from gantools.core.run import Run
+from gantools.core.run import TICK, Run
 from gantools.core.step import Rules, discriminator_move, generator_move
 from gantools.core.training import Training
 from gantools.errors import ConfigError, Interrupted
@@ -87,8 +87,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         (Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN").
     penalty_share : float
         How large the penalties shall be beside the discriminator's adversarial loss. Both are measured over the first
-        32 of its moves, and the weights above multiplied by what brings them there: which weight suits
-        depends on the discriminator. 0 leaves the weights as they are.
+        32 of its moves (or the next whole multiple of `penalty_every`), and the weights above multiplied by what brings
+        them there: which weight suits depends on the discriminator. 0 leaves the weights as they are.
     clip : float
         The discriminator's weights are clipped to [-clip, clip] after each of its moves (Arjovsky et al. 2017,
         "Wasserstein GAN"). 0 clips nothing.
@@ -261,7 +261,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         max_images: int,
         seed: int,
         max_minutes: float | None = None,
-        checkpoint: Path | None = None,
+        checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 60.0,
         resume: bool = False,
         reopen: bool = True,
@@ -283,7 +283,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             Of the latents, the augmentations and all else drawn during training.
         max_minutes : float or None
             Time limit.
-        checkpoint : Path or None
+        checkpoint : str, Path or None
             File for the state: written every `checkpoint_seconds`, when training ends and when it is
             interrupted.
         resume : bool
@@ -303,13 +303,17 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ConfigError
-            When settings cannot work.
+            When settings cannot work, or a limit is not above 0.
         Interrupted
             On Ctrl-C, after the step was finished and the checkpoint written; without a checkpoint,
             KeyboardInterrupt passes through.
         ModelError
-            When the checkpoint belongs to other settings or other data, or cannot be read or written.
+            When the checkpoint belongs to other settings or other data (known by the first batch), or cannot be read
+            or written.
         """
+        if max_images <= 0 or (max_minutes is not None and max_minutes <= 0):
+            raise ConfigError(f"max_images={max_images} and max_minutes={max_minutes} must be above 0")
+        checkpoint = None if checkpoint is None else Path(checkpoint)
         run = Run(self, game, max_images, max_minutes, seed)
         others = run.world
         if checkpoint is not None and resume and others.of_first([checkpoint.exists()])[0]:
@@ -323,7 +327,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
                 if run.diverged or run.fraction() >= min(run.next_tick, 1.0):
                     run.look_at_health(name)
                     fraction = run.fraction()
-                    run.next_tick = fraction + 0.01
+                    run.next_tick = fraction + TICK
                     if fraction >= 1.0:
                         run.stopped = "images" if run.images >= max_images else "minutes"
                     run.look_at_monitor()

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from torch import Tensor
 
 from gantools.core.initialise import fitting
 from gantools.data.tables import column_numbers, distinct_texts, is_numeric, plain_value
@@ -34,6 +35,11 @@ class _Column:
     levels: list[Any] | None = None
     ordered: bool = False
     whole: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it holds whole numbers of up to 64 bits, and none is missing."""
+        return self.dtype.lower().startswith("int") and not self.categories
 
     def series(self, values: Any) -> pd.Series:
         """Values in the column's dtype."""
@@ -135,6 +141,35 @@ class TableCodec:
                 chosen = vectors[:, at : at + k].argmax(1)
                 at += k
                 table[name] = column.series([column.categories[i] for i in chosen])
+        return pd.DataFrame(table)
+
+    def packed(self, frame: pd.DataFrame) -> Tensor:
+        """The very values of `frame` as one tensor (N, columns) of int64; `unpacked` is the way back.
+
+        Whole numbers are themselves, others the bits of their float64, categories their places.
+        """
+        packed: list[NDArray[np.int64]] = []
+        for name, column in self.columns.items():
+            if column.counts:
+                packed.append(frame[name].to_numpy(np.int64))
+            elif column.quantiles:
+                packed.append(column_numbers(frame[name], name).view(np.int64))
+            else:
+                places = {value: i for i, value in enumerate(column.categories)}
+                known = frame[name].astype(object).where(frame[name].notna(), None)
+                packed.append(np.array([places[plain_value(v)] for v in known], np.int64))
+        return torch.from_numpy(np.stack(packed, 1))
+
+    def unpacked(self, packed: Tensor) -> pd.DataFrame:
+        """The table that was packed, in the columns' dtypes."""
+        table: dict[str, Any] = {}
+        for values, (name, column) in zip(packed.numpy().T, self.columns.items(), strict=True):
+            if column.counts:
+                table[name] = column.series(values)
+            elif column.quantiles:
+                table[name] = column.series(np.ascontiguousarray(values).view(np.float64))
+            else:
+                table[name] = column.series([column.categories[i] for i in values])
         return pd.DataFrame(table)
 
     def to_dict(self) -> dict[str, Any]:

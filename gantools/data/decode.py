@@ -19,7 +19,7 @@ _READ = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tif
 _NOT_READ = {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng"}  # told by name, not passed over
 PICTURE_SUFFIXES = frozenset(_READ | _NOT_READ)
 MAX_MEGAPIXELS = 100.0
-_TIFF = (b"II*\0", b"MM\0*")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two of more than four gigabytes
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap width and height
 _BITS, _PHOTOMETRIC, _CHANNELS, _PLANES, _EXTRA = 258, 262, 277, 284, 338  # TIFF's tags
@@ -88,7 +88,8 @@ def header_of(path: Path, max_megapixels: float) -> Header | None:
             turned = 1 if image.format == "TIFF" else Image.Image.getexif(image).get(ORIENTATION, 1)
             if turned in _ON_ITS_SIDE:
                 width, height = height, width
-            return Header(height, width, image.mode not in _GRAY_MODES and not image.mode.startswith("I;16"))
+            gray = image.mode in _GRAY_MODES or image.mode.startswith("I;16") or _is_gray_with_alpha(image)
+            return Header(height, width, not gray)
     except DataError:
         return None
 
@@ -236,15 +237,22 @@ def raw_mode(image: Image.Image) -> str:
 
 def most_of_ppm(image: Image.Image) -> int:
     """The highest value that a PPM file, not yet decoded, can hold."""
+    if raw_mode(image) == "I;16B":
+        return 65535  # of gray this one alone has a name of its own
     tiles = getattr(image, "tile", None)
     arguments = tiles[0][3] if tiles else ()
     return int(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else 255
 
 
+def _is_gray_with_alpha(image: Image.Image) -> bool:
+    """Whether the file, not yet decoded, is gray with alpha, which of sixteen bits Pillow takes for colour."""
+    return raw_mode(image).startswith("LA")
+
+
 def _decode_deep(image: Image.Image, path: Path) -> Picture:
     """Sixteen bits, gray or colour, to [0, 1]; transparency is laid on white."""
     check_layout(image, path)
-    data = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
+    data = read_deep(image, path)
     data = data[..., :-1] if has_foreign_channel(image) and data.shape[2] in (2, 4) else data
     if data.dtype.kind == "f":
         if not (np.isfinite(data).all() and data.min() >= 0 and data.max() <= 1):
@@ -253,19 +261,27 @@ def _decode_deep(image: Image.Image, path: Path) -> Picture:
     else:
         scale = float(np.iinfo(data.dtype).max)
     array = data.astype(np.float32) / np.float32(scale)
-    if array.shape[2] == 4:
-        alpha = array[..., 3:]
-        array = array[..., :3] * alpha + (1 - alpha)
+    if array.shape[2] in (2, 4):
+        alpha = array[..., -1:]
+        array = array[..., :-1] * alpha + (1 - alpha)
     upright = array if image.format == "TIFF" else oriented(array, image.getexif().get(ORIENTATION, 1))
     return np.ascontiguousarray(upright)  # OpenCV turns TIFFs itself
 
 
-def read_deep(path: Path, most: int | None = None) -> NDArray[Any]:
-    """A file's pixels as they are stored: (H, W, C) of uint8, uint16 or floats, gray, RGB or RGBA.
+def read_deep(image: Image.Image, path: Path) -> NDArray[Any]:
+    """A file's pixels as they are stored: (H, W, C) of uint8, uint16 or floats, gray or colour, or either with alpha.
 
-    TIFFs are upright, other formats not yet. Where `most` is given, it is what stands for white, and made 65,535.
+    TIFFs are upright, other formats not yet. What stands for white in a PPM file is made 65,535, and the gray that a
+    PNG calls transparent becomes alpha.
 
     Pillow cuts colours of sixteen bits down to eight, so OpenCV reads these.
+
+    Parameters
+    ----------
+    image : Image
+        Opened, and not yet decoded.
+    path : Path
+        Its file.
 
     Raises
     ------
@@ -279,10 +295,13 @@ def read_deep(path: Path, most: int | None = None) -> NDArray[Any]:
     if data is None:
         raise DataError(f"{path}: cannot be decoded")
     check_depth(data, path)
-    if most is not None and data.dtype == np.uint16:
-        data = np.rint(data * (65535 / most)).clip(0, 65535).astype(np.uint16)
+    if image.format == "PPM" and data.dtype == np.uint16:
+        data = np.rint(data * (65535 / most_of_ppm(image))).clip(0, 65535).astype(np.uint16)
     data = data[..., None] if data.ndim == 2 else data
-    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(data.shape[2])
+    clear = image.info.get("transparency")
+    if data.shape[2] == 1 and data.dtype == np.uint16 and isinstance(clear, int):
+        data = np.concatenate([data, np.where(data == clear, 0, 65535).astype(np.uint16)], 2)
+    order = {3: [2, 1, 0], 4: [0, 3] if _is_gray_with_alpha(image) else [2, 1, 0, 3]}.get(data.shape[2])
     return data if order is None else data[..., order]
 
 

@@ -28,13 +28,16 @@ from gantools.data.decode import (
     most_of_ppm,
     open_checked,
     oriented,
-    raw_mode,
     read_deep,
 )
 from gantools.errors import DataError, ModelError
 
-# What EXIF says of the picture (description, maker, model, program, time, artist, copyright), and not of the file.
-_KEPT_TAGS = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
+# What EXIF says of the picture (name, description, maker, model, program, time, artist, computer, copyright), and not
+# of the file; then what Windows adds (rating in stars and in percent, title, comment, author, keywords, subject).
+_KEPT_TAGS = (
+    *(0x010D, 0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298),
+    *(0x4746, 0x4749, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),
+)
 _CAMERA, _PLACE = 0x8769, 0x8825
 _DROPPED_CAMERA_TAGS = (0xA002, 0xA003, 0xA005, 0x927C)  # sizes, and what points into the old file
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
@@ -139,12 +142,10 @@ def _frame(image: Image.Image, path: Path, exif: bytes | None = None) -> Kept:
 
 def _deep_frame(image: Image.Image, path: Path) -> Kept:
     """Sixteen bits, upright. OpenCV turns TIFFs itself."""
-    icc, dpi, gray = image.info.get("icc_profile"), image.info.get("dpi"), raw_mode(image).startswith("LA")
-    exif, orientation = _kept_exif(image), image.getexif().get(ORIENTATION, 1)
     check_layout(image, path)
-    pixels = read_deep(path, most_of_ppm(image) if image.format == "PPM" else None)
-    pixels = pixels if image.format == "TIFF" else oriented(pixels, orientation)
-    pixels = pixels[..., [0, 3]] if gray and pixels.shape[2] == 4 else pixels
+    pixels = read_deep(image, path)  # first, as a PNG's getexif decodes the file
+    icc, dpi, exif = image.info.get("icc_profile"), image.info.get("dpi"), _kept_exif(image)
+    pixels = pixels if image.format == "TIFF" else oriented(pixels, image.getexif().get(ORIENTATION, 1))
     pixels, notes = _sixteen_bits(pixels, path, image)
     return Kept(np.ascontiguousarray(pixels), icc, exif, dpi, notes)
 

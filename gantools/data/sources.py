@@ -224,7 +224,7 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(path, nrows=rows, index_col=False)
+            table = pd.read_csv(path, nrows=rows, index_col=False, low_memory=False)  # else chunks differ in dtypes
     except pd.errors.ParserWarning:
         raise DataError(
             f"{path}: its rows have more values than its header has names; does each end with a comma?"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,20 +91,31 @@ class TableEncoder:
         DataError
             When columns are missing or too many.
         """
-        missing = [c for c in self.columns if c not in frame.columns]
-        extra = [c for c in frame.columns if c not in self.columns]
-        if missing or extra:
-            parts = [f"lacks {', '.join(map(repr, missing[:5]))}"] if missing else []
-            parts += [f"has {', '.join(map(repr, extra[:5]))}, unknown to the model"] if extra else []
-            raise DataError(
-                f"the table {' and '.join(parts)}; the model was fitted on {len(self.columns)} columns: "
-                + ", ".join(self.columns[:10])
-                + (", ..." if len(self.columns) > 10 else "")
-            )
+        check_columns(frame, self.columns)
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold of it; `TableEncoder(**d)` is the way back."""
         return {"columns": self.columns, "numbers": self.numbers, "categories": self.categories}
+
+
+def check_columns(frame: pd.DataFrame, learnt: Sequence[str]) -> None:
+    """Refuse a table whose columns, in whatever order, are not those that a model learnt.
+
+    Raises
+    ------
+    DataError
+        When columns are missing or too many.
+    """
+    missing = [c for c in learnt if c not in frame.columns]
+    extra = [c for c in frame.columns if c not in learnt]
+    if missing or extra:
+        parts = [f"lacks {', '.join(map(repr, missing[:5]))}"] if missing else []
+        parts += [f"has {', '.join(map(repr, extra[:5]))}, unknown to the model"] if extra else []
+        raise DataError(
+            f"the table {' and '.join(parts)}; the model was fitted on {len(learnt)} columns: "
+            + ", ".join(learnt[:10])
+            + (", ..." if len(learnt) > 10 else "")
+        )
 
 
 def distinct_texts(column: pd.Series, name: str) -> list[str]:

@@ -10,7 +10,7 @@ _SLOPE = 0.2
 
 
 class _Scale(nn.Module):
-    """Convolutions with two halvings: each output sees 27 pixels of its input, four pixels apart."""
+    """Convolutions with two halvings: each output sees 21 pixels of its input, four pixels apart."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class PatchDiscriminator(nn.Module):
     """Pictures of any size from 16 pixels up to a map of logits, a quarter of their size.
 
     A patch discriminator (Isola et al. 2017) at two scales: the picture and its half. Together a logit sees
-    about 55 pixels.
+    50 pixels.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def figures(measured: pd.DataFrame, names: Mapping[str, str], frechet: Mapping[s
     averages = measured.drop(columns="path").groupby("method", sort=False).mean()
     if frechet:
         averages["frechet"] = pd.Series(frechet, dtype=float)
-    n = measured["path"].nunique()
+    n = int(measured["method"].value_counts().max())
     words = "Of one picture." if n == 1 else f"Means over {n} pictures."
     return table("Figures", _headed(averages.reset_index(), names), words)
 

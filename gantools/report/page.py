@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from gantools.core.checkpoint import write_atomically
+from gantools.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,7 @@ def write_page(path: Path, title: str, lead: str, sections: Iterable[Section]) -
         css=Markup(_own("page.css")),
         script=Markup(_own("page.js")),
     )
-    write_atomically(path, page.encode())
+    write_atomically(path, printable(page).encode())
 
 
 def _own(name: str) -> str:

@@ -383,7 +383,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                 return self._vectors(self._rows(Path(X), fitted=not reset), reset=reset)
         if isinstance(X, pd.DataFrame) and (infinite := infinite_rows(X)):
             row, reason = next(iter(infinite.items()))
-            raise DataError(f"row {row}: {reason}; leave it empty if it is unknown ({len(infinite)} such rows)")
+            way_out = f"leave it empty if it is unknown ({len(infinite)} such rows)"
+            raise DataError(f"row {X.index[row]}: {reason}; {way_out}")
         learnt = [] if reset else self.encoder_.categories  # what a column is does not go by the rows to be scored
         if isinstance(X, pd.DataFrame) and (learnt or not all(map(pd.api.types.is_numeric_dtype, X.dtypes))):
             validate_data(self, X, skip_check_array=True, reset=reset)
@@ -429,7 +430,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         """The parts' scores of training data; fair ones do not count a remembered normal among its own neighbours."""
         model = self.model_
         if isinstance(model, TileModel):
-            return np.stack([model.scores(data[int(i)]) for i in good])
+            return np.stack([model.scores(data[int(i)], int(i) if fair else None) for i in good])
         itself = np.full(len(good), -1)
         if fair and model.banked is not None:
             banked = model.banked if isinstance(model, VectorModel) else np.searchsorted(good, model.banked)

@@ -65,6 +65,8 @@ class TileModel:
         Normals' patch features.
     pixel_scales : ndarray, (n_parts, 2)
         Median of each part's map over held-out normals, and what has to be added to reach its 99 % quantile.
+    banked : ndarray or None, (M,)
+        Number of the picture that each of the bank's rows is of; not stored.
     """
 
     parts: tuple[str, ...]
@@ -73,6 +75,7 @@ class TileModel:
     backbone: EfficientNetLite0 | None
     bank: Tensor
     pixel_scales: NDArray[np.float64]
+    banked: NDArray[np.int64] | None = None
 
     @classmethod
     def fit(
@@ -141,14 +144,17 @@ class TileModel:
         share = np.random.default_rng((settings.seed, 4))
         each = math.ceil(settings.max_bank / len(indices))
         found: list[Tensor] = []
+        numbers: list[NDArray[np.int64]] = []
         for done, index in enumerate(indices):
             patches = self._patches(_padded(pictures[int(index)][None].to(settings.device)))[0].flatten(1).T
             keep = share.permutation(len(patches))[:each]
             found.append(patches[torch.from_numpy(keep).to(patches.device)])
+            numbers.append(np.full(len(keep), index))
             advance((done + 1) / len(indices))
         bank = torch.cat(found)
         keep = chosen(np.arange(len(bank)), settings.max_bank, settings.seed)
         self.bank = bank[torch.from_numpy(keep).to(bank.device)]
+        self.banked = np.concatenate(numbers)[keep]
 
     def features(self, x: Tensor) -> Tensor:
         """Frozen feature maps of pictures (N, C, H, W) in [-1, 1], their sides multiples of 8: (N, 128, H/4, W/4).
@@ -173,30 +179,39 @@ class TileModel:
         return F.avg_pool2d(pooled, 3, 1, 1, count_include_pad=False)
 
     @torch.no_grad()
-    def part_maps(self, pictures: Tensor) -> Tensor:
+    def part_maps(self, pictures: Tensor, itself: int | None = None) -> Tensor:
         """One map for each part of pictures (N, C, H, W), high for abnormal: (N, n_parts, H, W), on the CPU.
 
-        Large pictures are looked at through overlapping windows, so that memory does not grow with them.
+        Large pictures are looked at through overlapping windows, so that memory does not grow with them. `itself` is
+        the number of a picture that was learnt: its own patches in the bank are then left out.
         """
+        bank = self._bank_without(itself)
         device = next(self.discriminator.parameters()).device
         height, width = pictures.shape[2:]
         total = torch.zeros(pictures.shape[0], len(self.parts), height, width)
         weight = torch.zeros(height, width)
         for rows, columns in windows(height, width):
             window = pictures[:, :, rows, columns].to(device)
-            maps = [self._part_map(part, window) for part in self.parts]
+            maps = [self._part_map(part, window, bank) for part in self.parts]
             ramp = _ramp(rows, height)[:, None] * _ramp(columns, width)[None]
             total[:, :, rows, columns] += torch.cat(maps, 1).cpu() * ramp
             weight[rows, columns] += ramp
         return total / weight
 
-    def _part_map(self, part: str, x: Tensor) -> Tensor:
+    def _bank_without(self, number: int | None) -> Tensor:
+        """The bank but for the patches of one picture, unless it has none of others."""
+        if number is None or self.banked is None:
+            return self.bank
+        others = self.banked != number
+        return self.bank[torch.from_numpy(others).to(self.bank.device)] if others.any() else self.bank
+
+    def _part_map(self, part: str, x: Tensor, bank: Tensor) -> Tensor:
         height, width = x.shape[2:]
         x = _padded(x)
         if part == "pretrained":
             patches = self._patches(x)
             queries = patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
-            far = neighbour_distances(queries, self.bank, self.n_neighbors)
+            far = neighbour_distances(queries, bank, self.n_neighbors)
             coarse = far.view(x.shape[0], 1, *patches.shape[2:])
         else:
             shown = self.features(x) if part == "pretrained_discriminator" else x
@@ -204,9 +219,12 @@ class TileModel:
         large = F.interpolate(coarse, size=x.shape[2:], mode="bilinear", align_corners=False)
         return gaussian_blur(large, _SMOOTHING)[:, :, :height, :width]
 
-    def scores(self, picture: Tensor) -> NDArray[np.float64]:
-        """The parts' scores of one picture: the mean of each map's highest hundredth: (n_parts,)."""
-        return top(self.part_maps(picture[None]))[0].numpy()
+    def scores(self, picture: Tensor, itself: int | None = None) -> NDArray[np.float64]:
+        """The parts' scores of one picture: the mean of each map's highest hundredth: (n_parts,).
+
+        `itself` as of `part_maps`.
+        """
+        return top(self.part_maps(picture[None], itself))[0].numpy()
 
     def map(self, picture: Tensor, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The parts' maps on a common scale, summed with `weights`: (H, W)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from gantools import configs
+from gantools.core.initialise import fitting
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.policy import DEFAULT_POLICY, built_policy
 from gantools.data.sources import PATH_COLUMN, is_table
@@ -78,8 +80,8 @@ class GanAugmenter(ShowingMixin, CallbackSupportMixin, OneToOneFeatureMixin, Bas
     sampling_strategy : str, float, dict, callable or None
         As imbalanced-learn has it: how large classes shall be. With neither, all become as large as the largest.
     synthesizer : GanSynthesizer or None
-        Whose settings are taken; those that the augmenter has too are the augmenter's, which also settles the novelty,
-        class by class.
+        Whose settings are taken. Those that the augmenter has too are set there, and refused here, as is the novelty,
+        which is settled class by class.
     min_class_size : int
         Classes of fewer reals are augmented classically, and lend their reals to the others as unlabelled ones.
     worst : float
@@ -225,6 +227,7 @@ log, verbose
         self.__dict__.pop("maker_", None)  # fitted again only when all of it is
         y, _ = check_target_type(as_labels(y), indicate_one_vs_all=True)
         template = self.synthesizer or GanSynthesizer()
+        _check_template(template)
         seed = agreed_seed(self)
         self.policy_ = configs.read(str(self.policy), "augment")
         policy = None if is_table(X) else built_policy(self.policy_, str(self.policy))
@@ -262,6 +265,7 @@ log, verbose
                     self._gates(reals),
                     {int(c): i for i, c in enumerate(large)},
                     policy,
+                    table=_labelled_rows(reals),
                 )
                 self.quality_ = self._measured(maker, counts, seed)
         self._act_on(self.quality_, maker)
@@ -335,10 +339,12 @@ log, verbose
 
     def _shortfall(self, row: Any) -> str:
         """What is wrong with the new samples of a class, from its row of `quality_`."""
-        if row.passed < 1 / MOST_DRAWN:
+        hardly_any = row.passed < 1 / MOST_DRAWN
+        if hardly_any or np.isnan(row.spread):
+            so = "and the others are made classically" if hardly_any else "too few to tell how varied they are"
             return (
                 f"{row.passed:.0%} of them pass the gates ({row.agrees:.0%} are surely of the class, {row.copies:.0%} "
-                "are near-copies of reals), and the others are made classically"
+                f"are near-copies of reals), {so}"
             )
         return (
             f"spread {row.spread:.2f} (least {self.min_spread:g}), coverage {row.coverage:.2f} (least "
@@ -359,7 +365,8 @@ log, verbose
         -------
         X, y
             The reals first, unchanged and in order, in the container and the dtype that came in. Where X holds paths,
-            the new ones are paths of PNG files in `folder`.
+            the new ones are paths of PNG files in `folder`; in other columns of a DataFrame they have gaps, so that
+            whole numbers and truths come in pandas' nullable dtypes, with the values they had.
 
         Raises
         ------
@@ -378,7 +385,7 @@ log, verbose
         parts: list[Any] = []
         labels: list[Any] = []
         for made in self.makes(self.sampling_strategy_, seed):
-            samples = self.maker_.form.samples(made.tensors)
+            samples = self.maker_.samples(made)
             parts.append(self._as_files(made, samples) if _are_paths(X) else samples)
             labels += [self.classes_[made.label]] * len(made.critic)
         if not parts:
@@ -408,7 +415,7 @@ log, verbose
         parts: list[Any] = []
         labels: list[int] = []
         for made in self.makes(self.settled(per_class), resolve_seed(random_state)):
-            parts.append(self.maker_.form.samples(made.tensors))
+            parts.append(self.maker_.samples(made))
             labels += [made.label] * len(made.critic)
         if not parts:
             raise ConfigError("no samples were asked for")
@@ -489,7 +496,8 @@ log, verbose
     def save(self, folder: str | Path) -> None:
         """Write the fitted augmenter to a folder, from which `gantools.load` reads it.
 
-        The reals, as the networks see them, are part of it: the gates compare with them.
+        The reals are part of it, pictures as the networks see them and labelled rows as they are: the gates compare
+        with them, and rows may have to be repeated.
 
         Raises
         ------
@@ -497,9 +505,11 @@ log, verbose
             When the folder holds something else, or cannot be written; nothing is left half written.
         """
         check_is_fitted(self)
+        form, table = self.maker_.form, self.maker_.table
         state = {
             "synthesizer": None if self.synthesizer_ is None else self.synthesizer_.state(),
-            "form": form_state(self.maker_.form),
+            "form": form_state(form),
+            "table": form.codec.packed(table) if isinstance(form, TableForm) and table is not None else None,
             "names": self.names_,
             "policy": self.policy_,
             "gates": self.maker_.gates.state(),
@@ -533,6 +543,9 @@ log, verbose
         augmenter.names_, augmenter.policy_ = state["names"], state["policy"]
         policy = built_policy(state["policy"], str(augmenter.policy)) if isinstance(form, PictureForm) else None
         augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, policy)
+        if isinstance(form, TableForm) and state.get("table") is not None:
+            rows = fitting("table", state["table"], torch.int64, len(gates.rows), len(form.codec.columns))
+            augmenter.maker_.table = form.codec.unpacked(rows).set_index(gates.rows.numpy())
         augmenter.maker_.novelties = {int(c): float(h) for c, h in state["novelties"]}
         augmenter.n_features_in_ = _n_features(form)
         if isinstance(form, TableForm) and form.names:
@@ -549,13 +562,25 @@ log, verbose
         return tags
 
 
+def _check_template(template: GanSynthesizer) -> None:
+    """Refuse settings of the synthesizer that would do nothing."""
+    default = GanSynthesizer().get_params(deep=False)
+    for name in (*_SHARED, "log", "novelty"):
+        value = getattr(template, name)
+        if value is not default[name] and value != default[name]:
+            way_out = f"set the augmenter's own, GanAugmenter({name}=...) or, in a command, --set {name}=..."
+            if name == "novelty":
+                way_out = "the augmenter settles it class by class; leave it out"
+            raise ConfigError(f"synthesizer.{name} does nothing here: {way_out}")
+
+
 def _of_classes(reals: Reals, large: NDArray[np.int64]) -> Reals:
     """The same samples, those of other classes unlabelled."""
     assert reals.classes is not None
     places = np.full(len(reals.classes) + 1, -1)
     places[large] = np.arange(len(large))
     labels = places[reals.labels]  # the last place is that of -1
-    return Reals(reals.form, reals.source, reals.samples, labels, reals.classes[large], reals.rows, reals.skipped)
+    return replace(reals, labels=labels, classes=reals.classes[large])
 
 
 def _are_paths(X: Any) -> bool:
@@ -568,6 +593,11 @@ def _are_paths(X: Any) -> bool:
     if isinstance(X, np.ndarray) and X.ndim == 1 and len(X):
         first = X[0]
     return isinstance(first, (str, Path))
+
+
+def _labelled_rows(reals: Reals) -> pd.DataFrame | None:
+    """The rows of a table that have a label, by their numbers."""
+    return None if reals.table is None else reals.table.reset_index(drop=True)[reals.labels >= 0]
 
 
 def _warn_if_too_many(reals: Reals) -> None:

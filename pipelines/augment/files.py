@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from gantools.core.checkpoint import write_atomically
-from gantools.data.decode import ORIENTATION, is_picture
+from gantools.data.decode import MAX_MEGAPIXELS, ORIENTATION, decoding_errors, is_picture, open_checked
 from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.planes import on_white
 from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, read_table
 from gantools.errors import DataError, printable
-from gantools.pipelines.augment.making import Made
-from gantools.pipelines.synthesize.forms import Form, PictureForm
+from gantools.pipelines.augment.making import Made, Maker
+from gantools.pipelines.synthesize.forms import PictureForm
 from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes
 
 _Line = tuple[Any, ...]  # of the manifest, without the path
@@ -37,8 +36,10 @@ class Labelled(NamedTuple):
     y: list[Any]
 
 
-def read_labelled(data: Path) -> Labelled:
+def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
     """One subfolder a class, a CSV or Parquet file with columns `path` and `label`, or one with `label` and features.
+
+    Features of a CSV that are named in `texts` are read letter by letter.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def read_labelled(data: Path) -> Labelled:
         return _from_folder(data)
     if not is_table_file(data):
         raise DataError(f"{data}: is no folder with a subfolder for each class, and no CSV or Parquet file")
-    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN)).reset_index(drop=True)
+    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN, *texts)).reset_index(drop=True)
     if LABEL_COLUMN not in table.columns:
         raise DataError(f"{data}: has no column named {LABEL_COLUMN!r} (it has {', '.join(map(str, table.columns))})")
     unknown = table[LABEL_COLUMN].isna() | table[LABEL_COLUMN].eq("")
@@ -101,9 +102,18 @@ class Writer:
         What to call the reals, in the manifest.
     folders : dict
         The name of each class's folder, for pictures in files of their own.
+    max_megapixels : float
+        Larger real pictures are refused.
     """
 
-    def __init__(self, out: Path, suffix: str, names: list[str], folders: dict[Any, str]) -> None:
+    def __init__(
+        self,
+        out: Path,
+        suffix: str,
+        names: list[str],
+        folders: dict[Any, str],
+        max_megapixels: float = MAX_MEGAPIXELS,
+    ) -> None:
         self.out = out
         self.suffix = suffix
         self.names = names
@@ -111,6 +121,7 @@ class Writer:
         self._packed: list[NDArray[Any]] = []
         self._of_packed: list[_Line] = []
         self.folders = folders
+        self.max_megapixels = max_megapixels
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
@@ -128,31 +139,32 @@ class Writer:
         """Copy a real picture; one with transparency, or on its side, as a PNG, upright and on white."""
         target = self._folder(label) / f"real-{self.n:06d}{Path(path).suffix.lower()}"
         line = (label, "", "", path, "")
-        if _is_plain(path):
+        if _is_plain(Path(path), self.max_megapixels):
             with self._listed(target, [line]):
                 write_atomically(target, Path(path).read_bytes())
         else:
             target = target.with_suffix(".png")
             with self._listed(target, [line]):
-                write_kept(target, Kept(on_white(read_kept(Path(path)).pixels)))
+                write_kept(target, Kept(on_white(read_kept(Path(path), self.max_megapixels).pixels)))
 
     def real_rows(self, rows: pd.DataFrame, labels: list[Any]) -> None:
         """Copy real rows of a table, whose index says which they are."""
         self._rows(rows, [(label, "", "", f"row {n}", "") for n, label in zip(rows.index, labels, strict=True)])
 
-    def made(self, made: Made, label: Any, form: Form) -> None:
+    def made(self, made: Made, label: Any, maker: Maker) -> None:
         """Write new samples."""
         lines: list[_Line] = [(label, made.seed, *cells) for cells in self._told(made)]
-        if not isinstance(form, PictureForm):
-            self._rows(pd.DataFrame(form.samples(made.tensors)), lines)
+        if not isinstance(maker.form, PictureForm):
+            self._rows(pd.DataFrame(maker.samples(made)), lines)
         elif self.suffix == "npz":
-            self._packed.append(form.samples(made.tensors))
+            self._packed.append(maker.samples(made))
             self._of_packed += lines
         else:
             for i, line in enumerate(lines):
                 target = self._folder(label) / f"{made.method}-{self.n:06d}.{self.suffix}"
                 with self._listed(target, [line]):
-                    write_kept(target, Kept(_with_channels(as_bytes(form.samples(made.tensors[i : i + 1])[0]))))
+                    picture = maker.form.samples(made.tensors[i : i + 1])[0]
+                    write_kept(target, Kept(_with_channels(as_bytes(picture))))
 
     def _told(self, made: Made) -> Iterator[tuple[str, str, str]]:
         """The discriminator's logit, the nearest real and the distance to it, of each sample."""
@@ -203,9 +215,9 @@ class Writer:
         return folder
 
 
-def _is_plain(path: str) -> bool:
+def _is_plain(path: Path, max_megapixels: float) -> bool:
     """Whether a picture file looks the same to whoever knows nothing of transparency and of cameras held sideways."""
-    with Image.open(path) as image:
+    with decoding_errors(path, max_megapixels), open_checked(path, max_megapixels) as image:
         upright = image.getexif().get(ORIENTATION, 1) == 1
         return upright and not image.has_transparency_data
 

@@ -158,7 +158,8 @@ class Gates:
 
 def bytes_of_real(form: Form) -> int:
     """What a model folder holds of each labelled real."""
-    return 4 * sum(_lengths(form))
+    table = 0 if isinstance(form, PictureForm) else 8 * len(form.codec.columns)
+    return 4 * sum(_lengths(form)) + table
 
 
 def _lengths(form: Form) -> list[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch import Tensor
 from gantools.data.policy import transformed
 from gantools.pipelines.augment.gates import Gates, Verdict
 from gantools.pipelines.synthesize import GanSynthesizer
-from gantools.pipelines.synthesize.forms import Form, PictureForm
+from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm
 
 _CHUNK = 256
 MOST_DRAWN = 20
@@ -74,6 +75,9 @@ class Maker:
         For pictures.
     novelties : dict
         A class's number to how far its samples go from single reals.
+    table : DataFrame or None
+        Labelled rows as they came, by their numbers in the input; None for pictures, and for models of before that
+        were saved without.
     """
 
     form: Form
@@ -82,6 +86,7 @@ class Maker:
     numbers: dict[int, int]
     policy: Any
     novelties: dict[int, float] = field(default_factory=dict)
+    table: pd.DataFrame | None = None
 
     def made(self, label: int, n: int, seed: int, name: Any = None) -> Iterator[Made]:
         """`n` samples of a class, called `name`, some at a time. What the gates leave missing is made classically."""
@@ -101,6 +106,12 @@ class Maker:
             seed += 1
             yield self._classical(label, chunk, seed)
             left -= chunk
+
+    def samples(self, made: Made) -> Any:
+        """New samples in the reals' container; rows that are repeated are the very rows."""
+        if made.method == "classical" and self.table is not None and isinstance(self.form, TableForm):
+            return self.form.contained(self.table.loc[made.nearest].reset_index(drop=True))
+        return self.form.samples(made.tensors)
 
     def settle_novelty(self, label: int, seed: int) -> None:
         """The least novelty of a class at which at most half of its samples are copies; the more novel, the fewer."""

@@ -103,7 +103,8 @@ class Enlarger:
         ----------
         picture : ndarray, (H, W, C)
             uint8, uint16, bool, or float in [0, 1]. C is the generator's channels, one (repeated for a generator
-            of colours), anything (taken one by one by a generator of gray), or one of these and alpha.
+            of colours), anything (taken one by one by a generator of gray, to which the last of two or four is alpha),
+            or one of these and alpha.
 
         Raises
         ------
@@ -155,7 +156,8 @@ class Enlarger:
         if n == mine:
             return self._run(low[None])[0]
         if mine == 1:
-            return self._run(low[:, None])[:, 0]
+            high = self._run(low[:, None])[:, 0]
+            return torch.cat([high[:-1], self._alpha(low[None, -1:], high[None, -1:])[0]]) if n in (2, 4) else high
         if n == 1:
             return self._run(low[None].expand(1, mine, -1, -1)).mean(1)
         alpha = self._alpha(low[None, -1:], self._run(low[None, -1:].expand(1, mine, -1, -1)).mean(1, keepdim=True))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from gantools.data.planes import contrast, eight_bits, from_signed, middle, to_signed, unit
 from gantools.data.resize import enlarged, enlarged_lanczos
@@ -112,8 +113,10 @@ def sheet(
 
 
 def _busiest(picture: NDArray[Any], size: int, multiple: int) -> tuple[int, int]:
-    """Where the window of `size` pixels with the most local contrast begins, on the grid of `multiple`."""
+    """Where the window of `size` pixels, a multiple of `multiple`, with the most local contrast begins on its grid."""
     change = contrast(unit(picture).mean(1)[0])
-    sums = torch.nn.functional.avg_pool2d(change[None, None], size, multiple)[0, 0]
+    cells, n = F.avg_pool2d(change[None, None], multiple)[0, 0].double(), size // multiple
+    above = F.pad(cells.cumsum(0).cumsum(1), (1, 0, 1, 0))  # sums of all cells above and to the left
+    sums = above[n:, n:] - above[:-n, n:] - above[n:, :-n] + above[:-n, :-n]
     at = int(sums.argmax())
     return at // sums.shape[1] * multiple, at % sums.shape[1] * multiple

@@ -162,6 +162,8 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         Numbers of the pictures that were measured on, not learnt from.
     paired_ : bool
         Whether it was learnt from pairs.
+    seed_ : int
+        Of everything random in the fit.
     channels_ : int
         Of the pictures learnt from: 1, 3, or as many as arrays had. Alpha does not count.
     generators_ : dict of nn.Module
@@ -305,7 +307,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         self.channels_ = Glance.at(high).channels
         seed, device, suited = agreed_seed(self), resolve_device(self.device), _DEFAULTS[self.size]
         degradation = Degradation(self.scale, self.strength) if self.degradation == "real" else None
-        self.scale_, self.size_, self.paired_ = int(self.scale), self.size, paired
+        self.scale_, self.size_, self.paired_, self.seed_ = int(self.scale), self.size, paired, seed
         patch = self.patch or suited.patch
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
             with stages.stage("reading pictures") as advance:
@@ -469,10 +471,10 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         return self._pairs(high, low, range(len(high)), resolve_seed(0))
 
     def held_out_examples(self, X: Any, y: Any = None) -> Iterator[Example]:
-        """As `examples`, but only of what was held out, where these are the very pictures of the fit."""
+        """The pairs of `validation_`, where these are the very pictures of the fit."""
         check_is_fitted(self)
         high, low = self._sources(X, y)
-        return self._pairs(high, low, self.held_out_, resolve_seed(self.random_state))
+        return self._pairs(high, low, self.held_out_, self.seed_)
 
     def methods(self, both_ends: bool = False) -> dict[str, Callable[[NDArray[Any]], NDArray[Any]]]:
         """Ways to enlarge a picture (H, W, C): "ours", as parameters stand, and interpolation.
@@ -559,6 +561,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             "scale": self.scale_,
             "size": self.size_,
             "paired": self.paired_,
+            "seed": self.seed_,
             "held_out": self.held_out_.tolist(),
             "generators": {name: player.state_dict() for name, player in self.generators_.items()},
             "validation": without_nan(self.validation_).to_dict("list"),
@@ -573,6 +576,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         state = stored.state
         resolver.channels_, resolver.scale_, resolver.size_ = state["channels"], state["scale"], state["size"]
         resolver.paired_ = state.get("paired", resolver.degradation == "none")
+        resolver.seed_ = state.get("seed", resolve_seed(resolver.random_state))
         resolver.held_out_ = np.asarray(state["held_out"], np.int64)
         resolver.generators_ = {}
         for name, weights in state["generators"].items():

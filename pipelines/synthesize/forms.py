@@ -176,7 +176,10 @@ class TableForm:
 
     def samples(self, vectors: Tensor) -> Any:
         """Vectors as a table in the container and the dtypes that came in."""
-        frame = self.codec.inverse(vectors.cpu().double().numpy())
+        return self.contained(self.codec.inverse(vectors.cpu().double().numpy()))
+
+    def contained(self, frame: pd.DataFrame) -> Any:
+        """A table whose columns are named by texts in the container, and of an array the dtype, that came in."""
         if self.container == "frame":
             return frame.set_axis(list(self.names), axis=1)
         array = frame.to_numpy(dtype=np.dtype(self.dtype))
@@ -239,9 +242,14 @@ def held(form: Form, samples: Any) -> Any:
 
 
 def joined(X: Any, new: Any) -> Any:
-    """`X`, unchanged and first, with the samples `new` after it, in the container of X."""
+    """`X`, unchanged and first, with the samples `new` after it, in the container of X.
+
+    Paths of new pictures have gaps in the other columns of a DataFrame, whose whole numbers and truths become nullable.
+    """
     if isinstance(X, pd.DataFrame) and isinstance(new, list):
-        return pd.concat([X, pd.DataFrame({PATH_COLUMN: new})], ignore_index=True)
+        X = X.astype({c: X[c].convert_dtypes().dtype for c in X if X[c].dtype.kind in "biu"})  # which can hold a gap
+        rest = pd.DataFrame({PATH_COLUMN: new}).reindex(columns=X.columns).astype(X.dtypes)
+        return pd.concat([X, rest], ignore_index=True)
     if isinstance(X, pd.DataFrame):
         return pd.concat([X, new.set_axis(X.columns, axis=1).astype(X.dtypes)], ignore_index=True)
     if sparse.issparse(X):

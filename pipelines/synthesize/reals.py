@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 from torch import Tensor
@@ -26,6 +27,8 @@ class Reals:
     form : Form
     source : PictureSource or None
         Where pictures came from.
+    table : DataFrame or None
+        Rows of a table as they came, the columns named by texts.
     samples : Tensor, (N, ...)
     labels : ndarray of int64, (N,)
         Numbers among `classes`, -1 for none; all 0 where there are no labels.
@@ -38,6 +41,7 @@ class Reals:
 
     form: Form
     source: PictureSource | None
+    table: pd.DataFrame | None
     samples: Tensor
     labels: NDArray[np.int64]
     classes: NDArray[Any] | None
@@ -58,18 +62,19 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
     given = holder_of(X)
     if is_table(X):
         source, X = None, _checked(X)
+        table: pd.DataFrame | None = as_frame(X)
         form = TableForm.of(X)
         samples, skipped = form.tensors(X), []
         rows = np.arange(len(samples))
         n = len(samples)
     else:
-        source = open_pictures(X, max_megapixels)
+        source, table = open_pictures(X, max_megapixels), None
         form = PictureForm.of(source, size)
         samples, rows, skipped = form.tensors(source, max_bad)
         n = len(source)
     form = replace(form, given=given)
     if y is None:
-        return Reals(form, source, samples, np.zeros(len(samples), np.int64), None, rows, skipped)
+        return Reals(form, source, table, samples, np.zeros(len(samples), np.int64), None, rows, skipped)
     classes, numbers = numbered(y, n)
     labels = numbers[rows]
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
@@ -77,7 +82,7 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
         raise DataError(f"class {classes[counts == 0][0]!r} has no sample that can be read")
     if unlabelled := int((labels < 0).sum()):
         warnings.warn(f"{unlabelled} samples labelled -1 are taken for unlabelled", stacklevel=2)
-    return Reals(form, source, samples, labels, classes, rows, skipped)
+    return Reals(form, source, table, samples, labels, classes, rows, skipped)
 
 
 def _checked(X: Any) -> Any:

@@ -18,7 +18,10 @@ from gantools.pipelines.translate.pairs import misfit
 
 
 class Example(NamedTuple):
-    """A picture to judge by: its source and what it should become, (H, W, C) of any depth and of one size."""
+    """A picture to judge by: its source and what it should become, (H, W, C) of any depth and of one size.
+
+    It is called by its target's name, or by its source's where targets are there more than once.
+    """
 
     name: str
     source: NDArray[Any]
@@ -47,6 +50,8 @@ def examples_of(
         When the two of a pair do not fit: all such pairs are named, and none is given after the first.
     """
 
+    named = sources if sources is not None and _repeats(targets) else targets
+
     def read(index: int) -> Example:
         target = _exactly(on_white(raw_picture(targets, index)), channels, targets, index)
         if sources is None:
@@ -54,13 +59,18 @@ def examples_of(
         source = on_white(raw_picture(sources, index))
         wrong = misfit(source.shape, target.shape)
         if wrong:
-            raise Misfit(f"{targets.name(index)} and its source: {wrong}")
+            raise Misfit(f"{sources.name(index)} and {targets.name(index)}: {wrong}")
         if source.shape[:2] != target.shape[:2]:
             height, width = source.shape[:2]
             target = from_signed(to_size(to_signed(target), height, width, low=-1.0), target.dtype)
-        return Example(targets.name(index), source, target)
+        return Example(named.name(index), source, target)
 
-    return pairs_that_fit(indices, targets, read, needed=needed)
+    return pairs_that_fit(indices, named, read, needed=needed)
+
+
+def _repeats(pictures: PictureSource) -> bool:
+    """Whether some of them share a name."""
+    return len({pictures.name(index) for index in range(len(pictures))}) < len(pictures)
 
 
 def gray_of(picture: NDArray[Any]) -> NDArray[Any]:

@@ -64,7 +64,7 @@ def made(example: Example, methods: dict[str, Method]) -> dict[str, NDArray[Any]
     try:
         return {name: method(example.source) for name, method in methods.items()}
     except DataError as error:
-        raise DataError(f"the source of {example.name}: {error}") from None
+        raise DataError(f"the source in the pair {example.name}: {error}") from None
 
 
 def pictured(example: Example, methods: dict[str, Method]) -> dict[str, NDArray[Any]]:

@@ -117,6 +117,40 @@ def test_a_table_with_its_real_rows_first(tmp_path: Path) -> None:
     assert manifest["seed"].isna().sum() == len(frame)
 
 
+def test_a_model_of_a_table_takes_its_columns_by_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.integers(18, 90, 60), "income": rng.normal(4e4, 9e3, 60).round(2)})
+    frame = frame.assign(code=rng.choice(["007", "010", "A1"], 60), label=np.resize(["x", "y"], 60))
+    frame.to_csv(tmp_path / "learnt.csv", index=False)
+    how = ["--per-class", 9, "--model", tmp_path / "m", "--include-real", "--set", "min_class_size=100"]
+    gantools("augment", tmp_path / "learnt.csv", "--out", tmp_path / "first", *how)
+    turned = frame[frame["code"] != "A1"][["code", "income", "label", "age"]].head(20)
+    turned.to_csv(tmp_path / "turned.csv", index=False)
+    gantools("augment", tmp_path / "turned.csv", "--out", tmp_path / "second", *how)
+    made = pd.read_csv(tmp_path / "second" / "samples.csv", dtype={"code": str})
+    assert made.columns.tolist() == frame.columns.tolist()
+    pd.testing.assert_frame_equal(made.head(20), turned[made.columns].reset_index(drop=True), check_dtype=False)
+    rows = set(frame.itertuples(index=False, name=None))
+    assert set(made.itertuples(index=False, name=None)) <= rows
+    frame.rename(columns={"age": "years"}).to_csv(tmp_path / "other.csv", index=False)
+    other = gantools("augment", tmp_path / "other.csv", "--out", tmp_path / "second", "--overwrite", *how, code=1)
+    assert "other.csv: the table lacks 'age' and has 'years', unknown to the model" in other.stderr
+    assert len(pd.read_csv(tmp_path / "second" / "samples.csv")) == 38
+
+
+def test_with_a_model_that_is_there_pictures_that_cannot_be_read_are_told(folders: Path, tmp_path: Path) -> None:
+    how = ["--include-real", "--model", tmp_path / "m", "--set", "min_class_size=100"]
+    gantools("augment", folders, "--per-class", 1, "--out", tmp_path / "first", *how)
+    shutil.copytree(folders, tmp_path / "spoilt")
+    (tmp_path / "spoilt" / "digit 2" / "0.png").write_bytes(b"no picture")
+    again = ["augment", tmp_path / "spoilt", "--to", 31, "--out", tmp_path / "out", *how]
+    assert "more than max_bad=0 allows" in gantools(*again, "--max-bad", 0, code=1).stderr
+    told = gantools(*again, "--max-bad", 1).stderr
+    assert "1 pictures were skipped" in told
+    assert "digit 2/0.png" in told
+    assert pd.read_csv(tmp_path / "out" / "manifest.csv")["label"].value_counts().tolist() == [31, 31, 31]
+
+
 def test_a_model_serves_data_of_some_of_its_classes_and_rows_in_any_order(folders: Path, tmp_path: Path) -> None:
     model, out = tmp_path / "m", tmp_path / "out"
     common = ["--per-class", 2, "--max-images", 3000, "--model", model, *LENIENT]
@@ -206,6 +240,7 @@ def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
         (["augment", "{empty}", "--out", "{out}"], 1, "no pictures in this class's folder"),
         (["augment", "{missing}", "--out", "{out}"], 1, "is no folder"),
         (["augment", "{data}", "--out", "{out}", "--set", "synthesizer.latnt=3"], 2, "synthesizer.latnt"),
+        (["augment", "{data}", "--out", "{out}", "--set", "folder=x"], 2, "no setting of a command; there is --out"),
         (["augment", "{data}", "--out", "{foreign}", "--overwrite"], 2, "not from this command"),
         (["synth", "sample", "--model", "{data}", "--out", "{out}"], 1, "model.json is missing"),
     ],

@@ -121,25 +121,11 @@ def test_evaluate_by_folders_and_by_csv(work: Path, model: Path) -> None:
     assert {"average_precision", "auroc_discriminator", "false_alarms", "n_errors"} <= set(by_folder)
     assert "zeros/broken.png: is text" in by_folder["errors"][0]
     assert "zeros/broken.png: is text" in gantools("anomaly", "evaluate", work / "test", "--model", model).stderr
-    labels = pd.read_csv(work / "scores.csv") if (work / "scores.csv").exists() else None
-    paths = labels["path"] if labels is not None else []
-    if len(paths):
-        pd.DataFrame({"path": paths, "label": [int("good" not in p) for p in paths]}).to_csv(
-            work / "labels.csv", index=False
-        )
-        by_csv = json.loads(
-            gantools(
-                "anomaly",
-                "evaluate",
-                work / "test",
-                "--model",
-                model,
-                "--labels",
-                work / "labels.csv",
-                "--json",
-            ).stdout
-        )
-        assert by_csv == by_folder
+    paths = [p.relative_to(work / "test").as_posix() for p in (work / "test").rglob("*.png")]
+    labels = pd.DataFrame({"path": paths, "label": [int("good" not in p) for p in paths]})
+    labels.to_csv(work / "labels.csv", index=False)
+    judge = ["anomaly", "evaluate", work / "test", "--model", model, "--labels", work / "labels.csv", "--json"]
+    assert json.loads(gantools(*judge).stdout) == by_folder
 
 
 def test_tables_from_the_shell(work: Path) -> None:
@@ -183,6 +169,16 @@ def test_a_column_of_labels_is_no_feature(work: Path) -> None:
     assert "Learnt from 10 normals" in said.stdout
     judged = gantools("anomaly", "evaluate", work / "listed.csv", "--model", work / "of-list", "--json")
     assert json.loads(judged.stdout)["n_abnormal"] == 10
+
+
+def test_a_wrong_row_is_named_by_its_number_in_the_file(tmp_path: Path) -> None:
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
+    rows.loc[12, "b"] = np.inf
+    rows.assign(label=["bad"] * 10 + ["good"] * 20).to_csv(tmp_path / "t.csv", index=False)
+    rows.to_csv(tmp_path / "plain.csv", index=False)
+    for name in ("t", "plain"):
+        done = gantools("anomaly", "fit", tmp_path / f"{name}.csv", "--model", tmp_path / "m", *QUICK, code=1)
+        assert f"{name}.csv: row 12: column 'b' is infinity" in done.stderr
 
 
 def test_of_a_folder_with_good_ones_beside_others_these_are_learnt(work: Path, tmp_path: Path) -> None:
@@ -249,6 +245,13 @@ def test_masks_are_found_and_read_as_they_are_meant(tmp_path: Path) -> None:
     transparent[2:4, 2:4] = 255
     Image.fromarray(transparent).save(tmp_path / "masks" / "2.png")
     assert anomaly._marked(tmp_path / "masks" / "2.png", 1).sum() == 4
+    for kinds in ([0, 1, 5], [0, 50, 200]):
+        numbers = np.repeat(np.uint8(kinds), 8)[None].repeat(8, 0)
+        Image.fromarray(numbers).save(tmp_path / "masks" / "3.png")
+        np.testing.assert_array_equal(anomaly._marked(tmp_path / "masks" / "3.png", 1), numbers > 0)
+    soft = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
+    Image.fromarray(soft).save(tmp_path / "masks" / "4.png")
+    np.testing.assert_allclose(anomaly._marked(tmp_path / "masks" / "4.png", 1), soft / 255, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,9 @@ def test_evaluate_gives_figures_for_every_picture(work: Path, model: Path) -> No
     assert list(table["method"]) == ["ours", "bicubic", "lanczos"]
     assert set(table["path"]) == {"cat.png"}
     assert (work / "compare.png").is_file()
+    (work / "twice.csv").write_text("path\ntest/cat.png\ntest/cat.png\n")
+    twice = gantools("sr", "evaluate", work / "twice.csv", "--model", model, "--json", "--quiet")
+    assert json.loads(twice.stdout)["n"] == 2
 
 
 def test_what_is_read_is_not_replaced(work: Path, model: Path) -> None:

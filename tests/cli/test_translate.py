@@ -80,6 +80,15 @@ def test_evaluate_gives_figures_beside_the_baselines(work: Path, model: Path) ->
         assert sheet.width < 4 * 128  # source, ours, truth
 
 
+def test_pairs_that_share_their_target_count_one_by_one(work: Path, model: Path) -> None:
+    (work / "shared.csv").write_text("source,target\nday/0.png,negative/0.jpg\nday/1.png,negative/0.jpg\n")
+    out = ["--out", work / "shared-figures.csv", "--report", work / "shared.html"]
+    done = gantools("translate", "evaluate", work / "shared.csv", "--model", model, *out, "--json", "--quiet")
+    assert json.loads(done.stdout)["n"] == 2
+    assert set(pd.read_csv(work / "shared-figures.csv")["path"]) == {"day/0.png", "day/1.png"}
+    assert "Means over 2 pictures." in (work / "shared.html").read_text(encoding="utf-8")
+
+
 def test_colours_are_learnt_from_colour_pictures_alone(work: Path) -> None:
     fit = ["translate", "fit", work / "day", "--config", "colorize", "--model", work / "colours", *QUICK, "--json"]
     assert json.loads(gantools(*fit).stdout)["samples"] == 5

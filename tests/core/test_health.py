@@ -307,8 +307,23 @@ def test_what_was_measured_of_a_broken_game_is_forgotten_when_it_begins_anew() -
     run.diverged = True
     run.look_at_health("here")
     assert run.watch.balance.rollbacks == 1
-    assert run.penalties == MeasuredPenalty(0.2)
+    assert run.penalties == MeasuredPenalty(0.2, 1)
     assert (run.augmentation.share, run.augmentation.wins) == (0.0, 0.5)
+
+
+def test_patience_is_counted_anew_from_where_a_game_begins_anew() -> None:
+    played = game()
+    played.monitored = True
+    run = Run(AdversarialTrainer(balance="auto", patience=64), played, 6400, None, 0)
+    run.game.monitor = lambda generator, discriminator: 1.0  # type: ignore[method-assign]
+    run.best, run.best_at = 0.5, 0
+    for _ in range(10):
+        run.step(batches)
+    run.diverged = True
+    run.look_at_health("here")
+    assert run.watch.balance.rollbacks == 1
+    run.look_at_monitor()
+    assert run.stopped == ""
 
 
 def test_going_back_restores_all_that_a_step_changes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from gantools.core.penalties import squared_gradient_norms, wgan_gradient_penalty, zero_centred_penalty
+from gantools.core.penalties import (
+    MeasuredPenalty,
+    squared_gradient_norms,
+    wgan_gradient_penalty,
+    zero_centred_penalty,
+)
 
 
 def leaf(samples: Tensor) -> Tensor:
@@ -41,6 +47,14 @@ def test_one_epsilon_for_each_sample(rng: torch.Generator) -> None:
     wgan_gradient_penalty(lambda x: logits_of(x.flatten(1)), torch.ones(64, 3, 2, 2), torch.zeros(64, 3, 2, 2), rng)
     assert seen[1].unique(dim=1).shape == (64, 1)
     assert seen[1].unique().numel() == 64
+
+
+@pytest.mark.parametrize("every", [1, 10, 16, 64])
+def test_the_share_of_penalties_that_are_rarer_and_heavier_is_that_of_their_mean(every: int) -> None:
+    measured = MeasuredPenalty(0.2, every)
+    for move in range(200):
+        measured.see(every * 3.0 if move % every == 0 else 0.0, 1.5)
+    assert measured.factor * 3.0 / 1.5 == pytest.approx(0.2)
 
 
 def test_r1_by_finite_differences() -> None:

@@ -50,6 +50,13 @@ def test_a_resumed_training_has_those_from_before(tmp_path: Path) -> None:
     assert all(map(torch.equal, resumed.snapshots.pictures, whole.snapshots.pictures))
 
 
+def test_a_training_that_has_more_time_goes_on_taking_them(tmp_path: Path) -> None:
+    how = {"max_images": 400, "seed": 3, "checkpoint": tmp_path / "c.safetensors"}
+    AdversarialTrainer().train(PictureGame(), pictures_until(None), max_minutes=1e-6, **how)
+    resumed = AdversarialTrainer().train(PictureGame(), pictures_until(None), max_minutes=10, resume=True, **how)
+    assert len(resumed.snapshots.images) > 5
+
+
 def test_large_pictures_are_shrunk_and_vectors_are_none() -> None:
     assert AdversarialTrainer().train(game(), batches, max_images=80, seed=0).snapshots.images == []
 

@@ -166,6 +166,13 @@ def test_settings_that_do_not_suit_the_discriminator_are_refused_at_once() -> No
         AdversarialTrainer(wgan_gp=10.0, feature_matching=1.0).train(played, batches, max_images=8, seed=0)
 
 
+def test_a_discriminator_that_is_the_product_cannot_be_left_untrained() -> None:
+    played = game()
+    played.__class__ = type("Detecting", (LineGame,), {"negatives": lambda self, batch, rng: []})
+    with pytest.raises(ConfigError, match="whose answers this task is for"):
+        AdversarialTrainer(adversarial_weight=0.0).train(played, batches, max_images=8, seed=0)
+
+
 RECIPES = {n.split("/")[1] for n in configs.available() if n.startswith("training/")}
 
 
@@ -205,8 +212,10 @@ def test_more_time_is_used_when_a_training_goes_on(tmp_path: Path) -> None:
     how = {"max_images": 400, "seed": 3, "checkpoint": file}
     first = AdversarialTrainer().train(game(), batches, max_minutes=1e-6, **how)
     assert (first.stopped, first.images) == ("minutes", 8)
-    resumed = AdversarialTrainer().train(game(), batches, max_minutes=10, resume=True, **how)
+    ticks: list[Tick] = []
+    resumed = AdversarialTrainer().train(game(), batches, max_minutes=10, resume=True, on_tick=ticks.append, **how)
     assert (resumed.stopped, resumed.images) == ("images", 400)
+    assert len(ticks) > 40
 
 
 def test_time_limit_and_callback_stop() -> None:
@@ -217,6 +226,14 @@ def test_time_limit_and_callback_stop() -> None:
     )
     assert training.stopped == "callback"
     assert training.images < 800
+
+
+def test_limits_that_are_none_are_refused_and_a_checkpoint_may_be_a_text(tmp_path: Path) -> None:
+    for limits in ({"max_images": 0}, {"max_images": 8, "max_minutes": 0}):
+        with pytest.raises(ConfigError, match="above 0"):
+            AdversarialTrainer().train(game(), batches, seed=0, **limits)
+    AdversarialTrainer().train(game(), batches, max_images=8, seed=0, checkpoint=str(tmp_path / "c.safetensors"))
+    assert load_state(tmp_path / "c.safetensors")["counters"][1] == 8
 
 
 def test_patience_stops_when_the_held_out_figure_does_not_improve() -> None:

@@ -72,6 +72,26 @@ def test_dtypes_come_back() -> None:
     assert codec.choices == [(0, 2), (4, 6)]
 
 
+def test_packed_rows_come_back_to_the_last_digit() -> None:
+    frame = pd.DataFrame(
+        {
+            "x": np.random.default_rng(0).normal(size=2000).round(2),
+            "n": np.arange(2000) + 2**60,
+            "gap": np.resize([0.1, np.nan, 7e300], 2000),
+            "f": np.resize(np.float32([0.1, 3]), 2000),
+            "yes": np.resize([True, False], 2000),
+            "code": pd.Series(np.resize(["007", None], 2000), dtype="str"),
+            "level": pd.Categorical(np.resize([3, 1], 2000), [3, 2, 1], ordered=True),
+            "whole": pd.array(np.resize([1, None], 2000), dtype="Int64"),
+        }
+    )
+    codec = TableCodec().fit(frame)
+    packed = codec.packed(frame)
+    assert packed.isfinite().all()
+    again = TableCodec.from_dict(codec.to_dict())
+    pd.testing.assert_frame_equal(again.unpacked(packed), frame, check_exact=True)
+
+
 def test_a_column_of_names_is_refused() -> None:
     with pytest.raises(DataError, match="'who' is text with 30 different values"):
         TableCodec().fit(pd.DataFrame({"who": [f"n{i}" for i in range(30)]}))

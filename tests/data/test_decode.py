@@ -10,7 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from gantools.data.decode import read_picture
+from gantools.data.decode import header_of, read_picture
+from gantools.data.keep import Kept, write_kept
 from gantools.data.sources import open_pictures
 from gantools.errors import DataError
 
@@ -40,6 +41,17 @@ def test_sixteen_bits_keep_their_depth(tmp_path: Path, array: np.ndarray) -> Non
     cv2.imwrite(str(tmp_path / "deep.png"), deep[..., ::-1] if deep.ndim == 3 else deep)
     read = read_picture(tmp_path / "deep.png")
     np.testing.assert_allclose(read.squeeze(), deep / 65535, atol=1e-6)
+
+
+def test_gray_with_alpha_of_sixteen_bits_is_gray(tmp_path: Path) -> None:
+    deep = np.dstack([RAMP.astype(np.uint16) * 257, np.full((3, 4), 65535, np.uint16)])
+    deep[0, 1:3, 1] = 0, 32768
+    path = write_kept(tmp_path / "a.png", Kept(deep))
+    alpha = deep[..., 1:] / 65535
+    np.testing.assert_allclose(read_picture(path), deep[..., :1] / 65535 * alpha + 1 - alpha, atol=1e-6)
+    header = header_of(path, 1)
+    assert header is not None
+    assert not header.coloured
 
 
 def test_palette(tmp_path: Path) -> None:
@@ -81,6 +93,11 @@ def truncated(path: Path) -> Path:
     return path
 
 
+def complex_tiff(path: Path, order: str) -> Path:
+    tifffile.imwrite(path, np.zeros((4, 4), np.complex64), bigtiff=True, byteorder=order)
+    return path
+
+
 def written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
@@ -91,6 +108,8 @@ def written(path: Path, content: bytes) -> Path:
     [
         (lambda p: written(p / "t.png", b"hello, this is text"), "text"),
         (lambda p: written(p / "e.png", b""), "empty"),
+        (lambda p: complex_tiff(p / "little.tif", "<"), "TIFF of a kind"),
+        (lambda p: complex_tiff(p / "big.tif", ">"), "TIFF of a kind"),
         (lambda p: written(p / "x.png", bytes(range(128, 200))), "not a picture"),
         (lambda p: truncated(p / "t.jpg"), "cannot be decoded"),
         (lambda p: p / "none.png", "no such file"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +260,16 @@ def test_columns_can_be_read_letter_by_letter(tmp_path: Path) -> None:
     table = read_table(tmp_path / "t.csv", texts=("a", "none such"))
     assert table["a"].tolist() == ["007", "NA"]
     assert table["b"].isna().tolist() == [False, True]
+
+
+def test_codes_are_as_they_are_written_however_late_one_has_a_letter(tmp_path: Path) -> None:
+    codes = ["007", "010"] * 150_000 + ["A1"]
+    (tmp_path / "t.csv").write_text("\n".join(["code,b", *(f"{code},1" for code in codes)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = read_table(tmp_path / "t.csv")
+    assert table["code"].tolist() == codes
+    assert table["b"].dtype == np.int64
 
 
 def test_names_that_are_no_text_can_be_written_everywhere(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from gantools.networks.backbone import EfficientNetLite0
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
 from gantools.networks.minibatch import MinibatchDeviation, MinibatchDiscrimination
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
-from gantools.networks.patch import PatchDiscriminator
+from gantools.networks.patch import PatchDiscriminator, TextureDiscriminator
 from gantools.networks.projected import FeatureDiscriminator
 from gantools.networks.residual import ResidualDiscriminator, ResidualGenerator
 from gantools.networks.whole import WholeDiscriminator
@@ -61,6 +61,16 @@ def test_dense_logits(size: tuple[int, int]) -> None:
     logits = PatchDiscriminator(3, 8)(torch.randn(2, 3, *size))
     assert logits.shape == (2, 1, -(-size[0] // 4), -(-size[1] // 4))
     assert FeatureDiscriminator(5, 8)(torch.randn(2, 5, 9, 9)).shape == (2, 1, 9, 9)
+
+
+@pytest.mark.parametrize(("kind", "seen"), [(PatchDiscriminator, 50), (TextureDiscriminator, 34)])
+def test_a_logit_sees_as_many_pixels_as_it_is_said_to(kind: type[torch.nn.Module], seen: int) -> None:
+    discriminator, pictures = kind(1, 2), torch.rand(1, 1, 128, 128, requires_grad=True)
+    for weights in discriminator.parameters():  # none is zero, so that every path counts
+        torch.nn.init.constant_(weights, 0.1)
+    discriminator(pictures)[0, 0, 16, 16].backward()
+    assert pictures.grad is not None
+    assert tuple((pictures.grad[0, 0].any(axis).sum().item()) for axis in (0, 1)) == (seen, seen)
 
 
 def test_a_samples_logit_does_not_depend_on_its_neighbours() -> None:

@@ -112,6 +112,25 @@ def test_reals_come_first_unchanged_and_classes_get_what_was_asked(digits: Digit
     np.testing.assert_array_equal(first, second)
 
 
+def test_rows_that_are_repeated_are_the_very_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=1500).round(2), "n": rng.integers(2**53, 2**60, 1500)})
+    frame = frame.assign(gap=np.resize([0.1, np.nan], 1500), kind=np.resize(["a", "b", "c"], 1500))
+    y = np.resize([0, 1, -1, 7], 1500)
+    augmenter = GanAugmenter(40, min_class_size=2000, random_state=0)
+    made, labels = augmenter.fit(frame, y).sample(random_state=1)
+    rows = {label: set(frame[y == label].fillna(-1).itertuples(index=False, name=None)) for label in (0, 1, 7)}
+    for row, label in zip(made.fillna(-1).itertuples(index=False, name=None), labels, strict=True):
+        assert row in rows[label]
+    more, _ = augmenter.fit_resample(frame, y)
+    assert more.dtypes.tolist() == frame.dtypes.tolist()
+    assert len(more.drop_duplicates()) == 1500
+    augmenter.save(tmp_path / "m")
+    pd.testing.assert_frame_equal(load(tmp_path / "m").sample(random_state=1)[0], made, check_exact=True)
+    values = frame[["x", "n"]].to_numpy()
+    assert len(np.unique(augmenter.fit_resample(values, y)[0], axis=0)) == 1500
+
+
 def test_tables_with_categories(tmp_path: Path) -> None:
     frame, y = load_wine(return_X_y=True, as_frame=True)
     frame = frame.assign(cork=np.where(np.arange(178) % 2, "yes", "no"))
@@ -150,6 +169,20 @@ def test_paths_give_paths(digits: Digits, tmp_path: Path) -> None:
         ]
     )
     assert pipeline.fit(paths, y).score(paths, y) > 0.9
+
+
+def test_what_lies_beside_paths_keeps_its_values_and_new_pictures_have_none(digits: Digits, tmp_path: Path) -> None:
+    X, y = few(digits, 12)
+    for i, picture in enumerate(X):
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+    frame = pd.DataFrame({"patient": 2**60 + np.arange(12), "path": [str(tmp_path / f"{i}.png") for i in range(12)]})
+    frame = frame.assign(left=np.arange(12) % 2 == 0, dose=np.float32(0.1), site=pd.Categorical(["a", "b"] * 6))
+    more, _ = GanAugmenter(1, min_class_size=100, folder=tmp_path / "new", random_state=0).fit_resample(frame, y)
+    assert len(more) == 15
+    assert more.columns.tolist() == frame.columns.tolist()
+    pd.testing.assert_frame_equal(more.head(12).astype(frame.dtypes), frame)
+    assert more.dtypes.astype(str).tolist() == ["Int64", str(frame["path"].dtype), "boolean", "float32", "category"]
+    assert more.drop(columns="path").tail(3).isna().all(axis=None)
 
 
 def test_pipelines_grids_and_memory(digits: Digits, tmp_path: Path) -> None:
@@ -196,6 +229,29 @@ def test_low_quality_is_acted_on(digits: Digits) -> None:
         fallen = GanAugmenter(1, on_low_quality="fallback", **settings).fit(X, y)
     assert (fallen.quality_["method"] == "classical").all()
     assert fallen.sample()[0].shape == (3, 8, 8)
+
+
+def test_a_class_of_which_too_few_pass_to_be_measured_is_told_so() -> None:
+    row = pd.Series({"passed": 0.06, "agrees": 0.1, "copies": 0.5, "spread": np.nan, "coverage": np.nan})
+    words = GanAugmenter()._shortfall(row)
+    assert words.startswith("6% of them pass the gates")
+    assert words.endswith("too few to tell how varied they are")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_images": 500}, r"synthesizer\.max_images does nothing here: set .* GanAugmenter\(max_images="),
+        ({"trainer": "spread"}, "synthesizer.trainer"),
+        ({"log": "here.jsonl"}, "synthesizer.log"),
+        ({"novelty": 0.7}, "synthesizer.novelty .* settles it class by class"),
+    ],
+)
+def test_settings_of_the_synthesizer_that_would_do_nothing_are_refused(
+    digits: Digits, settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        GanAugmenter(1, synthesizer=GanSynthesizer(**settings)).fit(*few(digits, 90))
 
 
 def test_saved_and_loaded_makes_the_same(fitted: GanAugmenter, tmp_path: Path) -> None:
@@ -455,7 +511,7 @@ def test_an_interrupted_writer_lists_what_is_there(fitted: GanAugmenter, tmp_pat
         writer.written = 3
     with contextlib.suppress(KeyboardInterrupt), writer.writing():
         for made in fitted.makes({0: 3, 1: 4}, 0):
-            writer.made(made, made.label, fitted.maker_.form)
+            writer.made(made, made.label, fitted.maker_)
     listed = pd.read_csv(tmp_path / "manifest.csv")["path"]
     assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*") if p.is_file()} == {
         *listed,
@@ -479,7 +535,7 @@ def test_packed_pictures_that_are_interrupted_are_all_there(fitted: GanAugmenter
     writer = Writer(tmp_path, "npz", fitted.names_, {})
     with contextlib.suppress(KeyboardInterrupt), writer.writing():
         for made in fitted.makes({0: 3, 1: 4}, 0):
-            writer.made(made, made.label, fitted.maker_.form)
+            writer.made(made, made.label, fitted.maker_)
             if made.label == 1:
                 raise KeyboardInterrupt
     packed, listed = np.load(tmp_path / "images.npz"), pd.read_csv(tmp_path / "manifest.csv")
@@ -504,6 +560,10 @@ def test_real_pictures_are_copied_as_they_are_seen(tmp_path: Path) -> None:
     assert np.asarray(Image.open(clear))[[0, -1], 0].tolist() == [[255, 0, 0], [255, 255, 255]]
     assert (aside.suffix, Image.open(aside).size) == (".png", (8, 6))
     assert plain.read_bytes() == (tmp_path / "plain.jpg").read_bytes()
+    small = Writer(tmp_path / "out", "png", [], {"a": "a"}, max_megapixels=4e-5)
+    for name in ("clear.png", "plain.jpg"):
+        with pytest.raises(DataError, match=f"{name}.* limit of 4e-05 megapixels"):
+            small.real(str(tmp_path / name), "a")
 
 
 def test_helping_is_being_better_than_every_baseline() -> None:
@@ -547,7 +607,7 @@ def test_imbalanced_learns_estimator_checks(check: functools.partial[None]) -> N
 def test_projected_features_judge_the_augmenter_too() -> None:
     camera = data.camera()
     pictures = np.stack([camera[i : i + 96 : 4, i : i + 96 : 4] for i in range(0, 400, 5)])
-    synthesizer = GanSynthesizer(perceptual=0, width=8, batch_size=16)
+    synthesizer = GanSynthesizer(perceptual=0, width=8)
     augmenter = GanAugmenter(
         per_class=3, synthesizer=synthesizer, trainer="projected", max_images=128, batch_size=16, random_state=0
     )

@@ -94,8 +94,11 @@ def test_gray_colour_and_alpha_by_generators_of_either() -> None:
     assert by_colour(np.concatenate([flat, flat], 2)).shape == (20, 22, 2)
     by_gray = Enlarger(gray, 1, CPU)
     planes = by_gray(opaque)
-    for channel in range(4):
+    for channel in range(3):
         np.testing.assert_array_equal(planes[..., channel : channel + 1], by_gray(opaque[..., channel : channel + 1]))
+    for clear in (planes, by_gray(opaque[..., [0, 3]])):
+        assert (clear[..., -1] == 255).all()
+    assert by_gray(np.concatenate([opaque, flat], 2)).shape == (20, 22, 5)
 
 
 class Hungry(nn.Module):
@@ -213,14 +216,16 @@ def test_to_and_from_signed_is_the_identity(dtype: type[np.generic]) -> None:
     np.testing.assert_allclose(back.astype(float), original.astype(float), atol=1e-6 if top == 1 else 0)
 
 
-def test_what_is_opaque_or_transparent_stays_so() -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_opaque_or_transparent_stays_so(channels: int) -> None:
     low = picture(30, 40, 4)
     low[..., 3] = 255
     low[:, 20:, 3] = 0
-    alpha = Enlarger(lively(2), 3, CPU)(low)[..., 3]
+    enlarger = Enlarger(lively(2, channels), channels, CPU)
+    alpha = enlarger(low)[..., 3]
     assert (alpha[:, :36] == 255).all()
     assert (alpha[:, 44:] == 0).all()
-    gray = Enlarger(lively(2), 3, CPU)(low[..., [0, 3]])[..., 1]
+    gray = enlarger(low[..., [0, 3]])[..., 1]
     np.testing.assert_array_equal(gray, alpha)
 
 

@@ -18,10 +18,13 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
 
 from gantools import GanSuperResolver, load
-from gantools.data.planes import from_signed, to_signed
+from gantools.data.planes import contrast, from_signed, to_signed, unit
 from gantools.data.resize import reduced
 from gantools.errors import ConfigError, DataError, GantoolsError, Interrupted
 from gantools.pipelines.stages import split
+from gantools.pipelines.superres.examples import Example
+from gantools.pipelines.superres.figures import cropped, measured
+from gantools.storage import read_model
 
 Pictures = list[np.ndarray]
 
@@ -153,6 +156,21 @@ def test_pairs_are_learnt_from_and_labels_are_not_pairs(photographs: Pictures) -
     np.testing.assert_array_equal(named.transform(picture)[0], alone.transform(picture)[0])
 
 
+def test_pictures_of_pillow_are_pairs_and_a_table_of_pictures_names_its_column(
+    photographs: Pictures, tmp_path: Path
+) -> None:
+    lows, sharp = (
+        [Image.fromarray(p) for p in pictures] for pictures in ([low_of(p, 2) for p in photographs], photographs)
+    )
+    assert GanSuperResolver(scale=2, max_images=16, random_state=0).fit(lows, sharp).paired_
+    for i, picture in enumerate(sharp):
+        picture.save(tmp_path / f"{i}.png")
+    table = pd.DataFrame({"class": ["cat", "dog", "cat"], "file": [str(tmp_path / f"{i}.png") for i in range(3)]})
+    with pytest.raises(DataError, match="y is a DataFrame of pictures without a column 'path'; rename"):
+        GanSuperResolver(scale=2, max_images=16).fit(lows, table)
+    assert not GanSuperResolver(scale=2, max_images=16, random_state=0).fit(sharp, table[["class"]]).paired_
+
+
 def test_files_are_paired_by_their_stems(photographs: Pictures, tmp_path: Path) -> None:
     for folder, suffix, pictures in (("hr", ".png", photographs), ("lr", ".tif", [low_of(p, 2) for p in photographs])):
         (tmp_path / folder / "sub").mkdir(parents=True)
@@ -247,6 +265,30 @@ def test_pictures_are_held_out_and_measured(photographs: Pictures) -> None:
     assert resolver.training_["samples"] == 8
     assert list(resolver.validation_["method"]) == ["ours", "texture", "bicubic", "lanczos"]
     assert {"psnr", "psnr_texture", "psnr_bicubic", "ssim_lanczos"} <= set(resolver.training_)
+
+
+def test_what_is_shown_of_those_held_out_is_what_was_measured(photographs: Pictures, tmp_path: Path) -> None:
+    many = [p[i : i + 64, i : i + 80] for p in photographs for i in (0, 40)]
+    resolver = GanSuperResolver(scale=2, max_images=32, adversarial_share=0, degradation="real").fit(many)
+    resolver.save(tmp_path / "model")
+    for model in (resolver, load(tmp_path / "model")):
+        shown = measured(model.held_out_examples(many), model.methods(both_ends=True), 2)
+        pd.testing.assert_frame_equal(shown, resolver.validation_)
+    older = read_model(tmp_path / "model")
+    del older.state["seed"]
+    assert len(list(GanSuperResolver._from_stored(older, "cpu").held_out_examples(many))) == 1
+
+
+@pytest.mark.parametrize(("size", "scale"), [(32, 2), (30, 3), (64, 8)])
+def test_the_crop_that_is_shown_is_the_one_with_most_detail(size: int, scale: int) -> None:
+    high = data.coffee()[:111, :173]
+    change = contrast(unit(high).mean(1)[0])
+    sums = torch.nn.functional.avg_pool2d(change[None, None], size, scale)[0, 0]
+    top, left = (int(at) * scale for at in np.unravel_index(int(sums.argmax()), sums.shape))
+    example = Example("coffee", high[: 111 // scale * scale : scale, : 173 // scale * scale : scale], high)
+    shown = cropped(example, {}, scale, size)["truth"]
+    np.testing.assert_array_equal(shown, high[top : top + size, left : left + size])
+    assert sums.numel() > 50
 
 
 def test_transparent_edges_are_clean(quick: GanSuperResolver) -> None:

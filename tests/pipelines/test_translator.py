@@ -55,7 +55,7 @@ def photographs() -> Pictures:
 @pytest.fixture(scope="module")
 def quick(photographs: Pictures) -> GanTranslator:
     """Day to night, trained for seconds."""
-    settings = {"size": 64, "batch_size": 8, "max_images": 1600, "random_state": 0}
+    settings = {"size": 48, "batch_size": 8, "max_images": 1200, "random_state": 0}
     return GanTranslator(**settings).fit(photographs, [by_night(p) for p in photographs])
 
 
@@ -81,7 +81,7 @@ def as_unit(picture: np.ndarray) -> torch.Tensor:
 
 
 def test_colours_come_back(photographs: Pictures, tmp_path: Path) -> None:
-    translator = GanTranslator(colour_only=True, size=64, batch_size=8, max_images=960, random_state=0)
+    translator = GanTranslator(colour_only=True, size=48, batch_size=8, max_images=800, random_state=0)
     translator.fit(photographs)
     assert translator.channels_ == (1, 3)
     cup = data.coffee()[150:350, 300:500]
@@ -107,7 +107,7 @@ def test_colours_come_back(photographs: Pictures, tmp_path: Path) -> None:
 def test_two_piles_are_learnt_from(photographs: Pictures) -> None:
     night = [by_night(p) for p in photographs[1::2]]
     day = photographs[::2]
-    settings = {"size": 32, "width": 8, "batch_size": 8, "max_images": 1600, "random_state": 0}
+    settings = {"size": 32, "width": 8, "batch_size": 8, "max_images": 960, "random_state": 0}
     translator = GanTranslator(paired=False, **settings).fit(day, night)
     made = np.stack(translator.transform(day))
     means = [np.mean(x, axis=(0, 1, 2)) for x in (np.stack(day), made, np.stack(night))]
