@@ -147,7 +147,7 @@ def write_augmenter(
         From `gantools.pipelines.augment.usefulness`: `verdicts` and `summary`.
     """
     low = augmenter.quality_.index[augmenter.quality_["good"].eq(False)].astype(str).tolist()
-    lead = f"Of {len(augmenter.classes_)} classes." + (f" Not varied enough: {', '.join(low)}." if low else "")
+    lead = f"Of {len(augmenter.classes_)} classes." + (f" Falling short: {', '.join(low)}." if low else "")
     sections = [*(classes.verdicts(*verdict) if verdict else []), classes.quality(augmenter)]
     sections += [classes.sheets(sheets)] if sheets else []
     write_page(path, f"{made:,} new samples", lead, [*sections, *training.sections(augmenter)])

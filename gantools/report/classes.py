@@ -31,7 +31,10 @@ def quality(augmenter: Any) -> Section:
     """Each class's table: how many reals, and what was measured of candidates for new samples."""
     shown = augmenter.quality_.rename(columns=_HEADINGS).reset_index()
     shown["class"] = shown["class"].astype(str)
-    shown["varied enough"] = ["" if pd.isna(g) else "yes" if g else "no" for g in shown["varied enough"]]
+    shown["varied enough"] = [
+        "" if pd.isna(g) else "yes" if g else "too few pass" if pd.isna(s) else "no"
+        for g, s in zip(shown["varied enough"], shown["spread"], strict=True)
+    ]
     words = (
         "Spread is how far apart the new samples lie, coverage the share of reals that have one near; both are 1 for "
         "fresh reals. Candidates that look like another class, or too like one real, do not pass."

@@ -47,7 +47,7 @@ from gantools.pipelines.base import (
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
-from gantools.pipelines.stages import begun
+from gantools.pipelines.stages import begun, without_earlier
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -277,6 +277,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                     warnings.warn(words, stacklevel=2)
                 if len(good) < 2:
                     raise DataError("there is 1 sample; at least 2 are needed to learn what is normal")
+            if not self.resume:
+                without_earlier(self.checkpoint, ("training", "training-trimmed"))
             if self.trim > 0:
                 trainings, good = self._fit_twice(data, good, settings)
             else:
