@@ -221,8 +221,9 @@ def _tables_of_classes() -> list[str]:
         return []
     lines = [*_TABLES_TEXT, f"Tables: {', '.join(frame['data'].unique())}. Seeds: {_listed(frame['seed'])}.", ""]
     means = frame.pivot_table(index="method", columns="classifier", values="balanced_accuracy", sort=False)
-    seconds = frame.groupby("method", sort=False)["seconds"].mean().rename("seconds")
-    lines += [_markdown(means.join(seconds)), ""]
+    seconds = frame.groupby("method", sort=False)["seconds"].mean()
+    slow = ", ".join(f"{method} {s:.0f}" for method, s in seconds.items() if s >= 1)
+    lines += [_markdown(means.T), "", f"Seconds in the mean, classifiers among them: {slow}.", ""]
     frame["fold"] = frame["data"] + " " + frame["seed"].astype(str)
     for name, mine in frame.groupby("classifier", sort=False):
         table = mine.pivot_table(index="fold", columns="method", values="balanced_accuracy")
