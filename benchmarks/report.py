@@ -85,7 +85,7 @@ def _health() -> str:
             "",
             "![wins, spread and rates over training, seed 0](results/health.png)",
             "",
-            "The picture (`python -m benchmarks.health --plot`) is of earlier rules, which did not yet see the hundred ones.",
+            "The picture (`python -m benchmarks.health --plot`) is of earlier rules, which missed a hundred pictures.",
             "",
         ]
     )
