@@ -90,9 +90,9 @@ def resolve_trainer(
     Parameters
     ----------
     trainer : AdversarialTrainer, dict, str or None
-        Itself; the name of a recipe of configs/training, where the discriminator weighs as much beside the task's other
-        losses as in the default unless the recipe says how much; or some settings by name, others being the default's,
-        or those of the recipe that "recipe" names. None is the default.
+        Itself; the name of a recipe of configs/training, where, unless the recipe has them, the discriminator weighs as
+        much beside the task's other losses as in the default, and the balance is kept as there; or some settings by
+        name, others being the default's, or those of the recipe that "recipe" names. None is the default.
     default : AdversarialTrainer or str
 
     Raises
@@ -102,8 +102,7 @@ def resolve_trainer(
     """
     trainer = default if trainer is None else trainer
     if isinstance(trainer, str):
-        usual = AdversarialTrainer(adversarial_weight=_adversarial_weight(default))
-        trainer = _with_settings(usual, configs.read(trainer, "training"))
+        trainer = _with_settings(_of_the_task(default), configs.read(trainer, "training"))
     elif isinstance(trainer, Mapping):
         settings = dict(trainer)
         trainer = _with_settings(resolve_trainer(settings.pop("recipe", None), default), settings)
@@ -115,11 +114,11 @@ def resolve_trainer(
     return trainer
 
 
-def _adversarial_weight(trainer: AdversarialTrainer | str) -> float:
-    if isinstance(trainer, AdversarialTrainer):
-        return trainer.adversarial_weight
-    weight: float = configs.read(trainer, "training").get("adversarial_weight", 1.0)
-    return weight
+def _of_the_task(default: AdversarialTrainer | str) -> AdversarialTrainer:
+    """A trainer with nothing of `default` but what a recipe leaves to the task."""
+    if isinstance(default, str):
+        default = _with_settings(AdversarialTrainer(), configs.read(default, "training"))
+    return AdversarialTrainer(adversarial_weight=default.adversarial_weight, balance=default.balance)
 
 
 def _with_settings(trainer: AdversarialTrainer, settings: Mapping[str, Any]) -> AdversarialTrainer:

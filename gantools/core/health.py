@@ -60,6 +60,7 @@ _KNOWN_BY_HEART = 0.75
 _LARGEST_LOGIT = 1e3
 _SAFE_LOGIT = 1e2
 _SLOWER = 0.25
+_USUAL_RATE = 1e-2
 _LASTING = 5
 _GAIN = 0.02
 _TOO_LATE = 0.5
@@ -196,7 +197,9 @@ def smoothed_vitals(before: Vitals | None, now: Vitals) -> Vitals:
 class Balance:
     """What is done to keep the players at similar strength.
 
-    A game whose fakes cover more and more is left alone, however strong a player is: that is how sound games begin.
+    A game whose fakes cover more and more is left alone, however strong a player is: that is how sound games begin. So
+    is one whose rates are at most 0.01, unless it diverges: published recipes learn more slowly than that, look ill for
+    long, and would only be begun anew with rates lower still.
     Weights that grew under a rate that was too high are not mended by a lower one. So while less than half of
     training is over, a game that has gone wrong for some looks in a row begins anew, with lower rates; later it goes
     back to its last good state, as it does where the last look of all finds it collapsed.
@@ -232,6 +235,13 @@ class Balance:
         self.best = seen.coverage
         return True
 
+    def can_mend(self, state: str, done: float, lr_generator: float, lr_discriminator: float) -> bool:
+        """Whether lower rates are an answer to `state`, when the share `done` of training is over."""
+        if state == DIVERGED:
+            return True
+        fast = max(lr_generator * self.generator, lr_discriminator * self.discriminator) > _USUAL_RATE
+        return fast and done <= _TOO_LATE and state not in (BALANCED, LEAKING, MEMORISING)
+
     def act(self, state: str, done: float, lr_generator: float, lr_discriminator: float, gaining: bool = False) -> str:
         """What to do when the share `done` of training is over: "go on", "go back" or "begin anew".
 
@@ -239,7 +249,8 @@ class Balance:
         with the higher rate is slowed, or both where neither rate is twice the other.
         """
         self.ill = 0 if gaining or state in (BALANCED, LEAKING, MEMORISING) else self.ill + 1
-        if state != DIVERGED and (self.ill < _LASTING or done > _TOO_LATE):
+        lasting = state == DIVERGED or self.ill >= _LASTING
+        if not (lasting and self.can_mend(state, done, lr_generator, lr_discriminator)):
             return GO_ON
         ratio = lr_discriminator * self.discriminator / (lr_generator * self.generator)
         self.discriminator *= _SLOWER if ratio > 0.5 else 1.0
@@ -270,7 +281,7 @@ class Watch:
     good : bool
         Whether the last look's state is worth going back to.
     ever_good : bool
-        Whether one was since the game began.
+        Whether one was since the first tenth of the game, of which nothing is known.
     """
 
     balance: Balance = field(default_factory=Balance)
@@ -330,9 +341,11 @@ class Watch:
         self.state = state
         at_once = DIVERGED if diverged else state_of(now, done - self.balance.began)
         self.good = state == at_once == BALANCED and now.largest < _SAFE_LOGIT
-        self.ever_good |= self.good
+        self.ever_good |= self.good and done - self.balance.began >= _WARM_UP
         lasting = state == DIVERGED or self.lasts >= _LASTING
-        acts = trainer.balance == "auto" and (augmentable if state == MEMORISING else state != LEAKING)
+        rates = trainer.lr_generator, trainer.lr_discriminator
+        helps = augmentable if state == MEMORISING else self.balance.can_mend(state, done, *rates)
+        acts = trainer.balance == "auto" and helps
         if lasting and acts and state == MEMORISING:
             self.balance.augmented = True
         if lasting and state != BALANCED and state not in self.warned:
@@ -344,7 +357,7 @@ class Watch:
         do = GO_ON
         if trainer.balance == "auto":
             gaining = self.balance.gains(self.seen)
-            do = self.balance.act(state, done, trainer.lr_generator, trainer.lr_discriminator, gaining)
+            do = self.balance.act(state, done, *rates, gaining)
             if do == GO_ON and done >= 1 and at_once in (COLLAPSING, DIVERGED) and self.ever_good:
                 do = GO_BACK
                 self.balance.rollbacks += 1

@@ -121,10 +121,10 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Gradients longer than this are shortened to it.
     balance : str
         "off"; "watch": at every tick the players' health is measured, recorded in the history and warned of once
-        (`gantools.core.health`); "auto": besides, a game that stays unhealthy and gains nothing begins anew with
-        lower learning rates while less than half of it is over, one that diverges later goes back to its last good
-        state, and a discriminator that learns the reals by heart (which those held out tell) is shown pictures changed.
-        Not the default: published recipes with slow rates, which look collapsed for long, would be begun anew too.
+        (`gantools.core.health`); "auto": besides, a game whose rates are above 0.01, that stays unhealthy and gains
+        nothing, begins anew with lower ones while less than half of it is over, as does one that diverges at any rate;
+        one that diverges later goes back to its last good state, as does one that has collapsed at the very end; and a
+        discriminator that learns the reals by heart (which those held out tell) is shown pictures changed.
     ema : float
         Half-life of the moving averages, as a share of the images to be seen. 0 turns them off.
     keep : str
@@ -173,7 +173,7 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         condition: str = "auto",
         feature_matching: float = 0.0,
         max_norm: float | None = None,
-        balance: str = "watch",
+        balance: str = "auto",
         ema: float = 0.05,
         keep: str = "last",
         patience: int | None = None,

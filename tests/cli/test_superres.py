@@ -239,12 +239,14 @@ def test_single_knobs_go_on_top_of_the_tasks_own_recipe(work: Path) -> None:
     assert (trainer.loss, trainer.adversarial_weight, trainer.lr_discriminator) == ("relativistic", 0.01, 4e-4)
 
 
-def test_a_recipe_by_name_weighs_what_the_tasks_own_does() -> None:
+def test_a_recipe_by_name_weighs_and_balances_as_the_tasks_own_does() -> None:
     for named in ("wgan-gp", {"recipe": "wgan-gp", "n_critic": 2}):
         trainer = resolve_trainer(named, "texture")
         assert (trainer.loss, trainer.adversarial_weight) == ("wasserstein", 0.01)
     assert resolve_trainer({"recipe": "wgan-gp", "adversarial_weight": 0.1}, "texture").adversarial_weight == 0.1
     assert resolve_trainer("wgan-gp", AdversarialTrainer()).adversarial_weight == 1.0
+    for balance in ("off", "auto"):
+        assert resolve_trainer("wgan-gp", AdversarialTrainer(balance=balance)).balance == balance
 
 
 def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:

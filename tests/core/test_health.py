@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from gantools import configs
 from gantools.core import AdversarialTrainer, LatentGame, Training
 from gantools.core.batches import Order
 from gantools.core.health import (
@@ -39,6 +41,7 @@ from gantools.core.penalties import MeasuredPenalty
 from gantools.core.run import Run
 from gantools.errors import GantoolsError, Interrupted
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
+from gantools.pipelines.base import resolve_trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::gantools.core.health.HealthWarning")
 
@@ -193,9 +196,12 @@ def test_what_collapses_at_the_very_end_goes_back_to_its_last_good_state() -> No
         assert watch.look(before, False, 0.99, trainer, "here")[0] == GO_ON
         assert watch.look(collapsed, False, 1.0, trainer, "here")[0] == does
         assert watch.balance.rollbacks == (does == GO_BACK)
-    watched = Watch()
-    watched.look(WELL, False, 0.99, AdversarialTrainer(), "here")
-    assert watched.look(collapsed, False, 1.0, AdversarialTrainer(), "here")[0] == GO_ON
+    early = Watch()
+    early.look(WELL, False, 0.09, trainer, "here")  # nobody knows yet whether that is good
+    assert early.look(collapsed, False, 1.0, trainer, "here")[0] == GO_ON
+    watched, trainer = Watch(), AdversarialTrainer(balance="watch")
+    watched.look(WELL, False, 0.99, trainer, "here")
+    assert watched.look(collapsed, False, 1.0, trainer, "here")[0] == GO_ON
 
 
 def test_only_more_variety_than_ever_is_a_gain() -> None:
@@ -265,6 +271,31 @@ def test_the_faster_player_is_slowed_whoever_wins() -> None:
     assert (balance.generator, balance.discriminator) == (1.0, 0.25)
     balance, _ = acted(COLLAPSING, 5, 0.2, 0.1, 0.15)
     assert (balance.generator, balance.discriminator) == (0.25, 0.25)
+
+
+def test_games_at_usual_rates_are_left_alone_unless_they_diverge() -> None:
+    for state in (COLLAPSING, DISCRIMINATOR_OVERPOWERS, GENERATOR_OVERPOWERS):
+        assert acted(state, 20, 0.2, 1e-2, 1e-4)[1] == GO_ON
+        assert acted(state, 5, 0.2, 1.1e-2, 1e-4)[1] == BEGIN_ANEW
+    assert acted(DIVERGED, 1, 0.2, 2e-4, 2e-4)[1] == BEGIN_ANEW
+
+
+@pytest.mark.parametrize(("lr", "words"), [(0.1, " (it is being counteracted); should"), (1e-3, "; should")])
+def test_a_warning_says_whether_anything_is_done(lr: float, words: str) -> None:
+    watch, trainer = Watch(), AdversarialTrainer(lr_generator=lr)
+    collapsed = WELL._replace(spread=0.0, coverage=0.0)
+    for _ in range(4):
+        watch.look(collapsed, False, 0.2, trainer, "here")
+    with pytest.warns(HealthWarning, match=re.escape(f"here: {COLLAPSING}{words}")):
+        watch.look(collapsed, False, 0.2, trainer, "here")
+
+
+def test_published_recipes_learn_at_usual_rates() -> None:
+    recipes = [task_and_name.split("/")[1] for task_and_name in configs.available() if "training/" in task_and_name]
+    assert len(recipes) > 10
+    for recipe in recipes:
+        trainer = resolve_trainer(recipe, AdversarialTrainer())
+        assert not Balance().can_mend(COLLAPSING, 0.2, trainer.lr_generator, trainer.lr_discriminator), recipe
 
 
 def test_what_does_not_last_or_comes_late_is_left_alone() -> None:
