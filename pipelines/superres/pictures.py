@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from gantools.core import Batch
 from gantools.core.batches import mine
-from gantools.data.degrade import Degradation
+from gantools.data.degrade import Degradation, Reduction
 from gantools.data.pairing import refuse
 from gantools.data.planes import mirrored, with_channels
 from gantools.data.resize import cropped, enlarged, reduced
@@ -26,6 +26,7 @@ from gantools.errors import DataError
 _BUDGET = 2 << 30
 _ROOM = 1.5  # sides of a patch that a window has at least, so that not all its patches are one
 _BYTES_OF_ERRORS = 4
+_MARGIN = 3  # small pixels around a patch that a low one is made from, more than the kernel that reduces reaches
 _FEWEST_TO_ALIGN = 32  # below, noise and compression make sound pairs look shifted
 _MOST_SHIFTED = 2
 _ALIKE, _UNLIKE = 0.5, 0.2  # correlations
@@ -44,7 +45,7 @@ class Pair:
     high : Tensor, (C, sH, sW), uint8, or float16 in [-1, 1]
         Of eight bits where that loses nothing; `signed` reads either.
     low : Tensor or None, (C, H, W), uint8, or float16 in [-1, 1]
-        None where it is made anew at every step.
+        None where it is made of the high one at every step.
     name : str
     """
 
@@ -60,7 +61,6 @@ def read_pairs(
     channels: int,
     *,
     patch: int,
-    degraded: bool,
     seed: int,
     max_bad: float,
     advance: Callable[[float], None],
@@ -74,11 +74,9 @@ def read_pairs(
     Parameters
     ----------
     high, low : PictureSource
-        `low` is None where low pictures are made by reducing the high ones.
+        `low` is None where low pictures are made of the high ones at every step.
     patch : int
         Side of the patches to be cut, in pixels of the low picture.
-    degraded : bool
-        Whether low pictures are made at every step, and not kept.
     budget : int
         Bytes that may be kept.
 
@@ -119,7 +117,7 @@ def read_pairs(
                 doubtful[index] = f"{both}: {wrong}"
                 continue
         large = cropped(mirrored(large, scale, scale), scale)
-        pair = _kept(large, small, scale, patch, left // (n - done), degraded, high.name(index), (seed, index))
+        pair = _kept(large, small, scale, patch, left // (n - done), high.name(index), (seed, index))
         pairs[index] = pair
         left -= _bytes(pair, scale)
         cut += pair.high.shape != large.shape
@@ -211,13 +209,10 @@ def _kept(
     scale: int,
     patch: int,
     share: int,
-    degraded: bool,
     name: str,
     seed: tuple[int, int],
 ) -> Pair:
     """The pair, or a window of it that takes `share` bytes at most, unless it has to be larger for patches."""
-    if low is None and not degraded:
-        low = reduced(high[None], scale)[0].mul(255).round().div(255).clamp(0, 1)
     channels, h, w = high.shape[0], high.shape[1] // scale, high.shape[2] // scale
     bytes_high, bytes_low = (0 if x is None else 2 - _has_eight_bits(x) for x in (high, low))
     each = channels * (scale**2 * bytes_high + bytes_low) + _BYTES_OF_ERRORS
@@ -237,17 +232,18 @@ class Patches:
     """Batches of patches by step: a function of the seed and the step, and of nothing else.
 
     A patch is drawn as often as interpolation errs in it: most of a photograph is smooth, and nothing is to be learnt
-    there.
+    there. Where low pictures are made of high ones, a patch begins at any pixel of the high one, not only where a small
+    pixel of the whole picture does: so a photograph has `scale` x `scale` times as many different low patches.
 
     Parameters
     ----------
     pairs : list of Pair
-        Pictures smaller than a patch are continued as in a mirror.
+        Pictures are continued as in a mirror, those smaller than a patch and where what is around a patch is needed.
     scale : int
     side : int
         Of a patch, in pixels of the low picture.
     batch_size : int
-    degradation : Degradation or None
+    degradation : Degradation, Reduction or None
         Makes the low patches where the pairs have none.
     """
 
@@ -259,7 +255,7 @@ class Patches:
         batch_size: int,
         seed: int,
         device: torch.device,
-        degradation: Degradation | None = None,
+        degradation: Degradation | Reduction | None = None,
     ) -> None:
         self.scale, self.side, self.batch_size, self.seed = scale, side, batch_size, seed
         self.device, self.degradation = device, degradation
@@ -277,24 +273,30 @@ class Patches:
 
     def __call__(self, step: int) -> Batch:
         """Step `step`'s `reals` (N, C, s side, s side) and `source` (N, C, side, side), float32 in [-1, 1]."""
-        highs: list[Tensor] = []
-        lows: list[Tensor] = []
+        places = mine(np.arange(self.batch_size))
+        patches = [self._patch(np.random.default_rng((self.seed, step, 3, int(place)))) for place in places]
+        highs, lows = (torch.stack(of_one_size).to(self.device) for of_one_size in zip(*patches, strict=True))
+        return {"reals": highs, "source": lows}
+
+    def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A high patch and its low one."""
         s, side = self.scale, self.side
-        for place in mine(np.arange(self.batch_size)):
-            rng = np.random.default_rng((self.seed, step, 3, int(place)))
-            index = _drawn(self._pictures, rng)
-            pair = self._large_enough(self.pairs[index])
-            top = _drawn(self._rows[index], rng)
-            left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
-            way = int(rng.integers(8))
-            high = signed(_turned(pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s], way))
-            highs.append(high)
-            if pair.low is not None:
-                lows.append(signed(_turned(pair.low[:, top : top + side, left : left + side], way)))
-            else:
-                assert self.degradation is not None
-                lows.append(self.degradation(high, rng))
-        return {"reals": torch.stack(highs).to(self.device), "source": torch.stack(lows).to(self.device)}
+        index = _drawn(self._pictures, rng)
+        top = _drawn(self._rows[index], rng)
+        left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
+        way, pair = int(rng.integers(8)), self.pairs[index]
+        if pair.low is not None:
+            pair = self._large_enough(pair)
+            high = pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s]
+            assert pair.low is not None
+            low = pair.low[:, top : top + side, left : left + side]
+            return signed(_turned(high, way)), signed(_turned(low, way))
+        assert self.degradation is not None
+        last = [max(0, length - side * s) for length in pair.high.shape[1:]]
+        begins = [min(place * s + int(rng.integers(s)), most) for place, most in zip((top, left), last, strict=True)]
+        around = signed(_turned(_around(pair.high, begins, side * s, _MARGIN * s), way))
+        high, low = around, self.degradation(around, rng)
+        return _without_margin(high, _MARGIN * s), _without_margin(low, _MARGIN)
 
 
 def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
@@ -305,6 +307,19 @@ def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
     of_patches = F.avg_pool2d(F.avg_pool2d(error, scale), side, 1)[0, 0]
     found: NDArray[np.float32] = of_patches.add(1e-6).numpy()  # of a picture without any detail, all patches alike
     return found
+
+
+def _around(picture: Tensor, begins: list[int], side: int, margin: int) -> Tensor:
+    """A square patch with what is around it, continued as in a mirror where the picture (C, H, W) ends."""
+    for axis, begin in enumerate(begins, 1):
+        length = picture.shape[axis]
+        places = torch.arange(begin - margin, begin + side + margin) % (2 * length)
+        picture = picture.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))
+    return picture
+
+
+def _without_margin(patch: Tensor, margin: int) -> Tensor:
+    return patch[:, margin:-margin, margin:-margin]
 
 
 def _drawn(sums: NDArray[np.float64], rng: np.random.Generator) -> int:

@@ -22,7 +22,7 @@ from torch import nn
 from gantools.core import Tick, Training
 from gantools.core.initialise import initialised, restored
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.degrade import Degradation
+from gantools.data.degrade import Degradation, Reduction
 from gantools.data.keep import opaque_colours
 from gantools.data.pairing import matched
 from gantools.data.planes import on_white, unit
@@ -306,7 +306,8 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         high, low = self._sources(X, y)
         self.channels_ = Glance.at(high).channels
         seed, device, suited = agreed_seed(self), resolve_device(self.device), _DEFAULTS[self.size]
-        degradation = Degradation(self.scale, self.strength) if self.degradation == "real" else None
+        spoilt = self.degradation == "real"
+        degradation = Degradation(self.scale, self.strength) if spoilt else Reduction(self.scale)
         self.scale_, self.size_, self.paired_, self.seed_ = int(self.scale), self.size, paired, seed
         patch = self.patch or suited.patch
         with Stages(bool(self.verbose)) as stages, ticking(self) as on_tick:
@@ -317,7 +318,6 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
                     self.scale_,
                     self.channels_,
                     patch=patch,
-                    degraded=degradation is not None,
                     seed=seed,
                     max_bad=self.max_bad,
                     advance=advance,
