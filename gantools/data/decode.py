@@ -196,6 +196,19 @@ def from_cmyk(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def plain_mode(image: Image.Image) -> Image.Image:
+    """As L, LA, RGB or RGBA."""
+    if image.mode == "CMYK":
+        return from_cmyk(image)
+    if image.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:
+        return image
+    if image.mode in ("1", "L") and "transparency" not in image.info:
+        return image.convert("L")
+    if image.mode in ("La", "LA") or (image.mode in ("1", "L") and "transparency" in image.info):
+        return image.convert("RGBA").convert("LA")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
 def is_deep(image: Image.Image) -> bool:
     """Whether the file, not yet decoded, holds more than eight bits a channel."""
     if image.format == "TIFF" and max(image.tag_v2.get(_BITS, (8,))) > 8:  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from gantools.data.decode import (
     most_of_ppm,
     open_checked,
     oriented,
+    plain_mode,
     read_deep,
 )
 from gantools.errors import DataError, ModelError
@@ -136,7 +137,7 @@ def _frame(image: Image.Image, path: Path, exif: bytes | None = None) -> Kept:
         notes.append("was CMYK and is now RGB")
     elif image.mode in ("1", "P", "PA"):
         notes.append(f"had {'two levels' if image.mode == '1' else 'a palette'} and now has shades between")
-    pixels = np.asarray(_plain_mode(image))
+    pixels = np.asarray(plain_mode(image))
     return Kept(np.ascontiguousarray(_with_channels(pixels)), icc, exif, dpi, notes)
 
 
@@ -203,18 +204,6 @@ def _kept_exif(image: Image.Image) -> bytes | None:
 def _as_it_was(value: Any) -> Any:
     """Text beyond ASCII as the bytes that Pillow, which takes all for Latin-1, read; it would write question marks."""
     return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
-
-
-def _plain_mode(image: Image.Image) -> Image.Image:
-    """As L, LA, RGB or RGBA."""
-    if image.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:
-        return image
-    if image.mode in ("1", "L") and "transparency" not in image.info:
-        return image.convert("L")
-    if image.mode in ("La", "LA") or (image.mode in ("1", "L") and "transparency" in image.info):
-        return image.convert("RGBA").convert("LA")
-    transparent = "transparency" in image.info or image.mode in ("PA", "RGBa", "RGBA")
-    return image.convert("RGBA" if transparent else "RGB")
 
 
 def write_kept(path: Path, kept: Kept) -> Path:

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-from gantools.data.decode import MAX_MEGAPIXELS, Header, header_of, is_picture, read_picture
+from gantools.data.decode import MAX_MEGAPIXELS, Header, header_of, is_picture, plain_mode, read_picture
 from gantools.data.tables import is_numeric
 from gantools.errors import DataError, printable
 
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
+_OF_PIXELS = ("1", "L", "LA", "RGB", "RGBA", "I;16", "I", "F")  # the other modes number colours, or mix inks
 
 
 class PictureSource(ABC):
@@ -275,8 +277,8 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     X : array, tensor, list, path, Series or DataFrame
         Arrays (N, H, W) or (N, H, W, C), uint8, uint16 or float in [0, 1]; tensors of the same shapes, or
         (N, C, H, W) where the second axis is 1, 3 or 4 and the last is not; a list or Series of arrays
-        (H, W[, C]) or of paths; a DataFrame or CSV/Parquet file with a `path` column (relative paths count
-        from the file's folder); a folder, searched through in order of name; or one picture file.
+        (H, W[, C]), of Pillow's images or of paths; a DataFrame or CSV/Parquet file with a `path` column (relative
+        paths count from the file's folder); a folder, searched through in order of name; or one picture file.
     max_megapixels : float
         Larger files are refused.
 
@@ -307,7 +309,7 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
             raise DataError(f"number {wrong[0]} of the paths is {X[wrong[0]]!r}; leave out what has no picture")
         return FileSource([Path(p) for p in X], [str(p) for p in X], max_megapixels)
     if isinstance(X, (list, tuple)):
-        return ArraySource([_channels_last(x) if isinstance(x, Tensor) else np.asarray(x) for x in X])
+        return ArraySource([_pixels(x) for x in X])
     array = np.asarray(X)
     if array.ndim not in (3, 4):
         raise DataError(f"an array of pictures has shape (N, H, W) or (N, H, W, C), not {array.shape}")
@@ -323,6 +325,13 @@ def channels_first(pictures: Tensor) -> bool:
 def laid_as(pictures: Tensor, like: Tensor) -> Tensor:
     """Pictures (..., H, W, C) with their channels where those of `like`, which are many, have theirs."""
     return pictures.movedim(-1, -3) if channels_first(like) else pictures
+
+
+def _pixels(picture: Any) -> NDArray[Any]:
+    """One of a list of tensors, arrays or Pillow's images, as an array whose channels come last."""
+    if isinstance(picture, Image.Image):
+        return np.asarray(picture if picture.mode in _OF_PIXELS else plain_mode(picture))
+    return _channels_last(picture) if isinstance(picture, Tensor) else np.asarray(picture)
 
 
 def _channels_last(picture: Tensor) -> NDArray[Any]:

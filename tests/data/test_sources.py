@@ -240,6 +240,18 @@ def test_a_list_of_tensors_may_have_its_channels_first() -> None:
     assert [tuple(t.shape) for t in gathered([planes, last], larger)] == [(3, 18, 16), (18, 16, 3)]
 
 
+def test_pillows_images_are_read_as_they_look() -> None:
+    colours = Image.fromarray(np.tile(np.uint8([[[255, 0, 0], [0, 0, 255]]]), (8, 4, 1)))
+    clear = colours.convert("RGBA")
+    clear.putalpha(Image.fromarray(np.full((8, 8), 9, np.uint8)))
+    palette, seen_through = colours.quantize(4), clear.quantize(4)
+    pictures = [colours, palette, colours.convert("CMYK"), seen_through, colours.convert("1"), colours.convert("L")]
+    source = open_pictures(pictures)
+    assert [source.read(i).shape[2] for i in range(6)] == [3, 3, 3, 4, 1, 1]
+    for i in range(3):
+        np.testing.assert_allclose(source.read(i), np.asarray(colours) / 255, atol=0.02)
+
+
 def test_a_table_with_semicolons_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n1;2\n")
     with pytest.raises(DataError, match=r"t\.csv: its values are separated by ';'"):
