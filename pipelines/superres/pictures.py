@@ -235,9 +235,6 @@ class Patches:
     there. Where low pictures are made of high ones, a patch begins at any pixel of the high one, not only where a small
     pixel of the whole picture does: so a photograph has `scale` x `scale` times as many different low patches.
 
-    What is to be made of a low patch is all but one small pixel of it each way, and begins anywhere: networks that look
-    at every other pixel then do not always look at the same ones, between which a generator could draw dots unseen.
-
     Parameters
     ----------
     pairs : list of Pair
@@ -275,38 +272,31 @@ class Patches:
         )
 
     def __call__(self, step: int) -> Batch:
-        """The batch of a step, float32 in [-1, 1].
-
-        Returns
-        -------
-        dict of Tensor
-            `source`, (N, C, side, side); `reals`, (N, C, s side - s, s side - s); `begins`, (N, 2), int64: row and
-            column at which each real begins in what its source is enlarged to.
-        """
+        """Step `step`'s `reals` (N, C, s side, s side) and `source` (N, C, side, side), float32 in [-1, 1]."""
         places = mine(np.arange(self.batch_size))
         patches = [self._patch(np.random.default_rng((self.seed, step, 3, int(place)))) for place in places]
-        highs, lows, begins = (torch.stack(of_one_size).to(self.device) for of_one_size in zip(*patches, strict=True))
-        return {"reals": pieces_at(begins, highs, self.scale * (self.side - 1)), "source": lows, "begins": begins}
+        highs, lows = (torch.stack(of_one_size).to(self.device) for of_one_size in zip(*patches, strict=True))
+        return {"reals": highs, "source": lows}
 
-    def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """A high patch, its low one, and where in the high one the piece begins that is to be made."""
+    def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A high patch and its low one."""
         s, side = self.scale, self.side
         index = _drawn(self._pictures, rng)
         top = _drawn(self._rows[index], rng)
         left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
-        way, pair, begin = int(rng.integers(8)), self.pairs[index], torch.from_numpy(rng.integers(s, size=2))
+        way, pair = int(rng.integers(8)), self.pairs[index]
         if pair.low is not None:
             pair = self._large_enough(pair)
             high = pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s]
             assert pair.low is not None
             low = pair.low[:, top : top + side, left : left + side]
-            return signed(_turned(high, way)), signed(_turned(low, way)), begin
+            return signed(_turned(high, way)), signed(_turned(low, way))
         assert self.degradation is not None
         last = [max(0, length - side * s) for length in pair.high.shape[1:]]
         begins = [min(place * s + int(rng.integers(s)), most) for place, most in zip((top, left), last, strict=True)]
         around = signed(_turned(_around(pair.high, begins, side * s, _MARGIN * s), way))
         high, low = around, self.degradation(around, rng)
-        return _without_margin(high, _MARGIN * s), _without_margin(low, _MARGIN), begin
+        return _without_margin(high, _MARGIN * s), _without_margin(low, _MARGIN)
 
 
 def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
@@ -317,12 +307,6 @@ def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
     of_patches = F.avg_pool2d(F.avg_pool2d(error, scale), side, 1)[0, 0]
     found: NDArray[np.float32] = of_patches.add(1e-6).numpy()  # of a picture without any detail, all patches alike
     return found
-
-
-def pieces_at(begins: Tensor, pictures: Tensor, side: int) -> Tensor:
-    """A square piece of each of the pictures (N, C, H, W), from the row and column on that `begins` (N, 2) names."""
-    pieces = zip(pictures.unbind(), begins.tolist(), strict=True)
-    return torch.stack([p[:, top : top + side, left : left + side] for p, (top, left) in pieces])
 
 
 def _around(picture: Tensor, begins: list[int], side: int, margin: int) -> Tensor:
