@@ -239,8 +239,12 @@ class Balance:
         """Whether lower rates are an answer to `state`, when the share `done` of training is over."""
         if state == DIVERGED:
             return True
-        fast = max(lr_generator * self.generator, lr_discriminator * self.discriminator) > _USUAL_RATE
-        return fast and done <= _TOO_LATE and state not in (BALANCED, LEAKING, MEMORISING)
+        late = done > _TOO_LATE
+        return self.fast(lr_generator, lr_discriminator) and not late and state not in (BALANCED, LEAKING, MEMORISING)
+
+    def fast(self, lr_generator: float, lr_discriminator: float) -> bool:
+        """Whether a player learns at a rate above those of published recipes."""
+        return max(lr_generator * self.generator, lr_discriminator * self.discriminator) > _USUAL_RATE
 
     def act(self, state: str, done: float, lr_generator: float, lr_discriminator: float, gaining: bool = False) -> str:
         """What to do when the share `done` of training is over: "go on", "go back" or "begin anew".
@@ -358,7 +362,8 @@ class Watch:
         if trainer.balance == "auto":
             gaining = self.balance.gains(self.seen)
             do = self.balance.act(state, done, *rates, gaining)
-            if do == GO_ON and done >= 1 and at_once in (COLLAPSING, DIVERGED) and self.ever_good:
+            spoilt = at_once == DIVERGED or (at_once == COLLAPSING and self.balance.fast(*rates))
+            if do == GO_ON and done >= 1 and spoilt and self.ever_good:
                 do = GO_BACK
                 self.balance.rollbacks += 1
         if do != GO_ON:

@@ -123,8 +123,9 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         "off"; "watch": at every tick the players' health is measured, recorded in the history and warned of once
         (`gantools.core.health`); "auto": besides, a game whose rates are above 0.01, that stays unhealthy and gains
         nothing, begins anew with lower ones while less than half of it is over, as does one that diverges at any rate;
-        one that diverges later goes back to its last good state, as does one that has collapsed at the very end; and a
-        discriminator that learns the reals by heart (which those held out tell) is shown pictures changed.
+        one that diverges later goes back to its last good state, as does one at such rates that has collapsed at the
+        very end; and a discriminator that learns the reals by heart (which those held out tell) is shown pictures
+        changed.
     ema : float
         Half-life of the moving averages, as a share of the images to be seen. 0 turns them off.
     keep : str

