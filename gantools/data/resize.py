@@ -29,8 +29,12 @@ def reduced(pictures: Tensor, scale: int) -> Tensor:
 
 
 def enlarged(pictures: Tensor, scale: int) -> Tensor:
-    """Pictures (N, C, H, W) `scale` times larger, by the same bicubic kernel; unclamped."""
-    if torch.compiler.is_exporting():
+    """Pictures (N, C, H, W) `scale` times larger, by the same bicubic kernel; unclamped.
+
+    What becomes of a pixel does not depend on where in a picture it lies. Where `scale` is no power of two, torch's
+    interpolation rounds places otherwise the farther they are from the corner, so that tiles would show.
+    """
+    if torch.compiler.is_exporting() or scale & (scale - 1):
         return enlarged_by_convolution(pictures, scale)
     size = (pictures.shape[2] * scale, pictures.shape[3] * scale)
     return F.interpolate(pictures, size=size, mode="bicubic", antialias=True, align_corners=False)

@@ -42,12 +42,13 @@ def test_tiled_equals_untiled(height: int, width: int, tile: int, scale: int, se
     assert at_once.shape == (height * scale, width * scale, 3)
     different = at_once != tiled
     assert np.abs(at_once.astype(int) - tiled).max(initial=0) <= 1
-    assert different.sum() <= 10 + different.size / 5_000  # few pixels, drawn often: what is promised is tested below
+    assert different.sum() <= 5 + different.size / 10_000  # these pictures are small: a few roundings flip
 
 
-def test_roundings_that_flip_are_fewer_than_one_in_ten_thousand() -> None:
-    generator, low = lively(4), picture(211, 307)
-    at_once = Enlarger(generator, 3, CPU, tile=1000)(low)
+@pytest.mark.parametrize(("scale", "width"), [(2, 307), (3, 307), (3, 1500), (4, 307), (8, 307)])
+def test_roundings_that_flip_are_fewer_than_one_in_ten_thousand(scale: int, width: int) -> None:
+    generator, low = lively(scale), picture(60 if width > 1000 else 211, width)
+    at_once = Enlarger(generator, 3, CPU, tile=2000)(low)
     assert (at_once != Enlarger(generator, 3, CPU, tile=50)(low)).mean() < 1e-4
 
 

@@ -8,6 +8,7 @@ import torch
 from skimage import data
 
 from gantools.data.degrade import Degradation, Reduction
+from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import reduced
 from gantools.data.sources import ArraySource
 from gantools.errors import DataError
@@ -27,8 +28,7 @@ def pairs_of(
 
 
 def low_of(picture: np.ndarray, scale: int) -> np.ndarray:
-    unit = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1) / 255
-    return (reduced(unit[None], scale)[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return from_signed(reduced(to_signed(picture)[None], scale)[0], picture.dtype)
 
 
 def patches_of(pictures: list[np.ndarray], scale: int, side: int, batch_size: int) -> Patches:
@@ -58,7 +58,7 @@ def test_low_patches_are_reductions_of_the_high_ones() -> None:
 def test_what_is_made_low_knows_what_lies_around_a_patch() -> None:
     """As where the whole picture is reduced: what a patch alone would be reduced to differs at its borders."""
     picture = data.coffee()[:128, :128]
-    (whole,) = (signed(torch.from_numpy(low_of(picture, 4)).permute(2, 0, 1)),)
+    whole = to_signed(low_of(picture, 4))
     patches = patches_of([picture], 4, 8, 64)
     same, alone = [], []
     for batch in map(patches, range(4)):
