@@ -1,6 +1,7 @@
 """What the trainer costs over a loop by hand: the same players, the same mathematics, in turns in one process.
 
     python -m benchmarks.overhead --rounds 4
+    python -m benchmarks.overhead --rounds 4 --device cuda
 
 Rows are appended to results/overhead.jsonl: images a second of both, and the median of the rounds' ratios; above 1 the
 trainer is the faster. It keeps its history, its health and its moving average; the loop by hand keeps nothing but
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.records import record
+from benchmarks.records import name_of, record
 from gantools.core import AdversarialTrainer, LatentGame
 from gantools.core.initialise import initialised
 from gantools.networks.dcgan import DcganDiscriminator, DcganGenerator
@@ -37,6 +38,10 @@ def _players(kind: type[nn.Module], judge: type[nn.Module], shape: tuple[int, in
     )
 
 
+def _latents(reals: Tensor) -> Tensor:
+    return torch.randn((len(reals), _LATENT), device=reals.device)
+
+
 def _by_hand(players: Players, reals: Tensor, steps: int, relativistic: bool) -> None:
     """The game as one would write it: cross-entropy, or the relativistic loss with R1 and R2 at .5."""
     generator, discriminator = players
@@ -45,7 +50,7 @@ def _by_hand(players: Players, reals: Tensor, steps: int, relativistic: bool) ->
     average = [p.detach().clone() for p in generator.parameters()]
     for _ in range(steps):
         with torch.no_grad():
-            fakes = generator(torch.randn(len(reals), _LATENT))
+            fakes = generator(_latents(reals))
         if relativistic:
             x, y = reals.detach().requires_grad_(True), fakes.detach().requires_grad_(True)
             real, fake = discriminator(x), discriminator(y)
@@ -59,7 +64,7 @@ def _by_hand(players: Players, reals: Tensor, steps: int, relativistic: bool) ->
         loss.backward()
         of_d.step()
         discriminator.requires_grad_(False)
-        logits = discriminator(generator(torch.randn(len(reals), _LATENT)))
+        logits = discriminator(generator(_latents(reals)))
         if relativistic:
             with torch.no_grad():
                 real = discriminator(reals)
@@ -105,21 +110,25 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     for name, (build, shape, relativistic, steps) in CASES.items():
         reals = torch.randn(_BATCH, *shape, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+        reals = reals.to(arguments.device)
         speeds: dict[str, list[float]] = {"by hand": [], "trainer": []}
         for number in range(arguments.rounds + 1):
             for way, run in (("by hand", _by_hand), ("trainer", _by_trainer)):
-                players = build()
+                generator, discriminator = (player.to(arguments.device) for player in build())
                 began = time.perf_counter()
-                run(players, reals, steps, relativistic)
+                run((generator, discriminator), reals, steps, relativistic)
+                float(next(generator.parameters()).detach().flatten()[0])  # GPUs are waited for
                 if number > 0:  # the first round warms up
                     speeds[way].append(steps * _BATCH / (time.perf_counter() - began))
         medians: dict[str, Any] = {way: statistics.median(found) for way, found in speeds.items()}
         ratios = [t / h for t, h in zip(speeds["trainer"], speeds["by hand"], strict=True)]
-        record("overhead", {"data": name, **medians, "ratio": statistics.median(ratios)})
+        key = {"device": name_of(arguments.device), "data": name}
+        record("overhead", {**key, **medians, "ratio": statistics.median(ratios)})
 
 
 if __name__ == "__main__":

@@ -32,3 +32,10 @@ def record(what: str, row: Row) -> None:
     RESULTS.mkdir(exist_ok=True)
     with _file(what).open("a") as file:
         file.write(line + "\n")
+
+
+def name_of(device: str) -> str:
+    """ "cpu", or what a GPU is called."""
+    import torch
+
+    return torch.cuda.get_device_name() if device.startswith("cuda") else device

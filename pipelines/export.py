@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from gantools import __version__
 from gantools.core.checkpoint import write_atomically
 from gantools.data.sources import PictureSource
 from gantools.errors import ConfigError, GantoolsError
+from gantools.pipelines.base import resolve_device
+from gantools.storage import load
 
 _OPSET = 20
 _SOME = 3
@@ -90,7 +93,7 @@ def export(
         raise ConfigError(f"{error.name} is not installed; exporting needs: pip install 'gantools[onnx]'") from None
     if not hasattr(estimator, "deployable"):
         raise ConfigError(f"a {type(estimator).__name__} cannot be exported")
-    what: Deployable = estimator.deployable(size)
+    what: Deployable = _on_cpu(estimator).deployable(size)
     model = _traced(what)
     notes = {"gantools": __version__, "class": type(estimator).__name__, **what.notes}
     onnx.helper.set_model_props(model, {k: v if isinstance(v, str) else json.dumps(v) for k, v in notes.items()})
@@ -111,6 +114,15 @@ def export(
         **lost,
         "megabytes": round(len(content) / 1e6, 2),
     }
+
+
+def _on_cpu(estimator: Any) -> Any:
+    """The estimator itself, or what would be loaded of it where there is no GPU: files are traced and judged there."""
+    if resolve_device(estimator.device).type == "cpu":
+        return estimator
+    with tempfile.TemporaryDirectory() as folder:
+        estimator.save(f"{folder}/model")
+        return load(f"{folder}/model", "cpu")
 
 
 def _traced(what: Deployable) -> Any:

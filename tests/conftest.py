@@ -7,6 +7,8 @@ import os
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:  # before torch starts its threads: each process has a share of the cores
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+if "GANTOOLS_TEST_GPU" not in os.environ:  # to the last bit, as many tests want it, only CPUs compute
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import shutil
 from collections.abc import Iterator

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gantools.core.game import Batch
@@ -66,8 +71,7 @@ class Order:
         self.n_samples = n_samples
         self.batch_size = batch_size
         self.seed = seed
-        self._pass = -1
-        self._permutation: NDArray[np.int64] = np.empty(0, np.int64)
+        self._kept: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # replaced as one: threads may ask
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """The samples of step `step`, counted from 0: int64, (batch_size,); under torchrun, this process's of them."""
@@ -76,7 +80,42 @@ class Order:
         return mine(np.concatenate([self._of_pass(int(p))[within[passes == p]] for p in np.unique(passes)]))
 
     def _of_pass(self, number: int) -> NDArray[np.int64]:
-        if number != self._pass:
-            self._permutation = np.random.default_rng((self.seed, number)).permutation(self.n_samples)
-            self._pass = number
-        return self._permutation
+        kept = self._kept
+        if number != kept[0]:
+            kept = self._kept = number, np.random.default_rng((self.seed, number)).permutation(self.n_samples)
+        return kept[1]
+
+
+class Ahead:
+    """Batches by step, the next of which is made by a thread while one is played.
+
+    Parameters
+    ----------
+    batches : Callable
+        From a step to its batch; a function of the step alone. Only the thread calls it, once at a time.
+    thread : ThreadPoolExecutor
+        Of one worker.
+    """
+
+    def __init__(self, batches: Callable[[int], Batch], thread: ThreadPoolExecutor) -> None:
+        self._batches, self._thread = batches, thread
+        self._step = -1
+        self._next: Future[Batch]
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of `step`; those of steps before the last one, which are asked for to judge by, are made anew."""
+        made = self._next if step == self._step else self._thread.submit(self._batches, step)
+        batch = made.result()
+        if step >= self._step:
+            self._step, self._next = step + 1, self._thread.submit(self._batches, step + 1)
+        return batch
+
+
+@contextmanager
+def made_ahead(batches: Callable[[int], Batch], device: torch.device) -> Iterator[Callable[[int], Batch]]:
+    """Inside, batches are made ahead where a GPU plays them; a CPU has nothing to spare for that."""
+    if device.type == "cpu":
+        yield batches
+        return
+    with ThreadPoolExecutor(1, "batches") as thread:
+        yield Ahead(batches, thread)

@@ -27,7 +27,8 @@ class MovingAverage:
         self.average = copy.deepcopy(player).eval().requires_grad_(False)
         self._averaged: list[Tensor] = list(self.average.parameters())
         self._trained: list[Tensor] = list(player.parameters())
-        self._buffers = list(zip(self.average.buffers(), player.buffers(), strict=True))
+        self._copied: list[Tensor] = list(self.average.buffers())
+        self._buffers: list[Tensor] = list(player.buffers())
 
     @torch.no_grad()
     def update(self, n_images: int, images_seen: int) -> None:
@@ -38,5 +39,5 @@ class MovingAverage:
         half_life = min(self.half_life, 0.2 * images_seen)
         keep = 0.5 ** (n_images / half_life) if half_life > 0 else 0.0
         torch._foreach_lerp_(self._averaged, self._trained, 1.0 - keep)
-        for copied, buffer in self._buffers:
-            copied.copy_(buffer)
+        if self._buffers:
+            torch._foreach_copy_(self._copied, self._buffers)

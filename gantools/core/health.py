@@ -123,10 +123,11 @@ def to_judge_by(last: Batch, batches: Callable[[int], Batch], step: int) -> Batc
     if len(found) == 1:
         return last
     whole = {name: torch.cat([batch[name] for batch in found]) for name in found[0]}
-    same = torch.unique(whole["reals"].flatten(1), dim=0, return_inverse=True)[1]
-    numbers = torch.arange(len(same), device=same.device)
+    same = torch.unique(whole["reals"].flatten(1).cpu(), dim=0, return_inverse=True)[1]  # on GPUs this takes long
+    numbers = torch.arange(len(same))
     first = numbers.new_zeros(int(same.max()) + 1).scatter_reduce(0, same, numbers, "amin", include_self=False)
-    return {name: values[first.sort().values] for name, values in whole.items()}
+    kept = first.sort().values.to(whole["reals"].device)
+    return {name: values[kept] for name, values in whole.items()}
 
 
 @torch.no_grad()

@@ -16,26 +16,26 @@ def trained(player: nn.Module) -> list[Tensor]:
     return [p for p in player.parameters() if p.requires_grad] or [torch.zeros(0, requires_grad=True)]
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest matrix whose singular values are about one, (rows, columns) as it is.
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest matrices whose singular values are about one, (..., rows, columns) as they are.
 
     By five rounds of Newton and Schulz's iteration, with the coefficients of Jordan et al. 2024, which bring singular
     values between .002 and 1 of the largest to between .7 and 1.2. Every round multiplies by a polynomial of the Gram
     matrix, so that only this one, square and small, goes through the rounds.
     """
     a, b, c = _QUINTIC
-    tall = len(matrix) > matrix.shape[1]
-    x: Tensor = matrix.T if tall else matrix
-    x = x / x.norm().clamp_min(1e-12)
-    gram = x @ x.T
-    one = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x: Tensor = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
+    gram = x @ x.mT
+    one = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     product = one
     for _ in range(_TIMES):
         factor = a * one + b * gram + c * gram @ gram
         product = factor @ product
         gram = factor @ gram @ factor
     x = product @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -69,29 +69,51 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One move of all weights that have a gradient."""
+        """One move of all weights that have a gradient; matrices of one shape are made orthogonal at once."""
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    move = self._orthogonal if id(weight) in self._inner else self._adam
-                    weight.sub_(move(weight, weight.grad, group["betas"]), alpha=group["lr"])
+            weights = [w for w in group["params"] if w.grad is not None]
+            if not weights:
+                continue
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+            alike: dict[tuple[int, ...], list[Tensor]] = {}
+            for weight in weights:
+                shape = tuple(weight.flatten(1).shape) if id(weight) in self._inner else ()
+                alike.setdefault(shape, []).append(weight)
+            for shape, some in alike.items():
+                moves = self._orthogonal(some) if shape else self._adam(some, group["betas"])
+                torch._foreach_add_(some, moves, alpha=-group["lr"])
 
-    def _orthogonal(self, weight: Tensor, gradient: Tensor, betas: tuple[float, float]) -> Tensor:
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        momentum = state["momentum"].mul_(_MOMENTUM).add_(gradient)
-        ahead: Tensor = gradient.add(momentum, alpha=_MOMENTUM).flatten(1)
-        length: float = _LENGTH * max(ahead.shape) ** 0.5
-        return orthogonal(ahead).view(weight.shape) * length
+    def _orthogonal(self, weights: list[Tensor]) -> list[Tensor]:
+        """The moves of matrices of one shape."""
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        gradients, momenta = _gradients(weights), [self.state[w]["momentum"] for w in weights]
+        torch._foreach_mul_(momenta, _MOMENTUM)
+        torch._foreach_add_(momenta, gradients)
+        ahead = torch.stack([m.flatten(1) for m in torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)])
+        length: float = _LENGTH * max(ahead.shape[1:]) ** 0.5
+        moves = orthogonal(ahead) * length
+        return [move.view(weight.shape) for move, weight in zip(moves, weights, strict=True)]
 
-    def _adam(self, weight: Tensor, gradient: Tensor, betas: tuple[float, float]) -> Tensor:
-        state = self.state[weight]
-        if not state:
-            state |= {"mean": torch.zeros_like(weight), "square": torch.zeros_like(weight), "step": torch.zeros(())}
-        state["step"] += 1
-        step = int(state["step"])
-        mean: Tensor = state["mean"].lerp_(gradient, 1 - betas[0]) / (1 - betas[0] ** step)
-        square: Tensor = state["square"].mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-        return mean / (square / (1 - betas[1] ** step)).sqrt().add_(1e-8)
+    def _adam(self, weights: list[Tensor], betas: tuple[float, float]) -> list[Tensor]:
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight] |= {name: torch.zeros_like(weight) for name in ("mean", "square")}
+                self.state[weight]["step"] = torch.zeros(())
+            self.state[weight]["step"] += 1
+        gradients, steps = _gradients(weights), [int(self.state[w]["step"]) for w in weights]
+        means, squares = ([self.state[w][name] for w in weights] for name in ("mean", "square"))
+        torch._foreach_lerp_(means, gradients, 1 - betas[0])
+        torch._foreach_mul_(squares, betas[1])
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - betas[1])
+        roots = torch._foreach_div(squares, [1 - betas[1] ** step for step in steps])
+        torch._foreach_sqrt_(roots)
+        torch._foreach_add_(roots, 1e-8)
+        moves = list(torch._foreach_div(means, [1 - betas[0] ** step for step in steps]))
+        torch._foreach_div_(moves, roots)
+        return moves
+
+
+def _gradients(weights: list[Tensor]) -> list[Tensor]:
+    return [w.grad for w in weights if w.grad is not None]

@@ -34,15 +34,22 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
+_LEAST_SIDE_IN_HALF = 128
 TICK = 0.01
 """The share of training from one tick to the next."""
 _FORMAT = 2
 """Of checkpoints; one more whenever their names or their meaning change."""
 
 
-def made_for_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes faster in bfloat16: GPUs that have units for it."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+def bfloat16_suits(reals: Tensor) -> bool:
+    """Whether networks compute faster in bfloat16: on GPUs that have units for it, for pictures of 128 pixels or more.
+
+    An H200 gains half at 128 pixels over float32 as torch has it there, whose convolutions are tf32's; at 64 it loses
+    an eighth, as casting costs more than it saves.
+    """
+    if reals.device.type != "cuda" or reals.ndim != 4 or min(reals.shape[2:]) < _LEAST_SIDE_IN_HALF:
+        return False
+    return torch.cuda.get_device_capability(reals.device) >= (8, 0)
 
 
 def forget_spoilt_statistics(player: nn.Module) -> None:
@@ -88,7 +95,7 @@ class Run:
         for player in (game.generator, game.discriminator):
             self.world.copy_first([*player.parameters(), *player.buffers()])
         self.device = next(game.discriminator.parameters()).device
-        self.half = trainer.precision == "bfloat16" or (trainer.precision == "auto" and made_for_bfloat16(self.device))
+        self.half = trainer.precision == "bfloat16"
         if trainer.compile:
             for player in (game.generator, game.discriminator):
                 player.compile()
@@ -153,7 +160,8 @@ class Run:
         )
 
     def _lay_out(self, batch: Batch) -> None:
-        """The players and their averages in memory as suits what they compute with."""
+        """The players and their averages in memory, and the numbers they compute in, as suits what they are shown."""
+        self.half = self.half or (self.trainer.precision == "auto" and bfloat16_suits(batch["reals"]))
         if channels_last_suits(batch["reals"]):
             for player in (self.game.generator, self.game.discriminator, *(a.average for a in self.averages.values())):
                 lay_channels_last(player)

@@ -15,6 +15,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from gantools.core.batches import made_ahead
 from gantools.core.checkpoint import load_newest_state, save_state
 from gantools.core.checks import refused
 from gantools.core.game import Batch, Game
@@ -137,8 +138,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         batches that do not fit into memory. Under torchrun each process has as many parts.
     precision : str
         "float32"; "bfloat16": the players compute in it, while losses, penalties and weights stay as they are; "auto":
-        bfloat16 where the device is made for it (GPUs that have it), else float32. CPUs without such units are
-        many times slower in it.
+        bfloat16 where it was measured to be faster (GPUs made for it, pictures of 128 pixels or more), else float32.
+        CPUs without such units are many times slower in it.
     compile : bool
         Compile the players (torch.compile) but for penalties, which need gradients of gradients. Takes a minute or more
         before the first step, and a C++ compiler: for long trainings on GPUs.
@@ -321,9 +322,9 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
             run.restore(load_newest_state(checkpoint), checkpoint, batches(0), reopen)
         next_save = run.seconds + checkpoint_seconds
         started = time.monotonic() - run.seconds
-        with interruptions_noted(checkpoint is not None) as interrupted:
+        with interruptions_noted(checkpoint is not None) as interrupted, made_ahead(batches, run.device) as of_step:
             while run.stopped == "":
-                run.step(batches)
+                run.step(of_step)
                 run.seconds, asked_to_stop = others.most([time.monotonic() - started, len(interrupted)])
                 if run.diverged or run.fraction() >= min(run.next_tick, 1.0):
                     run.look_at_health(name)

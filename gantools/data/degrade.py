@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ class Reduction:
     def __init__(self, scale: int) -> None:
         self.scale = scale
 
-    def __call__(self, high: Tensor, rng: np.random.Generator) -> Tensor:
-        """A picture (C, sH, sW) in [-1, 1] to a low one (C, H, W) in [-1, 1]; nothing is drawn."""
-        return reduced(high[None], self.scale)[0].add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+    def batch(self, highs: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """Pictures (N, C, sH, sW) in [-1, 1] to low ones (N, C, H, W) in [-1, 1]; nothing is drawn."""
+        return reduced(highs, self.scale).add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
 
 
 class Degradation:
@@ -60,6 +61,11 @@ class Degradation:
         height, width = high.shape[1] // self.scale, high.shape[2] // self.scale
         between = self._resized(self._spoilt(self.before, high, rng), rng)
         return self._spoilt(self.after, _to_size(between, height, width, "bicubic"), rng)
+
+    def batch(self, highs: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
+        """Pictures (N, C, sH, sW) to low ones (N, C, H, W), each by its own generator; spoilt on the CPU."""
+        lows = [self(high, rng) for high, rng in zip(highs.cpu(), rngs, strict=True)]
+        return torch.stack(lows).to(highs.device)
 
     def _resized(self, picture: Tensor, rng: np.random.Generator) -> Tensor:
         """A picture (C, H, W) at a size at random, from `smallest` of its own to its own; or as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -32,6 +32,11 @@ _MOST_SHIFTED = 2
 _ALIKE, _UNLIKE = 0.5, 0.2  # correlations
 _GAIN, _CHANCE = 0.02, 4.0  # of correlation by a shift; how many deviations of it noise may bring
 _CONTRAST = 0.03  # deviation of what is more than noise
+_WAYS: dict[int, Callable[[Tensor], Tensor]] = {  # by the bits of the way that a patch is turned
+    1: lambda patches: patches.flip(3),
+    2: lambda patches: patches.flip(2),
+    4: lambda patches: patches.transpose(2, 3),
+}
 
 _Thing = TypeVar("_Thing")
 
@@ -273,30 +278,55 @@ class Patches:
 
     def __call__(self, step: int) -> Batch:
         """Step `step`'s `reals` (N, C, s side, s side) and `source` (N, C, side, side), float32 in [-1, 1]."""
-        places = mine(np.arange(self.batch_size))
-        patches = [self._patch(np.random.default_rng((self.seed, step, 3, int(place)))) for place in places]
-        highs, lows = (torch.stack(of_one_size).to(self.device) for of_one_size in zip(*patches, strict=True))
-        return {"reals": highs, "source": lows}
+        rngs = [np.random.default_rng((self.seed, step, 3, int(place))) for place in mine(np.arange(self.batch_size))]
+        if self.pairs[0].low is None:
+            return self._made_low(rngs)
+        highs, lows, ways = zip(*map(self._given, rngs), strict=True)
+        return {"reals": self._turned(highs, ways), "source": self._turned(lows, ways)}
 
-    def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """A high patch and its low one."""
+    def _given(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, int]:
+        """A high patch and its low one, as they are kept, and how they are to be turned."""
         s, side = self.scale, self.side
+        index, top, left, way = self._place(rng)
+        pair = self._large_enough(self.pairs[index])
+        assert pair.low is not None
+        high = pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s]
+        return high, pair.low[:, top : top + side, left : left + side], way
+
+    def _made_low(self, rngs: list[np.random.Generator]) -> Batch:
+        """High patches, and low ones made of them and of what lies around."""
+        assert self.degradation is not None
+        highs = self._turned(*zip(*map(self._with_surroundings, rngs), strict=True))
+        lows = self.degradation.batch(highs, rngs)
+        return {"reals": _without_margin(highs, _MARGIN * self.scale), "source": _without_margin(lows, _MARGIN)}
+
+    def _with_surroundings(self, rng: np.random.Generator) -> tuple[Tensor, int]:
+        """A high patch with a margin, as it is kept, and how it is to be turned."""
+        s, side = self.scale, self.side * self.scale
+        index, top, left, way = self._place(rng)
+        high = self.pairs[index].high
+        last = [max(0, length - side) for length in high.shape[1:]]
+        begins = [min(place * s + int(rng.integers(s)), most) for place, most in zip((top, left), last, strict=True)]
+        return _around(high, begins, side, _MARGIN * s), way
+
+    def _place(self, rng: np.random.Generator) -> tuple[int, int, int, int]:
+        """A picture's number, the small pixel that a patch begins at, and its turn, by the errors there."""
         index = _drawn(self._pictures, rng)
         top = _drawn(self._rows[index], rng)
         left = _drawn(np.cumsum(self._errors[index][top], dtype=np.float64), rng)
-        way, pair = int(rng.integers(8)), self.pairs[index]
-        if pair.low is not None:
-            pair = self._large_enough(pair)
-            high = pair.high[:, top * s : (top + side) * s, left * s : (left + side) * s]
-            assert pair.low is not None
-            low = pair.low[:, top : top + side, left : left + side]
-            return signed(_turned(high, way)), signed(_turned(low, way))
-        assert self.degradation is not None
-        last = [max(0, length - side * s) for length in pair.high.shape[1:]]
-        begins = [min(place * s + int(rng.integers(s)), most) for place, most in zip((top, left), last, strict=True)]
-        around = signed(_turned(_around(pair.high, begins, side * s, _MARGIN * s), way))
-        high, low = around, self.degradation(around, rng)
-        return _without_margin(high, _MARGIN * s), _without_margin(low, _MARGIN)
+        return index, top, left, int(rng.integers(8))
+
+    def _turned(self, patches: Sequence[Tensor], ways: Sequence[int]) -> Tensor:
+        """Square patches as they are kept, as a batch (N, C, H, W) of float32 in [-1, 1] on the device, each turned.
+
+        There are eight ways to turn and to flip one.
+        """
+        if len({patch.dtype for patch in patches}) > 1:
+            patches = [signed(patch) for patch in patches]
+        batch = torch.stack(list(patches)).to(self.device)
+        for bit, turned in _WAYS.items():
+            batch = torch.stack([b if way & bit else a for a, b, way in zip(batch, turned(batch), ways, strict=True)])
+        return signed(batch)
 
 
 def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
@@ -312,25 +342,20 @@ def _errors(pair: Pair, scale: int, side: int) -> NDArray[np.float32]:
 def _around(picture: Tensor, begins: list[int], side: int, margin: int) -> Tensor:
     """A square patch with what is around it, continued as in a mirror where the picture (C, H, W) ends."""
     for axis, begin in enumerate(begins, 1):
-        length = picture.shape[axis]
-        places = torch.arange(begin - margin, begin + side + margin) % (2 * length)
-        picture = picture.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))
+        first, length = begin - margin, side + 2 * margin
+        if first >= 0 and first + length <= picture.shape[axis]:
+            picture = picture.narrow(axis, first, length)
+            continue
+        places = torch.arange(first, first + length) % (2 * picture.shape[axis])
+        back = 2 * picture.shape[axis] - 1 - places
+        picture = picture.index_select(axis, torch.where(places < picture.shape[axis], places, back))
     return picture
 
 
-def _without_margin(patch: Tensor, margin: int) -> Tensor:
-    return patch[:, margin:-margin, margin:-margin]
+def _without_margin(patches: Tensor, margin: int) -> Tensor:
+    return patches[..., margin:-margin, margin:-margin].contiguous()
 
 
 def _drawn(sums: NDArray[np.float64], rng: np.random.Generator) -> int:
     """One of so many things, as often as its share in the running `sums` asks for."""
     return min(int(np.searchsorted(sums, rng.random() * sums[-1], side="right")), len(sums) - 1)
-
-
-def _turned(patch: Tensor, way: int) -> Tensor:
-    """One of the eight flips and turns of a square patch."""
-    if way & 1:
-        patch = patch.flip(2)
-    if way & 2:
-        patch = patch.flip(1)
-    return patch.transpose(1, 2) if way & 4 else patch
