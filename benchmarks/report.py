@@ -159,6 +159,7 @@ _SUPERRES = {
     "ssim": "SSIM (high)",
     "perceptual": "perceptual distance (low)",
     "niqe": "NIQE (low)",
+    "pattern": "pattern (low)",
     "megapixels_per_s": "megapixels/s",
 }
 _SUPERRES_TEXT = (

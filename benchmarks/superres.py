@@ -30,6 +30,7 @@ from benchmarks.superres_peers import PEERS, available, niqe, upscaled
 from gantools import GanSuperResolver, configs
 from gantools.data.planes import from_signed, to_signed
 from gantools.data.resize import cropped, reduced
+from gantools.metrics.pictures import detail_by_place
 from gantools.pipelines.superres.examples import Example
 from gantools.pipelines.superres.figures import interpolations, measured, sheet
 
@@ -54,8 +55,13 @@ def judged(key: Row, judges: list[Example], results: dict[str, tuple[np.ndarray,
 
         figures = measured([example], {"it": made}, scale).iloc[0]
         row = {**key, "picture": example.name, "psnr": figures["psnr"], "ssim": figures["ssim"]}
-        row |= {"perceptual": figures["perceptual"], "niqe": _niqe(picture)}
+        row |= {"perceptual": figures["perceptual"], "niqe": _niqe(picture), "pattern": _pattern(picture, scale)}
         yield row | {"megapixels_per_s": picture.shape[0] * picture.shape[1] / 1e6 / seconds}
+
+
+def _pattern(picture: np.ndarray, scale: int) -> float:
+    """How unevenly detail lies on the pixels that a small one becomes: the deviation of the places from their mean."""
+    return float(detail_by_place(to_signed(picture)[None], scale).std(correction=0))
 
 
 def _niqe(picture: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
 
 _BLOCKS = (0, 2, 4, 7, 10)
+_LITTLE_DETAIL, _LITTLE_ENERGY = 1e-3, 1e-4
 
 
 def luma(pictures: Tensor) -> Tensor:
@@ -61,6 +62,56 @@ def psnr(pictures: Tensor, truths: Tensor) -> float:
     """
     error = (pictures - truths).double().square().mean().item()
     return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def detail_by_place(pictures: Tensor, period: int) -> Tensor:
+    """How much detail lies on each pixel of a grid of `period` x `period`, beside the mean over them.
+
+    Of photographs it is about the same everywhere; of pictures that were enlarged by `period` it tells a pattern that
+    comes again with every small pixel, which eyes see as dots or a mesh.
+
+    Parameters
+    ----------
+    pictures : Tensor, (N, C, H, W), in [-1, 1]
+        Rows and columns beyond whole multiples of `period` are left out.
+
+    Returns
+    -------
+    Tensor, (N, period, period)
+        The mean of the Laplacian without its sign over the pixels at each place, over the mean of all of them; 1 where
+        there is no detail.
+    """
+    detail = _detail(pictures).abs()[:, 0]
+    n, height, width = (len(detail), *(side // period for side in detail.shape[1:]))
+    cells = detail[:, : height * period, : width * period].view(n, height, period, width, period).mean((1, 3))
+    return (cells + _LITTLE_DETAIL) / (cells.mean((1, 2), keepdim=True) + _LITTLE_DETAIL)
+
+
+def repetition(pictures: Tensor, lag: int) -> Tensor:
+    """How far detail is like that `lag` pixels further on: to the right, below, and both.
+
+    Parameters
+    ----------
+    pictures : Tensor, (N, C, H, W), in [-1, 1]
+        Of more than `lag` rows and columns.
+
+    Returns
+    -------
+    Tensor, (N, 3)
+        The Laplacian's correlation with itself, about -1 to 1; near 0 for photographs.
+    """
+    x = _detail(pictures)
+    energy = x.square().mean((1, 2, 3)) + _LITTLE_ENERGY
+    right = (x[..., lag:] * x[..., :-lag]).mean((1, 2, 3))
+    below = (x[..., lag:, :] * x[..., :-lag, :]).mean((1, 2, 3))
+    both = (x[..., lag:, lag:] * x[..., :-lag, :-lag]).mean((1, 2, 3))
+    return torch.stack([right, below, both], 1) / energy[:, None]
+
+
+def _detail(pictures: Tensor) -> Tensor:
+    """The Laplacian of the mean over channels: (N, 1, H, W)."""
+    kernel = pictures.new_tensor([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]).view(1, 1, 3, 3)
+    return F.conv2d(F.pad(pictures.mean(1, keepdim=True), (1, 1, 1, 1), mode="reflect"), kernel)
 
 
 def chroma(pictures: Tensor) -> float:

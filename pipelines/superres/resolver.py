@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 SCALES = (2, 3, 4, 8)
 _PERCEPTUAL_BLOCKS = (0, 2, 4)
 _COST_OF_TEXTURE = 4.0
+_PATTERN = 1.0
 _RECIPE = "texture"
 
 
@@ -374,6 +375,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
             pixels=self.pixel_weight,
             matching=self.matching_weight,
             perceptual=self.perceptual_weight,
+            pattern=_PATTERN,
             backbone=load_backbone(_PERCEPTUAL_BLOCKS, device) if plays else None,
         )
         plan = Plan(

@@ -11,7 +11,16 @@ from skimage import color, data, filters
 from skimage.metrics import peak_signal_noise_ratio
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gantools.metrics.pictures import PerceptualDistance, chroma, luma, psnr, psnr_y, ssim_y
+from gantools.metrics.pictures import (
+    PerceptualDistance,
+    chroma,
+    detail_by_place,
+    luma,
+    psnr,
+    psnr_y,
+    repetition,
+    ssim_y,
+)
 
 CHELSEA = data.chelsea()[:96, 100:220]
 
@@ -81,3 +90,25 @@ def test_chroma_is_none_for_gray_and_large_for_pure_colours() -> None:
     assert chroma(gray) < 0.01
     assert chroma(red) == pytest.approx(104.55, abs=0.1)  # CIELAB of sRGB's red: a 80.1, b 67.2
     assert chroma(torch.rand(1, 1, 4, 4)) == 0
+
+
+def test_detail_of_photographs_lies_everywhere_and_a_mesh_in_places() -> None:
+    picture = tensor(data.chelsea()) * 2 - 1
+    assert (detail_by_place(picture, 4) - 1).abs().max() < 0.05
+    dots = picture.clone()
+    dots[..., 2::4, 1::4] += 0.1
+    by_place = detail_by_place(dots, 4)[0]
+    assert by_place.argmax() == 2 * 4 + 1
+    assert by_place.max() > 1.5
+    assert torch.allclose(detail_by_place(torch.zeros(2, 3, 9, 10), 4), torch.ones(2, 4, 4))
+
+
+def test_repetition_by_hand_and_of_what_repeats() -> None:
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randn((2, 1, 64, 64), generator=rng)
+    assert repetition(noise, 4).abs().max() < 0.1
+    tiled = torch.randn((1, 1, 4, 4), generator=rng).repeat(1, 1, 16, 16)
+    assert repetition(tiled, 4).min() > 0.8  # but for the borders, which are mirrored
+    x = filters.laplace(noise[0, 0].double().numpy(), 3)[1:-1, 1:-1]
+    right = (x[:, 4:] * x[:, :-4]).mean() / np.square(x).mean()
+    assert repetition(noise, 4)[0, 0].item() == pytest.approx(right, abs=0.02)

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from gantools import AdversarialTrainer, GanAnomalyDetector, GanSuperResolver, GanSynthesizer, GanTranslator
 from gantools.core import Batch, Game, Training
 from gantools.core.step import discriminator_move, generator_move
+from gantools.pipelines.superres.games import EnlargingGame
 
 DIGITS = np.round(load_digits().images[:96] * 15.9).astype(np.uint8)
 PICTURES = np.stack([data.chelsea()[y : y + 48, x : x + 48] for y in (0, 60, 120) for x in (0, 90, 180, 270)])
@@ -77,3 +78,36 @@ def test_every_setting_of_a_game_changes_what_a_move_costs(
             setattr(game, name, value + 2 if name == "candidates" else value + 0.5)
             assert costs(trainer, game, batch) != before, f"{type(game).__name__}: {name}"
             setattr(game, name, value)
+
+
+class Dotted(torch.nn.Module):
+    """Enlarges by repetition, with a dot on one of the four pixels that each becomes."""
+
+    def __init__(self, height: float) -> None:
+        super().__init__()
+        self.height = torch.nn.Parameter(torch.tensor(height))
+
+    def forward(self, low: torch.Tensor) -> torch.Tensor:
+        high = low.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        dots = torch.zeros(2, 2)
+        dots[1, 0] = 1.0
+        return high + self.height * dots.repeat(low.shape[2], low.shape[3])
+
+
+def test_dots_on_the_same_pixel_of_every_small_one_cost_their_generator() -> None:
+    reals = torch.from_numpy(PICTURES).permute(0, 3, 1, 2).float() / 127.5 - 1
+    batch = {"reals": reals, "source": torch.nn.functional.avg_pool2d(reals, 2)}
+
+    def cost(height: float) -> torch.Tensor:
+        generator = Dotted(height)
+        game = EnlargingGame(generator, torch.nn.Identity(), pattern=1.0)
+        return game.generator_terms(batch, generator(batch["source"]))["pattern"]
+
+    assert cost(0.2) > cost(0.1) > 2 * cost(0.0)
+    truth = EnlargingGame(Dotted(0.0), torch.nn.Identity(), pattern=1.0).generator_terms(batch, reals)["pattern"]
+    assert truth < 0.01
+    generator = Dotted(0.2)
+    game = EnlargingGame(generator, torch.nn.Identity(), pattern=1.0)
+    game.generator_terms(batch, generator(batch["source"]))["pattern"].backward()
+    assert generator.height.grad is not None
+    assert generator.height.grad > 0
