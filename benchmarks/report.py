@@ -165,9 +165,10 @@ _SUPERRES = {
 _SUPERRES_TEXT = (
     "## Super-resolution of photographs",
     "",
-    "Twelve photographs, of other sources than those learnt from (forty; x2: 25); low pictures are antialiased bicubic",
+    "Twelve photographs, of other sources than the forty learnt from; low pictures are antialiased bicubic",
     "reductions in eight bits. Perceptual distance is in EfficientNet-Lite0's features, not LPIPS. Peers run as they",
-    "are shipped, on one thread (they use no more), ours on two (`python -m benchmarks.superres photographs`).",
+    "are shipped, on one thread (they use no more), ours on two (`python -m benchmarks.superres photographs`). Pattern",
+    "is how unevenly detail lies on the pixels that a small one becomes (dots, a mesh); peers were run before it was.",
     "",
 )
 

@@ -5,8 +5,7 @@
     python -m benchmarks.superres kinds                                      what learning one's own kind brings
     python -m benchmarks.superres spoilt                                     the picture in docs/super-resolution.md
 
-Ours learns from forty photographs (25 when the figures of x2 were taken) and is judged, like every peer, by twelve
-others. Figures are appended to
+Ours learns from forty photographs and is judged, like every peer, by twelve others. Figures are appended to
 results/superres.jsonl, a line for each picture; what is there is not measured again. PSNR and SSIM are of the luma of
 rounded pictures without a border of `scale` pixels. Low pictures are antialiased bicubic reductions, in eight bits.
 """

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -57,6 +56,22 @@ def forget_spoilt_statistics(player: nn.Module) -> None:
     for layer in (m for m in player.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
         if not all(bool(torch.isfinite(b).all()) for b in layer.buffers()):
             layer.reset_running_stats()
+
+
+State = TypeVar("State")
+
+
+def copied(state: State) -> State:
+    """A state of tensors in dicts and lists, as it is now, whatever becomes of them."""
+    found: Any = state
+    if isinstance(state, Tensor):
+        found = state.detach().clone()
+    elif isinstance(state, dict):
+        found = {name: copied(value) for name, value in state.items()}
+    elif isinstance(state, (list, tuple)):
+        found = type(state)(copied(value) for value in state)
+    taken: State = found
+    return taken
 
 
 @dataclass
@@ -211,7 +226,7 @@ class Run:
         norm = total_norm(gradients) if gradients else torch.zeros_like(loss)
         if self.trainer.max_norm is not None:
             nn.utils.clip_grads_with_norm_(weights, self.trainer.max_norm, norm)
-        if bool(torch.isfinite(loss) & torch.isfinite(norm)):
+        if math.isfinite(float(loss + norm)):  # asked once, as a GPU is waited for
             optimiser.step()
             self._dropped_in_a_row[name] = 0
         else:
@@ -287,7 +302,7 @@ class Run:
         if figure < self.best:
             self.best, self.best_at = figure, self.images
             if self.trainer.keep == "best":
-                self.kept = copy.deepcopy({name: player.state_dict() for name, player in players.items()})
+                self.kept = copied({name: player.state_dict() for name, player in players.items()})
         elif self.trainer.patience is not None and self.images - self.best_at >= self.trainer.patience:
             self.stopped = self.stopped or "patience"
 
@@ -339,7 +354,7 @@ class Run:
 
     def _snapshot(self) -> dict[str, Any]:
         """Players, averages, optimisers and randomness as they are now."""
-        return copy.deepcopy(self._players())
+        return copied(self._players())
 
     def _roll_back(self, there: dict[str, Any] | None) -> None:
         """Back to the last good state, with its optimisers and randomness; images and time go on."""
@@ -347,7 +362,7 @@ class Run:
         self.best_at = self.images
         self._dropped_in_a_row = dict.fromkeys(self._dropped_in_a_row, 0)
         assert there is not None
-        self._take_players(copy.deepcopy(there))
+        self._take_players(copied(there))
 
     def result(self) -> Training:
         """The players to use and the record of how they came to be."""
