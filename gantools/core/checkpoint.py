@@ -197,3 +197,12 @@ def _filled(outline: Any, tensors: Mapping[str, Tensor]) -> Any:
             return tensors[outline["tensor"]]
         return {key: _filled(item, tensors) for key, item in outline["items"]}
     return outline
+
+
+def copied(state: Any) -> Any:
+    """A nested state as it is now, whatever becomes of its tensors."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {name: copied(value) for name, value in state.items()}
+    return type(state)(copied(value) for value in state) if isinstance(state, (list, tuple)) else state

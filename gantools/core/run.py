@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from gantools.core.augment import Augmentation, suited
 from gantools.core.batches import parts_of
+from gantools.core.checkpoint import copied
 from gantools.core.ema import MovingAverage
 from gantools.core.game import Batch, Game
 from gantools.core.health import BEGIN_ANEW, GO_BACK, STATES, Vitals, Watch, to_judge_by, vitals
 from gantools.core.history import History
-from gantools.core.layout import channels_last_suits, lay_channels_last
+from gantools.core.layout import bfloat16_suits, channels_last_suits, lay_channels_last
 from gantools.core.optimisers import optimiser_of, take_state, total_norm
 from gantools.core.penalties import MeasuredPenalty
 from gantools.core.snapshots import Snapshots, moments_over
@@ -33,22 +34,10 @@ if TYPE_CHECKING:
     from gantools.core.trainer import AdversarialTrainer
 
 _DROPPED_IN_A_ROW = 50
-_LEAST_SIDE_IN_HALF = 128
 TICK = 0.01
 """The share of training from one tick to the next."""
 _FORMAT = 2
 """Of checkpoints; one more whenever their names or their meaning change."""
-
-
-def bfloat16_suits(reals: Tensor) -> bool:
-    """Whether networks compute faster in bfloat16: on GPUs that have units for it, for pictures of 128 pixels or more.
-
-    An H200 gains half at 128 pixels over float32 as torch has it there, whose convolutions are tf32's; at 64 it loses
-    an eighth, as casting costs more than it saves.
-    """
-    if reals.device.type != "cuda" or reals.ndim != 4 or min(reals.shape[2:]) < _LEAST_SIDE_IN_HALF:
-        return False
-    return torch.cuda.get_device_capability(reals.device) >= (8, 0)
 
 
 def forget_spoilt_statistics(player: nn.Module) -> None:
@@ -56,22 +45,6 @@ def forget_spoilt_statistics(player: nn.Module) -> None:
     for layer in (m for m in player.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
         if not all(bool(torch.isfinite(b).all()) for b in layer.buffers()):
             layer.reset_running_stats()
-
-
-State = TypeVar("State")
-
-
-def copied(state: State) -> State:
-    """A state of tensors in dicts and lists, as it is now, whatever becomes of them."""
-    found: Any = state
-    if isinstance(state, Tensor):
-        found = state.detach().clone()
-    elif isinstance(state, dict):
-        found = {name: copied(value) for name, value in state.items()}
-    elif isinstance(state, (list, tuple)):
-        found = type(state)(copied(value) for value in state)
-    taken: State = found
-    return taken
 
 
 @dataclass
@@ -354,7 +327,8 @@ class Run:
 
     def _snapshot(self) -> dict[str, Any]:
         """Players, averages, optimisers and randomness as they are now."""
-        return copied(self._players())
+        snapshot: dict[str, Any] = copied(self._players())
+        return snapshot
 
     def _roll_back(self, there: dict[str, Any] | None) -> None:
         """Back to the last good state, with its optimisers and randomness; images and time go on."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.core import AdversarialTrainer, Training
-from gantools.core.layout import channels_last_suits, lay_channels_last
+from gantools.core.layout import bfloat16_suits, channels_last_suits, lay_channels_last
 from gantools.networks.dcgan import DcganDiscriminator
 from tests.core.test_augment import PictureGame
 
@@ -69,3 +69,8 @@ def test_a_training_that_was_laid_out_resumes_exactly(tmp_path: Path) -> None:
     resumed = trained(16, 30, file, resume=True)
     for a, b in ((whole.generator, resumed.generator), (whole.discriminator, resumed.discriminator)):
         assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_cpus_and_vectors_are_not_given_half_of_the_bits() -> None:
+    assert not bfloat16_suits(torch.zeros(2, 3, 256, 256))
+    assert not bfloat16_suits(torch.zeros(8, 64))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gantools.core.batches import Order
-from gantools.core.checkpoint import load_state, previous, save_state, write_atomically
+from gantools.core.checkpoint import copied, load_state, previous, save_state, write_atomically
 from gantools.errors import ModelError
 
 
@@ -115,3 +115,19 @@ def test_replacing_is_whole(tmp_path: Path) -> None:
     write_atomically(file, b"new")
     assert file.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_copy_of_a_state_stays_as_it_is() -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 3, 4, 4).to(memory_format=torch.channels_last))
+    state = {"a": weight, "b": [1.5, {"c": torch.zeros(2, dtype=torch.uint8)}], "betas": (0.5, 0.9), "none": None}
+    kept = copied(state)
+    with torch.no_grad():
+        weight.zero_()
+    state["b"][1]["c"].add_(1)
+    assert kept["a"].sum() == 96
+    assert kept["a"].is_contiguous(memory_format=torch.channels_last)
+    assert not kept["a"].requires_grad
+    assert kept["b"][0] == 1.5
+    assert kept["b"][1]["c"].tolist() == [0, 0]
+    assert kept["betas"] == (0.5, 0.9)
+    assert kept["none"] is None
