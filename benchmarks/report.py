@@ -150,10 +150,10 @@ _SUPERRES_GPU_TEXT = (
     "The same photographs, seed 0: 492,288 patches of 48 small pixels in the first stage and 44,128 in the second",
     "(1,650 and 590 a second, of which patches took half the time; since then they are made while others are",
     "played, 1,950). It is no nearer to the truth than `cpu-thorough` is after ten minutes on two cores: forty",
-    "photographs are too few for a network five times larger, whose mean over eight turns is .16 dB better than",
-    "itself, of the small one's .04. The first stage by Muon, three minutes, 362,688 patches: 29.28, with --tta",
-    '29.50. `size="large"` (ESRGAN\'s generator) plays 125 patches a second in the first stage and has not been',
-    "trained to an end.",
+    "photographs are too few for a network three times larger. Of ten of those that it learnt from it gains 4.49",
+    "dB over bicubic, a small network after 80,000 patches 3.52, and of the twelve 1.45 and 1.40. The first stage",
+    'by Muon, three minutes, 362,688 patches: 29.28, with --tta 29.50. `size="large"` (ESRGAN\'s generator) plays',
+    "125 patches a second in the first stage and has not been trained to an end.",
     "",
 )
 _SUPERRES = {
