@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from gantools import (
 from gantools.cli import app
 from gantools.data.sources import open_pictures
 from gantools.errors import ConfigError, DataError, GantoolsError
-from gantools.pipelines.export import export
+from gantools.pipelines.export import Deployable, export
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -108,7 +109,7 @@ class Slanted(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, bias=False)
         nn.init.normal_(self.conv.weight, 0, 0.2, generator=torch.Generator().manual_seed(0))
 
     def forward(self, low: torch.Tensor) -> torch.Tensor:
@@ -126,6 +127,40 @@ def test_a_super_resolver_that_flips_and_puts_colours_right(tmp_path: Path) -> N
         expected = resolver.transform([low])[0]
         assert (large[0] != expected).mean() < 1e-2
         assert np.abs(large[0].astype(int) - expected).max() <= 1
+
+
+class Negative(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 255 - images
+
+
+class Claimed:
+    """An estimator of negatives that says of `share` of the values that they are `levels` brighter."""
+
+    device = "cpu"
+
+    def __init__(self, share: float, levels: int) -> None:
+        self.share, self.levels = share, levels
+
+    def deployable(self, size: tuple[int, int] | None) -> Deployable:
+        return Deployable(Negative(), {"images": torch.full((2, 50, 50, 1), 9, dtype=torch.uint8)}, ("negative",),
+                          reference=self.said)  # fmt: skip
+
+    def said(self, images: np.ndarray) -> tuple[np.ndarray]:
+        negative = (255 - images).ravel()
+        negative[: round(self.share * negative.size)] += np.uint8(self.levels)
+        return (negative.reshape(images.shape),)
+
+
+@pytest.mark.parametrize(
+    ("share", "levels", "sound"), [(0, 0, True), (8e-4, 1, True), (8e-4, 2, False), (2e-3, 1, False)]
+)
+def test_a_picture_may_round_otherwise_now_and_then_and_no_more(
+    tmp_path: Path, share: float, levels: int, sound: bool
+) -> None:
+    with nullcontext() if sound else pytest.raises(GantoolsError, match="nothing was written"):
+        assert export(Claimed(share, levels), tmp_path / "m.onnx")["parity"] == {"negative": pytest.approx(share)}
+    assert (tmp_path / "m.onnx").exists() == sound
 
 
 @pytest.mark.parametrize("size", [(32, 32), (50, 61)])
