@@ -143,8 +143,8 @@ class Claimed:
         self.share, self.levels = share, levels
 
     def deployable(self, size: tuple[int, int] | None) -> Deployable:
-        return Deployable(Negative(), {"images": torch.full((2, 50, 50, 1), 9, dtype=torch.uint8)}, ("negative",),
-                          reference=self.said)  # fmt: skip
+        images = torch.full((2, 50, 50, 1), 9, dtype=torch.uint8)
+        return Deployable(Negative(), {"images": images}, ("negative",), reference=self.said)
 
     def said(self, images: np.ndarray) -> tuple[np.ndarray]:
         negative = (255 - images).ravel()
