@@ -43,6 +43,8 @@ _FEATURES = 4 * 16 + 24 + 40
 _PATCH = 16 + 24 + 40
 _STRIDE = 8
 _STANDARDISED_ON = 4
+_SHIFTS = (-4, -2, 0, 2)
+_REACH = 4
 _SMOOTHING = 2.5
 _TOP = 0.01
 _PIXEL_TAIL = 0.99
@@ -208,16 +210,29 @@ class TileModel:
     def _part_map(self, part: str, x: Tensor, bank: Tensor) -> Tensor:
         height, width = x.shape[2:]
         x = _padded(x)
-        if part == "pretrained":
-            patches = self._patches(x)
-            queries = patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
-            far = neighbour_distances(queries, bank, self.n_neighbors)
-            coarse = far.view(x.shape[0], 1, *patches.shape[2:])
-        else:
-            shown = self.features(x) if part == "pretrained_discriminator" else x
-            coarse = -self.discriminator(shown.contiguous(memory_format=torch.channels_last))
-        large = F.interpolate(coarse, size=x.shape[2:], mode="bilinear", align_corners=False)
+        large = self._far_from_normals(x, bank) if part == "pretrained" else self._judged(part, x)
         return gaussian_blur(large, _SMOOTHING)[:, :, :height, :width]
+
+    def _far_from_normals(self, x: Tensor, bank: Tensor) -> Tensor:
+        """Distances of patches to the nearest in `bank`: (N, 1, H, W)."""
+        patches = self._patches(x)
+        queries = patches.permute(0, 2, 3, 1).reshape(-1, patches.shape[1])
+        far = neighbour_distances(queries, bank, self.n_neighbors)
+        return _at_size_of(x, far.view(x.shape[0], 1, *patches.shape[2:]))
+
+    def _judged(self, part: str, x: Tensor) -> Tensor:
+        """How surely the discriminator takes places for fake, the mean over `x` moved by some pixels: (N, 1, H, W).
+
+        Networks with strides see a picture anew from each pixel on and answer otherwise (Zhang 2019, "Making
+        Convolutional Networks Shift-Invariant Again"); their mean answers better.
+        """
+        found = torch.zeros_like(x[:, :1])
+        for shift in _SHIFTS:
+            moved = _moved(x, shift, "reflect")
+            shown = self.features(moved) if part == "pretrained_discriminator" else moved
+            logits = self.discriminator(shown.contiguous(memory_format=torch.channels_last))
+            found = found - _moved(_at_size_of(x, logits), -shift, "replicate")
+        return found / len(_SHIFTS)
 
     def scores(self, picture: Tensor, itself: int | None = None) -> NDArray[np.float64]:
         """The parts' scores of one picture: the mean of each map's highest hundredth: (n_parts,).
@@ -325,6 +340,17 @@ def gaussian_blur(maps: Tensor, deviation: float) -> Tensor:
 def _padded(x: Tensor) -> Tensor:
     """Pictures (N, C, H, W) mirrored beyond their lower and right borders to sides that are multiples of 8."""
     return F.pad(x, (0, -x.shape[3] % _STRIDE, 0, -x.shape[2] % _STRIDE), mode="reflect")
+
+
+def _at_size_of(x: Tensor, coarse: Tensor) -> Tensor:
+    return F.interpolate(coarse, size=x.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _moved(maps: Tensor, by: int, border: str) -> Tensor:
+    """Maps (N, C, H, W) moved down and to the right by at most 4 pixels; what comes in at the `border` is made so."""
+    height, width = maps.shape[2:]
+    start = _REACH - by
+    return F.pad(maps, (_REACH,) * 4, mode=border)[:, :, start : start + height, start : start + width]
 
 
 def _crop(picture: Tensor, tile: int, places: np.random.Generator) -> Tensor:
