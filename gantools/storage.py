@@ -27,7 +27,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from gantools import processes
-from gantools.core.checkpoint import join_state, split_state
+from gantools.core.checkpoint import UMASK, join_state, split_state
 from gantools.errors import GantoolsError, ModelError
 
 FORMAT = 1
@@ -102,7 +102,7 @@ def write_model(
     """
     if not processes.first():
         return
-    check_target(folder)
+    folder = check_target(folder)
     outline, tensors = split_state(state)
     if not _all_finite(tensors):
         raise ModelError(f"{folder}: the {name}'s weights are not all finite numbers; no model was saved")
@@ -127,7 +127,7 @@ def write_model(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~UMASK)
         for file, data in files.items():
             with (temporary / file).open("wb") as stream:
                 stream.write(data)
@@ -140,7 +140,7 @@ def write_model(
             for file in _FILES:
                 (temporary / file).rename(temporary / "new" / file)
             (temporary / "new").rename(folder)
-            shutil.rmtree(temporary)
+            shutil.rmtree(temporary, ignore_errors=True)  # the new model is in place
         else:
             temporary.rename(folder)
     except BaseException as error:  # an interruption too leaves the old model where it was
@@ -154,8 +154,13 @@ def write_model(
         raise ModelError(f"{folder} cannot be written: {error.strerror or error}; no model was saved") from error
 
 
-def check_target(folder: Path) -> None:
+def check_target(folder: Path) -> Path:
     """Refuse, before hours of training, a place where a model cannot be saved.
+
+    Returns
+    -------
+    Path
+        `folder`, or where it leads if it is a link.
 
     Raises
     ------
@@ -163,6 +168,8 @@ def check_target(folder: Path) -> None:
         When `folder` is a file, or holds something that is no model, or cannot be replaced as a whole, or its parent
         cannot be written to.
     """
+    if folder.is_symlink():
+        folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{folder} is a file; name a folder for the model")
     if folder.is_dir():
@@ -179,6 +186,7 @@ def check_target(folder: Path) -> None:
     why = unwritable(folder)
     if why is not None:
         raise ModelError(f"{folder} cannot be written: {why}")
+    return folder
 
 
 def unwritable(place: Path) -> str | None:

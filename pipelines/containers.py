@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def _is_one(value: Any) -> bool:
 
 
 def pictures(X: Any, max_megapixels: float) -> PictureSource:
-    """Pictures wherever they are; with a warning where one in colour seems to be taken for many gray ones.
+    """Pictures wherever they are.
 
     Raises
     ------
@@ -60,14 +59,6 @@ def pictures(X: Any, max_megapixels: float) -> PictureSource:
     """
     if is_table(X) and not isinstance(X, (pd.DataFrame, str, Path)):
         raise DataError("pictures are wanted, and this is a feature table: arrays of pictures have three axes or more")
-    shape: tuple[int, ...] = getattr(X, "shape", ())
-    if len(shape) == 3 and shape[2] in (3, 4) and shape[1] > 4:
-        n, height, width = shape
-        warnings.warn(
-            f"an array of shape {tuple(shape)} is taken for {n} gray pictures of {width} x {height} pixels; if it is "
-            "one picture in colour, put it into a list: [X]",
-            stacklevel=2,
-        )
     return open_pictures(X, max_megapixels)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,15 @@ def logged(target: str | Path | None, resume: bool) -> Iterator[Callable[[Tick],
         with _opened(Path(target), "a" if resume else "w") as file:
 
             def line(tick: Tick) -> None:
-                file.write(json.dumps(_plain(tick)) + "\n")
-                file.flush()
+                if file.closed:
+                    return
+                try:
+                    file.write(json.dumps(_plain(tick)) + "\n")
+                    file.flush()
+                except OSError as error:  # training is worth more than its log
+                    warnings.warn(f"log={str(target)!r}: {error.strerror or error}; no more is logged", stacklevel=2)
+                    with suppress(OSError):
+                        file.close()
 
             yield line
     else:

@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -293,3 +295,22 @@ def test_a_place_inside_a_file_is_told_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ModelError, match="is a file"):
         check_target(tmp_path / "file" / "model")
+
+
+def test_a_link_is_followed_and_kept(models: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "model")
+    for name in ("table", "detector"):
+        load(models[name]).save(tmp_path / "link")
+        assert (tmp_path / "link").is_symlink()
+        assert load(tmp_path / "disk" / "model").kind_ == load(models[name]).kind_
+
+
+def test_what_the_umask_forbids_is_forbidden(models: dict[str, Path], tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; os.umask(0o077); import gantools;"
+        "from gantools.core.checkpoint import write_atomically;"
+        "gantools.load(sys.argv[1]).save(sys.argv[2]); write_atomically(Path(sys.argv[3]), b'')"
+    )
+    made = [tmp_path / "model", tmp_path / "file"]
+    subprocess.run([sys.executable, "-c", script, models["table"], *made], check=True)
+    assert [oct(path.stat().st_mode & 0o777) for path in made] == ["0o700", "0o600"]

@@ -19,6 +19,16 @@ from torch import Tensor
 
 from gantools.errors import ModelError
 
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()
+"""Rights that the user does not want files to have; it can be read only by setting it, so once, before any threads."""
+
 State = Mapping[str, Any]
 
 
@@ -60,7 +70,7 @@ def _written_beside(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~UMASK)
     except BaseException as error:  # an interruption too leaves nothing behind
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -378,21 +378,26 @@ def clip_weights(player: nn.Module, bound: float) -> None:
 def interruptions_noted(active: bool) -> Iterator[list[int]]:
     """Inside, the first Ctrl-C is noted in the list instead of raised, so that a step is never cut in two.
 
-    The second one raises KeyboardInterrupt as usual. Only the main thread can do this; elsewhere, and when
-    not `active`, nothing changes.
+    The second one raises KeyboardInterrupt as usual. Where Ctrl-C is ignored, as in a shell's background, it stays so,
+    and SIGTERM is noted if it is handled. Only the main thread can do this; elsewhere, and when not `active`, nothing
+    changes.
     """
     noted: list[int] = []
     if not active or threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    previous = signal.getsignal(signal.SIGINT)
+    asked_by = signal.SIGTERM if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIGINT
+    previous = signal.getsignal(asked_by)
+    if not callable(previous):
+        yield noted
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
         noted.append(number)
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(asked_by, previous)
 
-    signal.signal(signal.SIGINT, note)
+    signal.signal(asked_by, note)
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(asked_by, previous)

@@ -81,13 +81,13 @@ class TableCodec:
                 whole = bool(len(known)) and bool((known == np.round(known)).all())
                 self.columns[name] = _Column(str(column.dtype), quantiles.tolist(), choice, whole=whole)
             else:
+                plain = [_plain(v, name) for v in column.astype(object).where(column.notna(), None)]
                 distinct_texts(column, name)
-                plain = column.astype(object).where(column.notna(), None)
                 found = sorted(set(plain), key=lambda v: (v is None, str(v)))
                 levels, ordered = None, False
                 if isinstance(column.dtype, pd.CategoricalDtype):
                     levels, ordered = [_plain(v, name) for v in column.cat.categories], bool(column.cat.ordered)
-                self.columns[name] = _Column(str(column.dtype), [], [_plain(v, name) for v in found], levels, ordered)
+                self.columns[name] = _Column(str(column.dtype), [], found, levels, ordered)
         return self
 
     @property

@@ -16,11 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from gantools.data.decode import MAX_MEGAPIXELS, Header, header_of, is_picture, plain_mode, read_picture
-from gantools.data.tables import is_numeric
+from gantools.data.tables import is_numeric, with_columns
 from gantools.errors import DataError, printable
 
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
 _OF_PIXELS = ("1", "L", "LA", "RGB", "RGBA", "I;16", "I", "F")  # the other modes number colours, or mix inks
+_COUNTS = (1, 3, 4)  # of a picture's channels, by which it is told where they are
 
 
 class PictureSource(ABC):
@@ -147,7 +148,7 @@ def _to_unit_range(picture: NDArray[Any], name: str) -> NDArray[np.float32]:
 
 def is_table(X: Any) -> bool:
     """Whether `X` is a feature table rather than pictures: two dimensions, or a DataFrame without `path`."""
-    if isinstance(X, PictureSource):
+    if isinstance(X, (PictureSource, Image.Image)):
         return False
     if isinstance(X, pd.DataFrame):
         return PATH_COLUMN not in X.columns
@@ -248,7 +249,7 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
     if not columns:
         return table
     written = pd.read_csv(path, nrows=rows, usecols=columns, dtype=str, keep_default_na=False)
-    return table.assign(**{name: written[name] for name in columns})
+    return with_columns(table, {name: written[name] for name in columns})
 
 
 def read_features(path: Path, categories: Collection[str] | None = None) -> pd.DataFrame:
@@ -266,7 +267,7 @@ def read_features(path: Path, categories: Collection[str] | None = None) -> pd.D
     if categories is None:
         categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
-    return written.assign(**{n: written[n].mask(table[n].isna()) for n in categories if n in table})
+    return with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
@@ -297,10 +298,14 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
         X = X[PATH_COLUMN]
     if isinstance(X, pd.Series):
         X = X.astype(object).where(X.notna(), "").tolist()
+    if isinstance(X, Image.Image):
+        raise DataError("this is one picture; put it into a list: [X]")
     if isinstance(X, Tensor):
-        X = _as_array(X.permute(0, 2, 3, 1) if channels_first(X) else X)
+        X = as_array(X.permute(0, 2, 3, 1) if channels_first(X) else X)
     if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
         X = X.tolist()
+    if not hasattr(X, "__len__"):
+        raise DataError(f"pictures are wanted: arrays, a tensor, paths or a folder; this is a {type(X).__name__}")
     if len(X) == 0:
         raise DataError("there are no pictures: the input is empty")
     if isinstance(X, (list, tuple)) and any(isinstance(x, (str, Path)) for x in X):
@@ -313,13 +318,29 @@ def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSour
     array = np.asarray(X)
     if array.ndim not in (3, 4):
         raise DataError(f"an array of pictures has shape (N, H, W) or (N, H, W, C), not {array.shape}")
+    _check_layout(array.shape)
     return ArraySource(array)
+
+
+def _check_layout(shape: tuple[int, ...]) -> None:
+    """Refuse an array that seems to be (N, C, H, W), and warn of (H, W, C) that would be many gray pictures."""
+    if len(shape) == 4 and shape[1] in _COUNTS and shape[-1] > max(_COUNTS):
+        raise DataError(
+            f"an array of shape {shape} seems to be (N, C, H, W); give it as (N, H, W, C), X.transpose(0, 2, 3, 1), "
+            "or as a tensor, torch.from_numpy(X)"
+        )
+    if len(shape) == 3 and shape[2] in (3, 4) and shape[1] > max(_COUNTS):
+        n, height, width = shape
+        warnings.warn(
+            f"an array of shape {shape} is taken for {n} gray pictures of {width} x {height} pixels; if it is one "
+            "picture in colour, put it into a list: [X]",
+            stacklevel=3,
+        )
 
 
 def channels_first(pictures: Tensor) -> bool:
     """Whether a tensor holds pictures as (N, C, H, W): its second axis is 1, 3 or 4 long, and its last is not."""
-    counts = (1, 3, 4)
-    return pictures.ndim == 4 and pictures.shape[1] in counts and pictures.shape[-1] not in counts
+    return pictures.ndim == 4 and pictures.shape[1] in _COUNTS and pictures.shape[-1] not in _COUNTS
 
 
 def laid_as(pictures: Tensor, like: Tensor) -> Tensor:
@@ -331,17 +352,21 @@ def _pixels(picture: Any) -> NDArray[Any]:
     """One of a list of tensors, arrays or Pillow's images, as an array whose channels come last."""
     if isinstance(picture, Image.Image):
         return np.asarray(picture if picture.mode in _OF_PIXELS else plain_mode(picture))
-    return _channels_last(picture) if isinstance(picture, Tensor) else np.asarray(picture)
+    if isinstance(picture, Tensor):
+        return _channels_last(picture)
+    array = np.asarray(picture)
+    _check_layout((1, *array.shape) if array.ndim == 3 else ())
+    return array
 
 
 def _channels_last(picture: Tensor) -> NDArray[Any]:
     """One of a list of tensors, (H, W), (H, W, C) or (C, H, W), as an array whose channels come last."""
-    return _as_array(picture.permute(1, 2, 0) if channels_first(picture[None]) else picture)
+    return as_array(picture.permute(1, 2, 0) if channels_first(picture[None]) else picture)
 
 
-def _as_array(pictures: Tensor) -> NDArray[Any]:
-    """NumPy has no bfloat16."""
-    return (pictures.float() if pictures.dtype == torch.bfloat16 else pictures).numpy(force=True)
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """A tensor's values; of bfloat16, which NumPy does not have, as float32."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
 
 
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:

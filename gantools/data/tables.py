@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,6 +134,14 @@ def distinct_texts(column: pd.Series, name: str) -> list[str]:
             "drop it, or turn it into numbers"
         )
     return found
+
+
+def with_columns(table: pd.DataFrame, columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """The table with some of its columns replaced, whatever they are called: `DataFrame.assign` has no `self`."""
+    table = table.copy(deep=False)
+    for name, column in columns.items():
+        table[name] = column
+    return table
 
 
 def without_nan(table: pd.DataFrame) -> pd.DataFrame:

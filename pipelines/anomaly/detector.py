@@ -22,7 +22,7 @@ from gantools.core import Training
 from gantools.core.world import world
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
-from gantools.data.sources import PictureSource, Selected, is_table, open_pictures, read_features
+from gantools.data.sources import PictureSource, Selected, as_array, is_table, open_pictures, read_features
 from gantools.data.standard import Glance, InputContract, StandardPictures, allowance, read_in_batches
 from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
 from gantools.errors import ConfigError, DataError, about
@@ -394,7 +394,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                 raise DataError(f"the table has {len(X)} sample(s), while a minimum of 2 is required")
             frame = self._named(X.set_axis([str(c) for c in X.columns], axis=1), reset=reset)
         else:
-            values = X.numpy(force=True) if isinstance(X, Tensor) else X
+            values = as_array(X) if isinstance(X, Tensor) else X
             array = validate_data(
                 self,
                 values,

@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
 
 from gantools.data.codec import TableCodec
-from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource, channels_first, laid_as
+from gantools.data.sources import PATH_COLUMN, ArraySource, PictureSource, as_array, channels_first, laid_as
 from gantools.data.standard import InputContract, skip_or_refuse
-from gantools.data.tables import plain_value
+from gantools.data.tables import plain_value, with_columns
 from gantools.errors import DataError
 
 LONGEST_SIDE = 64
@@ -218,8 +219,8 @@ def as_frame(X: Any) -> pd.DataFrame:
         if frame.columns.has_duplicates:
             raise DataError(f"two columns are called {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
         sparse_ones = [str(c) for c in frame if isinstance(frame[c].dtype, pd.SparseDtype)]
-        return frame.assign(**{c: frame[c].sparse.to_dense() for c in sparse_ones})  # type: ignore[attr-defined]
-    array = X.toarray() if sparse.issparse(X) else np.asarray(X.numpy(force=True) if isinstance(X, Tensor) else X)
+        return with_columns(frame, {c: frame[c].sparse.to_dense() for c in sparse_ones})  # type: ignore[attr-defined]
+    array = X.toarray() if sparse.issparse(X) else np.asarray(as_array(X) if isinstance(X, Tensor) else X)
     frame = pd.DataFrame(array, columns=[str(i) for i in range(array.shape[1])])
     return frame.infer_objects() if array.dtype == object else frame
 
@@ -229,7 +230,9 @@ def holder_of(X: Any) -> str:
     if isinstance(X, Tensor):
         return "planes" if channels_first(X) else "tensor"
     listed = isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) >= 2
-    return f"list of {holder_of(X[0][None])}" if listed else "array"
+    if not listed:
+        return "array"
+    return f"list of {holder_of(X[0][None]) if isinstance(X[0], Tensor) else 'array'}"
 
 
 def held(form: Form, samples: Any) -> Any:
@@ -262,6 +265,8 @@ def joined(X: Any, new: Any) -> Any:
         return [*X, *laid_as(torch.from_numpy(new).to(X[0]), X[0][None])]
     if isinstance(X, (list, tuple)) and isinstance(X[0], Path):
         return [*X, *map(Path, new)]
+    if isinstance(X, (list, tuple)) and isinstance(X[0], Image.Image):
+        return [*X, *map(Image.fromarray, new)]
     if isinstance(X, (list, tuple)):
         return [*X, *(new.tolist() if np.ndim(X[0]) == 1 else new)]
     if X.dtype == object and X.ndim == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -159,6 +161,8 @@ class SpreadGame(ConditionalGame):
         reals, labels = self.held
         rng = torch.Generator(labels.device).manual_seed(0)
         fakes = generator(self.class_latents.draw(labels, sum(_NOVELTIES) / 2, rng))
+        if not fakes.isfinite().all():  # the trainer has a word for a generator that diverged
+            return math.inf
         return kernel_distance(self._looks(reals), self._looks(fakes))
 
     def _looks(self, samples: Tensor) -> Tensor:

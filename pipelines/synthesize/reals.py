@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
-from gantools.data.sources import PictureSource, is_table, open_pictures
+from gantools.data.sources import PictureSource, as_array, is_table, open_pictures
 from gantools.errors import DataError
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, as_frame, holder_of
 from gantools.pipelines.synthesize.labels import numbered
@@ -91,7 +91,7 @@ def _checked(X: Any) -> Any:
         if len(X) < 2:
             raise DataError(f"the table has {len(X)} rows; at least two are needed")
         return X
-    X = X.numpy(force=True) if isinstance(X, Tensor) else X
+    X = as_array(X) if isinstance(X, Tensor) else X
     mixed = getattr(getattr(X, "dtype", None), "kind", "") == "O"
     if mixed:
         return as_frame(X).to_numpy()

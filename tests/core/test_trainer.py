@@ -115,6 +115,29 @@ def test_a_training_resumes_exactly(tmp_path: Path, settings: dict[str, object],
     assert torch.equal(weights_of(whole), weights_of(resumed))
 
 
+def test_ctrl_c_that_is_ignored_stays_so_and_an_end_that_is_asked_for_is_noted(tmp_path: Path) -> None:
+    """As in a shell's background, where SIGTERM is made to do what Ctrl-C does."""
+    sent = [signal.SIGINT, signal.SIGTERM]
+
+    def sending(step: int) -> dict[str, torch.Tensor]:
+        if step in (3, 6) and sent:
+            os.kill(os.getpid(), sent.pop(0))
+        return batches(step)
+
+    def ended(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, ended)
+    try:
+        with pytest.raises(Interrupted):
+            AdversarialTrainer().train(game(), sending, max_images=400, seed=3, checkpoint=tmp_path / "c.safetensors")
+        assert not sent
+        assert signal.getsignal(signal.SIGTERM) is ended
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
 def test_an_interruption_in_the_last_step_is_told_all_the_same(tmp_path: Path) -> None:
     whole, file = AdversarialTrainer().train(game(), batches, max_images=80, seed=3), tmp_path / "c.safetensors"
     with pytest.raises(Interrupted, match="after 80 of 80 images"):

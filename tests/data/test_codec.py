@@ -104,3 +104,9 @@ def test_whole_numbers_with_a_gap_among_them_stay_whole() -> None:
     known = made["n"].dropna()
     assert (known == known.round()).all()
     assert (made["x"] != made["x"].round()).any()
+
+
+@pytest.mark.parametrize("held", [[1], np.zeros(2), {"a": 1}])
+def test_a_column_of_lists_is_refused_by_name(held: object) -> None:
+    with pytest.raises(DataError, match=r"column 'a' holds .*; turn it into numbers or texts"):
+        TableCodec().fit(pd.DataFrame({"a": pd.Series([held] * 5, dtype=object)}))

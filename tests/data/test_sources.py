@@ -17,7 +17,7 @@ from PIL import Image
 
 from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
 from gantools.data.pairing import HalfSource, matched
-from gantools.data.sources import ArraySource, Selected, is_table, open_pictures, read_table
+from gantools.data.sources import ArraySource, Selected, is_table, open_pictures, read_features, read_table
 from gantools.data.standard import Glance, InputContract, StandardPictures
 from gantools.data.tables import TableEncoder
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
@@ -333,3 +333,28 @@ def test_files_without_a_partner_are_told_with_a_way_out_but_one_and_one_are_a_p
         matched(ours, theirs, ("low", "high"), ", or sing")
     one, other = open_pictures(["drawing.png"]), open_pictures(["colour.png"])
     assert matched(one, other, ("low", "high")) == (one, other)
+
+
+def test_channels_first_without_a_tensor_are_refused_with_a_way_out() -> None:
+    planes = np.zeros((5, 3, 16, 12), np.uint8)
+    for X in (planes, planes[:, :1], list(planes)):
+        with pytest.raises(DataError, match=r"\(N, C, H, W\); give it as .*transpose"):
+            open_pictures(X)
+    assert open_pictures(torch.from_numpy(planes)).read(0).shape == (16, 12, 3)
+    assert open_pictures(np.zeros((5, 16, 3, 4), np.uint8)).read(0).shape == (16, 3, 4)
+
+
+def test_one_picture_alone_is_no_table() -> None:
+    picture = Image.new("L", (16, 16))
+    assert not is_table(picture)
+    with pytest.raises(DataError, match=r"one picture; put it into a list: \[X\]"):
+        open_pictures(picture)
+    with pytest.raises(DataError, match="this is a generator"):
+        open_pictures(p for p in [picture])
+    with pytest.warns(UserWarning, match="taken for 40 gray pictures of 3 x 50 pixels"):
+        open_pictures(np.zeros((40, 50, 3), np.uint8))
+
+
+def test_a_column_may_have_the_name_of_an_argument(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("self,b\n007,1\nx,2\n")
+    assert read_features(tmp_path / "t.csv")["self"].tolist() == ["007", "x"]

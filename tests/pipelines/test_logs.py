@@ -61,3 +61,12 @@ def test_places_that_cannot_be_written_are_said(tmp_path: Path) -> None:
     for log in (tmp_path / "file", tmp_path / "file" / "log.jsonl"):
         with pytest.raises(ConfigError, match="log="):
             GanSynthesizer(max_images=64, log=log).fit(X[:50])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_ends_the_log_and_not_the_training(tmp_path: Path) -> None:
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    detector = GanAnomalyDetector(max_images=640, random_state=0, log=tmp_path / "full.jsonl")
+    with pytest.warns(UserWarning, match=r"full.jsonl.*No space left on device; no more is logged"):
+        detector.fit(load_digits().images[:60] / 16)
+    assert len(detector.history_) > 0

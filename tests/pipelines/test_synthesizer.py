@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -9,16 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from skimage import data
 from sklearn.datasets import load_digits, load_wine
 from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
 
-from gantools import AdversarialTrainer, GanSynthesizer, configs, load
+from gantools import AdversarialTrainer, GanAnomalyDetector, GanAugmenter, GanSynthesizer, configs, load
 from gantools.data.sources import open_pictures
 from gantools.errors import ConfigError, DataError, Interrupted, ModelError
 from gantools.metrics.generated import frechet_distance, spread_by_class
 from gantools.networks.backbone import load_backbone
 from gantools.pipelines.synthesize.forms import PictureForm
+from gantools.pipelines.synthesize.games import SpreadGame
 from gantools.pipelines.synthesize.labels import numbered, place_of
 from gantools.pipelines.synthesize.latents import ClassLatents
 from gantools.pipelines.synthesize.model import BalancedOrder
@@ -348,6 +352,25 @@ def test_the_best_by_a_held_out_figure(digits: tuple[np.ndarray, np.ndarray]) ->
     few = [a[:100] for a in digits]
     with pytest.raises(ConfigError, match="keep='last'"):
         GanSynthesizer(trainer=AdversarialTrainer(**best), max_images=640, random_state=0).fit(*few)
+
+
+def test_a_generator_whose_fakes_are_no_numbers_is_never_the_best() -> None:
+    rows, labels = torch.randn(64, 4), torch.zeros(64, dtype=torch.long)
+    latents = ClassLatents.of(rows, labels)
+    played = SpreadGame(nn.Identity(), nn.Identity(), latents, anchor=1.0, held=(rows, labels))
+    assert math.isfinite(played.monitor(nn.Identity(), nn.Identity()))
+    assert played.monitor(lambda z: z / 0, nn.Identity()) == math.inf
+
+
+def test_samples_in_other_holders(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    pictures, labels = [Image.fromarray(p) for p in digits[0][:60]], digits[1][:60] % 2
+    assert np.shape(GanSynthesizer(max_images=64, random_state=0).fit(pictures).sample(2)) == (2, 8, 8)
+    made, _ = GanAugmenter(per_class=1, max_images=64, random_state=0).fit_resample(pictures, labels)
+    assert made[:60] == pictures
+    assert [(type(p), p.size, p.mode) for p in made[60:]] == [(Image.Image, (8, 8), "L")] * 2
+    rows = torch.from_numpy(load_wine().data[:60]).bfloat16()
+    assert GanSynthesizer(max_images=64, random_state=0).fit(rows).sample(2).shape == (2, 13)
+    assert np.isfinite(GanAnomalyDetector(max_images=64, random_state=0).fit(rows).score_samples(rows)).all()
 
 
 def test_few_reals_are_shown_changed(digits: tuple[np.ndarray, np.ndarray]) -> None:
