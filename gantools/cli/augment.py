@@ -116,6 +116,9 @@ def augment(
     augmenter = _fitted(given, labelled, model, resume)
     shared.by_first_alone()
     asked = parameters.get("per_class")
+    if asked is None and augmenter is not given and augmenter.per_class is None:  # as many as these samples lack
+        lacking = amounts(None, augmenter.sampling_strategy, classes, numbers)
+        asked = dict(zip(classes.tolist(), lacking.tolist(), strict=True))
     if not isinstance(labelled.X, list):
         labelled = labelled if augmenter is given else _as_learnt(data, augmenter)
     elif to is not None or include_real:

@@ -39,7 +39,12 @@ class _Column:
     @property
     def counts(self) -> bool:
         """Whether it holds whole numbers of up to 64 bits, and none is missing."""
-        return self.dtype.lower().startswith("int") and not self.categories
+        return self.dtype.lower().startswith(("int", "uint")) and not self.categories
+
+    @property
+    def bits(self) -> type[np.integer[Any]]:
+        """Of 64 bits, the kind of whole number that it holds where it `counts`."""
+        return np.uint64 if self.dtype.lower().startswith("u") else np.int64
 
     def series(self, values: Any) -> pd.Series:
         """Values in the column's dtype."""
@@ -151,7 +156,7 @@ class TableCodec:
         packed: list[NDArray[np.int64]] = []
         for name, column in self.columns.items():
             if column.counts:
-                packed.append(frame[name].to_numpy(np.int64))
+                packed.append(frame[name].to_numpy(column.bits).view(np.int64))
             elif column.quantiles:
                 packed.append(column_numbers(frame[name], name).view(np.int64))
             else:
@@ -165,7 +170,7 @@ class TableCodec:
         table: dict[str, Any] = {}
         for values, (name, column) in zip(packed.numpy().T, self.columns.items(), strict=True):
             if column.counts:
-                table[name] = column.series(values)
+                table[name] = column.series(np.ascontiguousarray(values).view(column.bits))
             elif column.quantiles:
                 table[name] = column.series(np.ascontiguousarray(values).view(np.float64))
             else:

@@ -224,6 +224,9 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
     numbered, header = len(header) > 1 and header.iloc[0] == "", header[header != ""]
     if header.duplicated().any():
         raise DataError(f"{path}: two columns are called {header[header.duplicated()].iloc[0]!r}; rename one")
+    mark = next((m for m in ";\t|" if len(header) == 1 and m in header.iloc[0]), "")
+    if mark:
+        raise DataError(f"{path}: its values are separated by {mark!r}; save it with commas between them")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -237,9 +240,6 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
             f"{path}: the first column has no name and is taken for row numbers; name it to use it", stacklevel=2
         )
         table = table.iloc[:, 1:]
-    mark = next((m for m in ";\t|" if len(table.columns) == 1 and m in str(table.columns[0])), "")
-    if mark:
-        raise DataError(f"{path}: its values are separated by {mark!r}; save it with commas between them")
     return table
 
 
@@ -369,11 +369,20 @@ def as_array(tensor: Tensor) -> NDArray[Any]:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """The pictures of a folder and its subfolders, in order of name; of hidden ones, with a warning, none."""
+    paths = sorted(p for p in folder.rglob("*") if is_picture(p) and p.is_file())
+    hidden = {p for p in paths if any(part.startswith(".") for part in p.relative_to(folder).parent.parts)}
+    if hidden:
+        warnings.warn(f"{len(hidden)} pictures in hidden folders are left out: {min(hidden).parent}", stacklevel=2)
+    return [p for p in paths if p not in hidden]
+
+
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if is_picture(p) and p.is_file())
+        paths = pictures_below(path)
         if not paths:
             raise DataError(f"{path}: no pictures in this folder (looked for PNG, JPEG, TIFF, BMP, GIF, WebP)")
         return FileSource(paths, [p.relative_to(path).as_posix() for p in paths], max_megapixels)

@@ -189,9 +189,11 @@ def grid(sampler: Any, n: int, label: str | None, seed: int, truncation: float) 
 
 def sample_rows(sampler: Any, n: int, label: str | None, seed: int, truncation: float) -> list[dict[str, Any]]:
     """New rows of a synthesizer or an augmenter of tables, with `label` where there are classes."""
+    from gantools.pipelines.synthesize.writing import labelled
+
     X, y = _drawn(sampler, n, label, seed, truncation)
     table = pd.DataFrame(X.toarray() if hasattr(X, "toarray") else X)
-    table = table.rename(columns=str) if y is None else table.rename(columns=str).assign(label=y)
+    table = table.rename(columns=str) if y is None else labelled(table.rename(columns=str), y)
     rows = without_nan(table).to_dict("records")
     return [{str(name): plain_value(value) for name, value in row.items()} for row in rows]
 

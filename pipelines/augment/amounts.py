@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from gantools.errors import ConfigError
 from gantools.pipelines.synthesize.labels import place_of
 
+_STRATEGIES = ("auto", "not majority", "minority", "not minority", "all")
+
 
 def amounts(
     per_class: Any, sampling_strategy: Any, classes: NDArray[Any], numbers: NDArray[np.int64]
@@ -37,9 +39,13 @@ def amounts(
     """
     if per_class is None:
         known = classes[numbers[numbers >= 0]]
-        wanted = check_sampling_strategy(
-            "auto" if sampling_strategy is None else sampling_strategy, known, "over-sampling"
-        )
+        strategy = "auto" if sampling_strategy is None else sampling_strategy
+        if isinstance(strategy, str) and strategy not in _STRATEGIES:
+            raise ConfigError(f"sampling_strategy={strategy!r} is not known; choose from {', '.join(_STRATEGIES)}")
+        try:
+            wanted = check_sampling_strategy(strategy, known, "over-sampling")
+        except ValueError as error:
+            raise ConfigError(f"sampling_strategy={strategy!r}: {error}") from None
     elif sampling_strategy is not None:
         raise ConfigError(
             f"per_class={per_class!r} says how many new samples a class gets, sampling_strategy={sampling_strategy!r} "

@@ -19,11 +19,11 @@ from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import MAX_MEGAPIXELS, ORIENTATION, decoding_errors, is_picture, open_checked
 from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.planes import on_white
-from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, read_table
+from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, pictures_below, read_table
 from gantools.errors import DataError, printable
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.synthesize.forms import PictureForm
-from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes
+from gantools.pipelines.synthesize.writing import MANIFEST, PACKED, TABLE, as_bytes, labelled
 
 _Line = tuple[Any, ...]  # of the manifest, without the path
 _COLUMNS = ("path", "label", "seed", "critic_score", "nearest_real", "nearest_distance")
@@ -64,15 +64,13 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
 
 
 def _plain_numbers(labels: list[Any]) -> list[Any]:
-    """Texts that are all whole numbers, as numbers, unless zeros before them say otherwise; others as they are."""
-    texts = all(isinstance(label, str) for label in labels)
-    if not texts or any(re.match(r"[+-]?0\d", label) for label in labels):
-        return labels
-    numbers = pd.to_numeric(pd.Series(labels, dtype=object), errors="coerce")
-    return labels if numbers.isna().any() or (numbers % 1 != 0).any() else list(numbers.tolist())
+    """Texts that are all whole numbers of up to 18 digits, as such, without zeros before them; others as they are."""
+    whole = all(isinstance(label, str) and re.fullmatch(r"-?(0|[1-9]\d{0,17})", label) for label in labels)
+    return [int(label) for label in labels] if whole else labels
 
 
 def _from_folder(data: Path) -> Labelled:
+    visible = pictures_below(data)
     folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(folders) < 2:
         raise DataError(f"{data}: has {len(folders)} subfolders; one for each class, two at least, are wanted")
@@ -82,11 +80,11 @@ def _from_folder(data: Path) -> Labelled:
     paths: list[str] = []
     labels: list[str] = []
     for folder in folders:
-        mine = sorted(str(p) for p in folder.rglob("*") if p.is_file() and is_picture(p))
+        mine = [str(p) for p in visible if p.is_relative_to(folder)]
         if not mine:
             raise DataError(f"{folder}: no pictures in this class's folder")
         paths += mine
-        labels += [folder.name] * len(mine)
+        labels += [printable(folder.name)] * len(mine)
     return Labelled(paths, labels)
 
 
@@ -190,7 +188,7 @@ class Writer:
         """More rows of the table."""
         target = self.out / TABLE
         with self._listed(target, lines):
-            rows.assign(label=[line[0] for line in lines]).to_csv(target, mode="a", header=self.n == 0, index=False)
+            labelled(rows, [line[0] for line in lines]).to_csv(target, mode="a", header=self.n == 0, index=False)
 
     def _pack(self) -> None:
         """The packed pictures, where there are any, and then their lines."""

@@ -6,7 +6,9 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, Options
 
@@ -86,7 +88,7 @@ class PictureFlattener(TransformerMixin, BaseEstimator):
         self.fitted_ = True
         return self
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Any) -> Any:
         """(N, H, W[, C]) to (N, H * W * C), float32.
 
         Raises
@@ -94,6 +96,10 @@ class PictureFlattener(TransformerMixin, BaseEstimator):
         DataError
             When pictures differ in size.
         """
+        if isinstance(X, pd.DataFrame) or issparse(X):
+            return X
+        if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.dtype == object):
+            X = list(X)
         if isinstance(X, (list, tuple)) and len({np.shape(x) for x in X}) > 1:
             raise DataError("pictures differ in size; bring them to one first, such as with PictureLoader")
         pictures = np.asarray(X)

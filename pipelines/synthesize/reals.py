@@ -90,6 +90,8 @@ def _checked(X: Any) -> Any:
     if hasattr(X, "columns"):
         if len(X) < 2:
             raise DataError(f"the table has {len(X)} rows; at least two are needed")
+        if X.shape[1] == 0:
+            raise DataError("the table has no columns but its labels; there is nothing to learn")
         return X
     X = as_array(X) if isinstance(X, Tensor) else X
     mixed = getattr(getattr(X, "dtype", None), "kind", "") == "O"

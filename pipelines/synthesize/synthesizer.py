@@ -352,6 +352,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         labels = np.atleast_1d(as_labels(labels))
         if self.classes_ is None:
             raise ConfigError("labels were asked for, and this synthesizer was fitted without labels")
+        if len(labels) == 0:
+            raise ConfigError("labels: there are none; name one for each sample that is wanted")
         places = [place_of(label, self.classes_) for label in labels]
         for label, place in zip(labels, places, strict=True):
             if place is None:
@@ -366,6 +368,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         `novelty` is the parameter's if None.
         """
         check_is_fitted(self)
+        if not (isinstance(truncation, Real) and 0 <= truncation < math.inf):
+            raise ConfigError(f"truncation={truncation!r} must be a number of at least 0")
         device = self.synthesis_.latents.means.device
         rng = torch.Generator(device).manual_seed(seed)
         return self.synthesis_.draw(numbers, self.novelty if novelty is None else novelty, rng, truncation)
@@ -407,6 +411,8 @@ class GanSynthesizer(ShowingMixin, CallbackSupportMixin, BaseEstimator):
         Arguments and container as of `sample`; `label` is the class, one drawn if None.
         """
         check_is_fitted(self)
+        if not isinstance(n, Integral) or n < 1:
+            raise ConfigError(f"n={n!r} must be a whole number of at least 1")
         rng = np.random.default_rng(resolve_seed(random_state))
         k = int(rng.integers(len(self.class_counts_))) if label is None else int(self.numbers_of([label])[0])
         synthesis = self.synthesis_

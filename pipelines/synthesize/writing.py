@@ -17,10 +17,13 @@ from scipy import sparse
 
 from gantools.core.checkpoint import write_atomically
 from gantools.data.keep import Kept, write_kept
+from gantools.data.sources import LABEL_COLUMN
+from gantools.data.tables import with_columns
 from gantools.errors import ConfigError
 
 MANIFEST = "manifest.csv"
 TABLE = "samples.csv"
+_LONGEST = 200  # bytes
 PACKED = "images.npz"
 _BESIDE = (TABLE, PACKED, "sheet.png", "grid.png", "interpolation.png")
 
@@ -75,8 +78,9 @@ def _is_ours(manifest: Path) -> bool:
 
 
 def folder_name(label: Any) -> str:
-    """A label as the name of a folder."""
-    return re.sub(r"[^\w.+ -]", "_", str(label)).strip(". ") or "_"
+    """A label as the name of a folder, no longer than file systems take."""
+    name = re.sub(r"[^\w.+ -]", "_", str(label)).encode()[:_LONGEST].decode(errors="ignore")
+    return name.strip(". ") or "_"
 
 
 def folders_of(labels: Iterable[Any]) -> dict[Any, str]:
@@ -139,10 +143,16 @@ def write_pictures(parts: Iterable[tuple[NDArray[Any], Any]], seed: int, out: Pa
                 yield written
 
 
+def labelled(table: pd.DataFrame, labels: Any) -> pd.DataFrame:
+    """Rows and, last, their classes in the column `label`, or `class` or `label_` where the table has such a one."""
+    name = next(n for n in (LABEL_COLUMN, "class", "label_") if n not in table.columns)
+    return with_columns(table, {name: pd.Series(labels, index=table.index)})
+
+
 def write_rows(X: Any, y: Any, seed: int, out: Path) -> None:
     """A table as samples.csv, with the column `label` where there are classes, and manifest.csv."""
     table = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X.toarray() if sparse.issparse(X) else X)
-    table = table if y is None else table.assign(label=y)
+    table = table if y is None else labelled(table, y)
     with _manifest(out) as (lines, _):
         write_atomically(out / TABLE, table.to_csv(index=False).encode())
         lines.writerows([TABLE, label, seed] for label in ([""] * len(table) if y is None else y))

@@ -336,3 +336,44 @@ def test_interrupted_what_was_written_is_whole_and_listed(folders: Path, tmp_pat
     assert set(listed) == written
     for path in listed[-20:]:
         Image.open(out / path).load()
+
+
+def test_with_a_model_the_smaller_classes_of_the_data_at_hand_are_filled_up(tmp_path: Path) -> None:
+    wine = load_wine(as_frame=True)
+    for name, rare in (("first", 0), ("second", 1)):
+        rows = pd.concat([wine.data.iloc[:, :3], wine.target.rename("label")], axis=1).query("label < 2")
+        few = rows[rows["label"] == rare].head(20)
+        pd.concat([few, rows[rows["label"] != rare].head(40)]).to_csv(tmp_path / f"{name}.csv", index=False)
+    how = ("--model", tmp_path / "m", "--max-images", 640, "--set", "min_class_size=1000", "--json")
+    for name, expected in (("first", {"0": 20, "1": 0}), ("second", {"0": 0, "1": 20})):
+        done = gantools("augment", tmp_path / f"{name}.csv", "--out", tmp_path / f"of {name}", *how)
+        assert json.loads(done.stdout)["per_class"] == expected
+
+
+def test_labels_are_not_put_through_floats(tmp_path: Path) -> None:
+    for given, read in (
+        (["1e3", "1000"], ["1e3", "1000"]),
+        (["1.0", "1"], ["1.0", "1"]),
+        (["100000000000000000001", "100000000000000000002"], None),
+        (["-3", "12"], [-3, 12]),
+        (["01", "2"], ["01", "2"]),
+    ):
+        pd.DataFrame({"label": given, "x": [0.5, 1.5]}).to_csv(tmp_path / "t.csv", index=False)
+        assert read_labelled(tmp_path / "t.csv").y == (read or given)
+
+
+def test_hidden_folders_are_left_out_and_told(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders, tmp_path / "d")
+    for hidden in (tmp_path / "d" / "..dots", tmp_path / "d" / "digit 0" / ".checkpoints"):
+        shutil.copytree(folders / "digit 1", hidden)
+    with pytest.warns(UserWarning, match=r"60 pictures in hidden folders are left out: .*\.dots"):
+        labelled = read_labelled(tmp_path / "d")
+    assert [labelled.y.count(f"digit {i}") for i in range(3)] == [30, 30, 6]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text")
+def test_a_folder_whose_name_is_no_text_is_a_class(folders: Path, tmp_path: Path) -> None:
+    shutil.copytree(folders / "digit 0", tmp_path / "plain")
+    shutil.copytree(folders / "digit 1", tmp_path / "caf\udce9")
+    for label in set(read_labelled(tmp_path).y):
+        label.encode()

@@ -258,6 +258,12 @@ def test_a_table_with_semicolons_is_told_so(tmp_path: Path) -> None:
         read_table(tmp_path / "t.csv")
 
 
+def test_a_table_with_semicolons_and_decimal_commas_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("label;a;b\nx;1,5;2\ny;2,5;3\n")
+    with pytest.raises(DataError, match="separated by ';'"):
+        read_table(tmp_path / "t.csv")
+
+
 def test_a_table_whose_rows_are_longer_than_its_header_is_told_so(tmp_path: Path) -> None:
     """pandas would take the first column for names of rows, and every value would be its neighbour's."""
     (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")

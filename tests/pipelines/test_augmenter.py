@@ -16,6 +16,7 @@ import pytest
 import torch
 from imblearn.pipeline import Pipeline as ResamplingPipeline
 from PIL import Image
+from scipy import sparse
 from skimage import data
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
@@ -33,6 +34,7 @@ from gantools.pipelines.augment.files import Writer
 from gantools.pipelines.augment.gates import Gates, _reaches
 from gantools.pipelines.augment.usefulness import paired, summary, verdicts
 from gantools.pipelines.synthesize.forms import TableForm
+from gantools.pipelines.synthesize.writing import folder_name, folders_of, labelled
 
 Digits = tuple[np.ndarray, np.ndarray]
 
@@ -616,3 +618,47 @@ def test_projected_features_judge_the_augmenter_too() -> None:
         made, labels = augmenter.fit(pictures, np.arange(80) % 2).sample()
     assert made.shape == (6, 24, 24)
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_pictures_in_any_container_are_flattened_and_tables_pass_as_they_are() -> None:
+    pictures = list(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    filled = np.empty(2, dtype=object)
+    filled[:] = pictures
+    for container in (pictures, filled, pd.Series(pictures), np.stack(pictures)):
+        assert np.array_equal(
+            PictureFlattener().fit_transform(container), np.arange(24).reshape(2, 12) / np.float32(255)
+        )
+    with pytest.raises(DataError, match="differ in size"):
+        PictureFlattener().fit_transform(pd.Series([pictures[0], pictures[1][:2]]))
+    for table in (pd.DataFrame({"a": [1, 2]}), sparse.csr_matrix(np.eye(2))):
+        assert PictureFlattener().fit_transform(table) is table
+
+
+def test_strategies_that_cannot_be_are_told_with_those_that_can() -> None:
+    classes, numbers = np.array(["a", "b"]), np.array([0, 0, 0, 1])
+    with pytest.raises(ConfigError, match="'bad' is not known; choose from auto, not majority, minority"):
+        amounts(None, "bad", classes, numbers)
+    with pytest.raises(ConfigError, match=r"sampling_strategy=\{'a': 2\}: "):
+        amounts(None, {"a": 2}, classes, numbers)
+
+
+def test_names_of_folders_are_no_longer_than_file_systems_take() -> None:
+    name = folder_name("ü" * 300)
+    assert name == "ü" * 100
+    with pytest.raises(ConfigError, match="would share the folder"):
+        folders_of(["x" * 300, "x" * 301])
+
+
+def test_a_feature_called_label_is_not_lost() -> None:
+    rows = pd.DataFrame({"label": [0.5, 1.5], "b": [1, 2]}, index=[4, 7])
+    assert labelled(rows, ["x", "y"]).to_dict("list") == {"label": [0.5, 1.5], "b": [1, 2], "class": ["x", "y"]}
+    assert labelled(rows[["b"]], ["x", "y"])["label"].tolist() == ["x", "y"]
+
+
+def test_large_numbers_without_a_sign_are_repeated_to_the_last_digit(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"id": np.uint64(2**63 + 5) + np.arange(30, dtype=np.uint64), "x": np.arange(30.0)})
+    augmenter = GanAugmenter(per_class=4, min_class_size=100, max_images=64, random_state=0).fit(rows, [0, 1] * 15)
+    augmenter.save(tmp_path / "m")
+    made = [a.sample(random_state=0)[0]["id"].tolist() for a in (augmenter, load(tmp_path / "m"))]
+    assert made[0] == made[1]
+    assert set(made[0]) <= set(rows["id"].tolist())

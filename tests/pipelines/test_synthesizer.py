@@ -373,6 +373,15 @@ def test_samples_in_other_holders(digits: tuple[np.ndarray, np.ndarray]) -> None
     assert np.isfinite(GanAnomalyDetector(max_images=64, random_state=0).fit(rows).score_samples(rows)).all()
 
 
+@pytest.mark.parametrize("how", [{"labels": []}, {"n": 0}, {"truncation": -1.0}, {"truncation": math.nan}])
+def test_what_cannot_be_sampled_is_refused_by_name(fitted: GanSynthesizer, how: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(how))):
+        fitted.sample(**how)
+    if "n" in how:
+        with pytest.raises(ConfigError, match="n=0"):
+            fitted.interpolate(n=0)
+
+
 def test_few_reals_are_shown_changed(digits: tuple[np.ndarray, np.ndarray]) -> None:
     trainer = AdversarialTrainer("hinge", spectral_norm=True, augment="auto")
     made = GanSynthesizer(trainer=trainer, max_images=1_280, random_state=0).fit(*(a[:300] for a in digits))
