@@ -70,7 +70,9 @@ def _plain_numbers(labels: list[Any]) -> list[Any]:
 
 
 def _from_folder(data: Path) -> Labelled:
-    visible = pictures_below(data)
+    of_class: dict[str, list[str]] = {}
+    for picture in pictures_below(data):
+        of_class.setdefault(picture.relative_to(data).parts[0], []).append(str(picture))
     folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(folders) < 2:
         raise DataError(f"{data}: has {len(folders)} subfolders; one for each class, two at least, are wanted")
@@ -80,7 +82,7 @@ def _from_folder(data: Path) -> Labelled:
     paths: list[str] = []
     labels: list[str] = []
     for folder in folders:
-        mine = [str(p) for p in visible if p.is_relative_to(folder)]
+        mine = of_class.get(folder.name, [])
         if not mine:
             raise DataError(f"{folder}: no pictures in this class's folder")
         paths += mine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -144,8 +145,9 @@ def write_pictures(parts: Iterable[tuple[NDArray[Any], Any]], seed: int, out: Pa
 
 
 def labelled(table: pd.DataFrame, labels: Any) -> pd.DataFrame:
-    """Rows and, last, their classes in the column `label`, or `class` or `label_` where the table has such a one."""
-    name = next(n for n in (LABEL_COLUMN, "class", "label_") if n not in table.columns)
+    """Rows and, last, their classes: in the column `label`, or if there is one, `class`, `label_2` and so on."""
+    names = itertools.chain((LABEL_COLUMN, "class"), (f"{LABEL_COLUMN}_{i}" for i in itertools.count(2)))
+    name = next(n for n in names if n not in table.columns)
     return with_columns(table, {name: pd.Series(labels, index=table.index)})
 
 
