@@ -408,3 +408,10 @@ def test_the_demo_makes_one_report_of_all_its_parts(tmp_path: Path, browser: Any
     for width in (1200, 360):
         shown = Shown(browser, tmp_path / demo.REPORT, width)
         shown.check(tmp_path / demo.REPORT)
+
+
+def test_a_table_of_labels_alone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("label\ngood\ngood\n")
+    done = gantools("anomaly", "fit", tmp_path / "t.csv", "--model", tmp_path / "m", code=1)
+    assert "t.csv: has no columns but its labels" in done.stderr
+    assert not (tmp_path / "m").exists()
