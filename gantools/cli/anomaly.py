@@ -88,6 +88,8 @@ def _normals(data: Path) -> Any:
     if not _is_labelled(data):
         return data
     frame = read_table(data, texts=(PATH_COLUMN,)) if PATH_COLUMN in table_columns(data) else read_features(data)
+    if frame.shape[1] == 1:
+        raise DataError(f"{data}: has no columns but its labels; there is nothing to learn")
     abnormal = _known_labels(frame[LABEL_COLUMN], data)
     warnings.warn(
         f"{data}: the column 'label' is not learnt (rename it if it is a feature); "

@@ -421,8 +421,6 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         frame, least = read_features(path, self.encoder_.categories if fitted else None), 1 if fitted else 2
         if len(frame) < least:
             raise DataError(f"{path}: has {len(frame)} rows under its header; at least {least} needed")
-        if frame.shape[1] == 0:
-            raise DataError(f"{path}: has no columns but its labels; there is nothing to learn")
         if not fitted or not hasattr(self, "feature_names_in_"):
             return frame
         self.encoder_.check_columns(frame)
