@@ -33,6 +33,7 @@ from gantools.errors import GantoolsError, ModelError
 FORMAT = 1
 DESCRIPTION, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.csv"
 _FILES = frozenset({DESCRIPTION, WEIGHTS, HISTORY})
+_LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # where somebody looked into the folder
 _SHAPE = {"class": str, "parameters": dict, "versions": dict, "summary": dict, "checksums": dict}
 LARGEST_WEIGHTS = 2**31
 _LARGEST = {DESCRIPTION: 2**24, WEIGHTS: LARGEST_WEIGHTS, HISTORY: 2**28}
@@ -173,7 +174,7 @@ def check_target(folder: Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise ModelError(f"{folder} is a file; name a folder for the model")
     if folder.is_dir():
-        foreign = sorted(p.name for p in folder.iterdir() if p.name not in _FILES)
+        foreign = sorted(p.name for p in folder.iterdir() if p.name not in _FILES | _LEFT_BY_SYSTEMS)
         if foreign:
             raise ModelError(
                 f"{folder} holds {foreign[0]!r}, which is no part of a model; name an empty or a new folder"

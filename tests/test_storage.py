@@ -75,8 +75,10 @@ def test_folder_holds_three_files_and_no_pickle(folder: Path) -> None:
 def test_saving_again_replaces_and_foreign_folders_are_left_alone(
     detector: GanAnomalyDetector, folder: Path, tmp_path: Path
 ) -> None:
+    (folder / ".DS_Store").write_bytes(b"a file browser's")
     detector.save(folder)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]
+    assert sorted(p.name for p in folder.iterdir()) == ["history.csv", "model.json", "weights.safetensors"]
     (folder / "thesis.doc").write_text("mine")
     with pytest.raises(ModelError, match=r"thesis.doc"):
         detector.save(folder)

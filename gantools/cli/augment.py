@@ -105,7 +105,8 @@ def augment(
     result: dict[str, Any] = {}
     usefulness: tuple[pd.DataFrame, pd.DataFrame] | None = None
     if evaluate:
-        usefulness, result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
+        with about(data):
+            usefulness, result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
         if out is None:
             _write_report(report, None, {}, 0, usefulness)
             shared.report(result, json, quiet, lambda: words)
@@ -113,7 +114,8 @@ def augment(
         shared.report({}, False, quiet or json, lambda: words)
     assert out is not None
     given = GanAugmenter(**parameters)
-    augmenter = _fitted(given, labelled, model, resume)
+    with about(data):
+        augmenter = _fitted(given, labelled, model, resume)
     shared.by_first_alone()
     asked = parameters.get("per_class")
     if asked is None and augmenter is not given and augmenter.per_class is None:  # as many as these samples lack

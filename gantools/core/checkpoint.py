@@ -167,7 +167,8 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             outline = json.loads(file.metadata()["outline"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # copies, as what the file itself lies under keeps some systems from replacing it
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
             return join_state(outline, tensors)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing") from None

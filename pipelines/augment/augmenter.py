@@ -237,7 +237,7 @@ log, verbose
             assert reals.classes is not None
             if len(reals.classes) < 2:
                 raise DataError(
-                    f"there is one class only, {reals.classes[0]!r}; an augmenter needs two "
+                    f"there is one class only, {reals.classes.tolist()[0]!r}; an augmenter needs two "
                     "(GanSynthesizer makes samples without classes)"
                 )
             _warn_if_too_many(reals)

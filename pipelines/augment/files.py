@@ -44,7 +44,7 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
     Raises
     ------
     DataError
-        Naming the folder or the column that is missing, or the class that is empty.
+        Naming the folder or the columns that are missing, or the class that is empty.
     """
     if data.is_dir():
         return _from_folder(data)
@@ -60,6 +60,8 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
     labels = _plain_numbers(table[LABEL_COLUMN].tolist())
     if PATH_COLUMN in table.columns:
         return Labelled([str(data.parent / str(p)) for p in table[PATH_COLUMN]], labels)
+    if table.shape[1] == 1:
+        raise DataError(f"{data}: has no columns but its labels; there is nothing to learn")
     return Labelled(table.drop(columns=[LABEL_COLUMN]), labels)
 
 
@@ -126,6 +128,7 @@ class Writer:
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """Inside, samples can be written; whatever ends it, what is there is whole, and in the manifest."""
+        self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / MANIFEST).open("w", newline="", encoding="utf-8") as file:
             self._file = file
             self._lines = csv.writer(file)

@@ -79,7 +79,7 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
     labels = numbers[rows]
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     if (counts == 0).any():
-        raise DataError(f"class {classes[counts == 0][0]!r} has no sample that can be read")
+        raise DataError(f"class {classes[counts == 0].tolist()[0]!r} has no sample that can be read")
     if unlabelled := int((labels < 0).sum()):
         warnings.warn(f"{unlabelled} samples labelled -1 are taken for unlabelled", stacklevel=2)
     return Reals(form, source, table, samples, labels, classes, rows, skipped)

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from gantools import processes
 from gantools.core.checkpoint import write_atomically
 from gantools.data.keep import Kept, write_kept
 from gantools.data.sources import LABEL_COLUMN
@@ -30,9 +31,10 @@ _BESIDE = (TABLE, PACKED, "sheet.png", "grid.png", "interpolation.png")
 
 
 def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
-    """Make the folder that new samples go to, before hours of training; refuse one that they cannot go to.
+    """Refuse, before hours of training, a folder that new samples cannot go to.
 
-    That is one which cannot be made, which already holds files, or which has to do with the inputs.
+    That is one which cannot be made, which already holds files, or which has to do with the inputs. It is left as it
+    is, and is not there if it was not. Under torchrun the first process tries.
 
     Raises
     ------
@@ -52,8 +54,13 @@ def check_out(out: Path, overwrite: bool, *inputs: Path) -> None:
         raise ConfigError(
             f"{out} holds files that are not from this command (no {MANIFEST} of its own); name another folder"
         )
+    if not processes.first():
+        return
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            folder.rmdir()
     except OSError as error:
         raise ConfigError(f"{out} cannot be made ({error.strerror}); name another folder") from None
 
@@ -163,6 +170,7 @@ def write_rows(X: Any, y: Any, seed: int, out: Path) -> None:
 @contextmanager
 def _manifest(out: Path) -> Iterator[tuple[Any, IO[str]]]:
     """A manifest with its header: what writes lines into it, and the file."""
+    out.mkdir(parents=True, exist_ok=True)
     with (out / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["path", "label", "seed"])

@@ -238,6 +238,8 @@ def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
         (["augment", "{rows}", "--out", "{out}", "--format", "jpg"], 2, "new rows go into one CSV"),
         (["augment", "{data}/digit 0", "--out", "{out}"], 1, "has 0 subfolders"),
         (["augment", "{empty}", "--out", "{out}"], 1, "no pictures in this class's folder"),
+        (["augment", "{labels}", "--out", "{out}"], 1, "labels.csv: has no columns but its labels"),
+        (["augment", "{one}", "--out", "{out}/of/rows"], 1, "one.csv: there is one class only, 'a'"),
         (["augment", "{missing}", "--out", "{out}"], 1, "is no folder"),
         (["augment", "{data}", "--out", "{out}", "--set", "synthesizer.latnt=3"], 2, "synthesizer.latnt"),
         (["augment", "{data}", "--out", "{out}", "--set", "folder=x"], 2, "no setting of a command; there is --out"),
@@ -253,6 +255,9 @@ def test_mistakes_are_told_in_plain_words(
     (tmp_path / "foreign" / "thesis.txt").write_text("dear")
     (tmp_path / "rows.csv").write_text("size,label\n1,a\n2,b\n3,a\n")
     places = {"data": folders, "out": tmp_path / "out", "missing": tmp_path / "none", "rows": tmp_path / "rows.csv"}
+    (tmp_path / "labels.csv").write_text("label\na\nb\na\n")
+    (tmp_path / "one.csv").write_text("size,label\n1,a\n2,a\n")
+    places |= {"labels": tmp_path / "labels.csv", "one": tmp_path / "one.csv"}
     places |= {"empty": tmp_path / "empty", "foreign": tmp_path / "foreign"}
     assert words in gantools(*[a.format(**places) for a in arguments], code=code).stderr
     assert (tmp_path / "foreign" / "thesis.txt").read_text() == "dear"
