@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import stat
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -108,7 +110,7 @@ def write_model(
     if not _all_finite(tensors):
         raise ModelError(f"{folder}: the {name}'s weights are not all finite numbers; no model was saved")
     weights = save_tensors(tensors)
-    steps = history.to_csv(index=False).encode()
+    steps = _steps(history)
     content: dict[str, Any] = {
         "format": FORMAT,
         "class": name,
@@ -153,6 +155,16 @@ def write_model(
         if not isinstance(error, OSError):
             raise
         raise ModelError(f"{folder} cannot be written: {error.strerror or error}; no model was saved") from error
+
+
+def _steps(history: pd.DataFrame) -> bytes:
+    """A history as CSV; of one too long for a model's folder, so many rows as fit, evenly and to the last one."""
+    written = history.to_csv(index=False).encode()
+    if len(written) <= _LARGEST[HISTORY]:
+        return written
+    every = 1 + math.ceil(1.1 * len(written) / _LARGEST[HISTORY])
+    warnings.warn(f"the history of {len(history):,} steps is too long to be kept whole: 1 in {every} is", stacklevel=2)
+    return history.iloc[::-every][::-1].to_csv(index=False).encode()
 
 
 def check_target(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import pickle
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save
 
-from gantools import GanAnomalyDetector, load
+from gantools import GanAnomalyDetector, load, storage
 from gantools.errors import GantoolsError, ModelError
 from gantools.storage import _canonical, _checksum, check_target, unwritable
 
@@ -86,6 +88,19 @@ def test_saving_again_replaces_and_foreign_folders_are_left_alone(
     with pytest.raises(ModelError, match="is a file"):
         detector.save(tmp_path / "file")
     assert (folder / "thesis.doc").read_text() == "mine"
+
+
+def test_a_history_too_long_for_a_folder_is_thinned_and_costs_no_model(
+    detector: GanAnomalyDetector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = copy.copy(detector)
+    trained.history_ = pd.concat([detector.history_] * 50).assign(step=lambda rows: range(len(rows)))
+    monkeypatch.setitem(storage._LARGEST, "history.csv", len(trained.history_.to_csv(index=False)) // 3)
+    with pytest.warns(UserWarning, match=r"too long to be kept whole: 1 in 5 is"):
+        trained.save(tmp_path / "long")
+    kept = load(tmp_path / "long").history_["step"]
+    assert kept.diff().dropna().eq(5).all()
+    assert kept.iloc[-1] == len(trained.history_) - 1
 
 
 def test_a_place_that_cannot_be_replaced_is_told_before_training(

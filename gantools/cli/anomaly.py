@@ -16,10 +16,6 @@ from gantools.errors import ConfigError, DataError, about
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
-
-_FAINT = 0.1  # masks whose marks are fainter are of less depth than their files
-_KINDS = 8  # masks of no more values hold numbers of kinds, such as 0, 1 and 5
 
 app = typer.Typer(help="Find what is not normal in pictures and tables.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -144,6 +140,8 @@ def _features(data: Path, detector: Any) -> tuple[Any, pd.Series | None]:
     if LABEL_COLUMN in encoder.columns:
         return data, None
     frame = read_features(data, encoder.categories)
+    if frame.empty:
+        raise DataError(f"{data}: has 0 rows under its header; at least 1 needed")
     features = frame.drop(columns=LABEL_COLUMN)
     if hasattr(detector, "feature_names_in_"):
         with about(data):
@@ -398,60 +396,28 @@ def _measured_maps(
     detector: Any, data: Path, table: pd.DataFrame, masks: Path, abnormal: np.ndarray
 ) -> dict[str, float]:
     import numpy as np
-    import torch
-    from torch.nn import functional as F
 
+    from gantools.data.masks import at_size, marked, mask_of
     from gantools.data.sources import open_pictures
     from gantools.metrics.anomaly import PixelScores
     from gantools.report.heatmaps import mapped
 
     source = open_pictures(data, detector.max_megapixels)
-    without = [i for i in _readable(table) if abnormal[i] and _mask_of(masks, source.name(i)) is None]
+    without = [i for i in _readable(table) if abnormal[i] and mask_of(masks, source.name(i)) is None]
     if without:
         name = source.name(without[0])
         raise DataError(f"{masks}: has no mask for {name!r}, which is abnormal ({len(without)} such pictures)")
     pixels = PixelScores()
     for index, _, anomaly_map in mapped(detector, source, _readable(table)):
-        mask = _mask_of(masks, source.name(index)) if abnormal[index] else None
+        mask = mask_of(masks, source.name(index)) if abnormal[index] else None
         if mask is None:
             truth = np.zeros(anomaly_map.shape, bool)
         else:
-            marked = torch.from_numpy(_marked(mask, detector.max_megapixels))[None, None]
-            truth = F.interpolate(marked, size=anomaly_map.shape, mode="area")[0, 0].numpy() > 0.25
+            truth = at_size(marked(mask, detector.max_megapixels), anomaly_map.shape)
         pixels.add(truth, anomaly_map)
     if not pixels.n_abnormal:
         raise DataError(f"{masks}: none of the masks, named as the pictures, marks anything")
     return {"pixel_auroc": pixels.auroc(), "aupro": pixels.aupro()}
-
-
-def _marked(mask: Path, max_megapixels: float) -> NDArray[np.float32]:
-    """How much each pixel (H, W) of a mask is marked, in [0, 1]; where it is transparent, it is not.
-
-    In a mask of a few values, all but 0 is marked: they may be numbers of kinds of defect.
-    """
-    import numpy as np
-
-    from gantools.data.keep import read_kept
-
-    kept = read_kept(mask, max_megapixels)
-    pixels = kept.pixels.astype(np.float32) / np.iinfo(kept.pixels.dtype).max
-    marked = pixels[..., :-1].max(2) * pixels[..., -1] if kept.has_alpha else pixels.max(2)
-    if len(np.unique(marked)) <= _KINDS:
-        return (marked > 0).astype(np.float32)
-    most = float(marked.max())
-    return marked / most if 0 < most < _FAINT else marked
-
-
-def _mask_of(masks: Path, name: str) -> Path | None:
-    """The mask of a picture: the same relative path or name, with any suffix and with or without "_mask"."""
-    relative = Path(name)
-    below = relative.parent if not relative.is_absolute() and ".." not in relative.parts else Path()
-    for folder in (masks / below, masks):
-        for stem in (relative.stem, f"{relative.stem}_mask"):
-            for suffix in (".png", relative.suffix, ".bmp", ".tif"):
-                if (folder / f"{stem}{suffix}").is_file():
-                    return folder / f"{stem}{suffix}"
-    return None
 
 
 def _as_lines(result: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,15 @@ class _Column:
     def bits(self) -> type[np.integer[Any]]:
         """Of 64 bits, the kind of whole number that it holds where it `counts`."""
         return np.uint64 if self.dtype.lower().startswith("u") else np.int64
+
+    def whole_numbers(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values rounded, and none beyond what the column's dtype holds, as floats of the ends of 64 bits would be."""
+        kind = re.match(r"u?int\d+", self.dtype.lower())
+        if kind is None:
+            return np.round(values)
+        ends = np.iinfo(kind[0])
+        highest = float(ends.max)
+        return np.clip(np.round(values), ends.min, highest if int(highest) <= ends.max else np.nextafter(highest, 0))
 
     def series(self, values: Any) -> pd.Series:
         """Values in the column's dtype."""
@@ -136,7 +146,7 @@ class TableCodec:
             if column.quantiles:
                 values = np.interp(vectors[:, at], _grid(len(column.quantiles)), column.quantiles)
                 at += 1
-                values = np.round(values) if column.whole or "int" in column.dtype.lower() else values
+                values = column.whole_numbers(values) if column.whole or "int" in column.dtype.lower() else values
                 if column.categories:
                     values = np.where(vectors[:, at : at + 2].argmax(1) == 1, np.nan, values)
                     at += 2

@@ -7,18 +7,19 @@ Everything is measured in features, (N, D): vectors of a table, or what `gantool
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gantools.errors import DataError
 
 _ROWS = 1024
+_SAME = 1e-6  # of the samples' length: by so much the distance of a sample to itself may be rounded
 Metric = Callable[[Tensor, Tensor], float]
 
 
@@ -74,20 +75,21 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """Unbiased squared maximum mean discrepancy with a cubic kernel (KID, Bińkowski et al. 2018; by torchmetrics).
+    """Unbiased squared maximum mean discrepancy with a cubic kernel (KID, Bińkowski et al. 2018).
 
-    Both sides are cut to the same number of samples. May be a little below 0. Arguments as of `frechet_distance`.
+    Over all pairs at once, in no order; the two sides need not be as many. May be a little below 0. Arguments as of
+    `frechet_distance`.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
+    from sklearn.metrics.pairwise import polynomial_kernel
 
     _check(real, fake, 2)
-    n = min(len(real), len(fake))
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # it shuffles by the global generator
-        warnings.simplefilter("ignore")
-        metric = KernelInceptionDistance(feature=_Given(real.shape[1]), subsets=1, subset_size=n)
-        metric.update(real[:n].double(), real=True)
-        metric.update(fake[:n].double(), real=False)
-        return float(metric.compute()[0])
+    x, y = (side.double().numpy(force=True) for side in (real, fake))
+
+    def among(samples: NDArray[np.float64]) -> float:
+        kernel = polynomial_kernel(samples, degree=3, coef0=1)
+        return float(kernel.sum() - kernel.trace()) / (len(samples) * (len(samples) - 1))
+
+    return among(x) + among(y) - 2 * float(polynomial_kernel(x, y, degree=3, coef0=1).mean())
 
 
 class _Given(nn.Module):
@@ -170,7 +172,7 @@ def copies(train: Tensor, held_out: Tensor, fake: Tensor, chance: float = 0.01) 
     train, held_out, fake : Tensor, (N, D), (H, D) and (M, D)
         Features.
     chance : float
-        Share of held-out reals that would be called copies.
+        Share of held-out reals that would be called copies. Who lies at a training sample itself always is.
 
     Returns
     -------
@@ -179,7 +181,8 @@ def copies(train: Tensor, held_out: Tensor, fake: Tensor, chance: float = 0.01) 
     _check(train, fake, 1)
     _check(held_out, fake, 1)
     usual = torch.quantile(nearest(held_out, train), chance)
-    return nearest(fake, train) < usual
+    near = nearest(fake, train)
+    return (near < usual) | (near <= _SAME * train.double().norm(dim=1).mean())
 
 
 def nearest(samples: Tensor, others: Tensor) -> Tensor:

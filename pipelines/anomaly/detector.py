@@ -433,14 +433,16 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         model = self.model_
         if isinstance(model, TileModel):
             return np.stack([model.scores(data[int(i)], int(i) if fair else None) for i in good])
-        itself = np.full(len(good), -1)
+        itself = None
         if fair and model.banked is not None:
+            itself = np.full(len(good), -1)
             banked = model.banked if isinstance(model, VectorModel) else np.searchsorted(good, model.banked)
             itself[banked] = np.arange(len(banked))
         if isinstance(model, VectorModel):
             return model.scores(data[good], itself)
         batches = [slice(i, i + _BATCH) for i in range(0, len(good), _BATCH)]
-        return np.concatenate([model.scores(data.batch(good[b]), itself[b]) for b in batches])
+        own = [None if itself is None else itself[b] for b in batches]
+        return np.concatenate([model.scores(data.batch(good[b]), o) for b, o in zip(batches, own, strict=True)])
 
     def _fused(self, part_scores: Floats) -> Floats:
         weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
@@ -544,7 +546,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         """The chance that a fresh normal would score as high: conformal p-values, (N,).
 
         With fewer than 100 small pictures or rows in training, none of which could be held out, and with `trim` they
-        are approximate.
+        are approximate; with few held out they are a little too low (see `threshold` in `calibration`).
         """
         return like(X, p_values(np.asarray(_plain(self.anomaly_score(X))), self.calibration_))
 

@@ -25,10 +25,11 @@ def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
     if given.isna().any():
         row = int(np.flatnonzero(given.isna())[0])
         raise DataError(f"sample {row} has no label ({int(given.isna().sum())} without); say of each what it is")
+    words = given.astype(str).str.lower()
+    if words.isin(("true", "false")).all():
+        return (words == "true").to_numpy()
     numbers = pd.to_numeric(given, errors="coerce")
-    labels = given.to_numpy() if numbers.isna().any() or given.dtype == bool else numbers.to_numpy()
-    if labels.dtype.kind == "b":
-        return labels
+    labels = given.to_numpy() if numbers.isna().any() else numbers.to_numpy()
     if labels.dtype.kind in "iuf":
         found = set(np.unique(labels).tolist())
         if found <= {-1, 1}:

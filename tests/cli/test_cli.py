@@ -20,7 +20,8 @@ import torch
 from PIL import Image
 
 from gantools import GanAnomalyDetector, GanSynthesizer, load
-from gantools.cli import anomaly, demo, main, shared
+from gantools.cli import demo, main, shared
+from gantools.data.masks import at_size, marked, mask_of
 from gantools.errors import ConfigError
 from tests.report.shown import Shown
 
@@ -160,6 +161,9 @@ def test_a_column_of_labels_is_no_feature(work: Path) -> None:
     assert "Learnt from 20 normals" in said.stdout
     gantools("anomaly", "score", table, "--model", model, "--out", work / "l.csv", "--quiet")
     assert len(pd.read_csv(work / "l.csv")) == 30
+    pd.read_csv(table).head(0).to_csv(work / "bare.csv", index=False)
+    bare = gantools("anomaly", "score", work / "bare.csv", "--model", model, "--out", work / "b.csv", code=1)
+    assert "bare.csv: has 0 rows under its header" in bare.stderr
     gantools("anomaly", "evaluate", table, "--model", model, "--quiet")
     names = sorted(str(p.relative_to(work)) for p in (work / "test").rglob("d*.png"))
     listed = pd.DataFrame({"path": names, "label": ["normal" if "good" in name else "zero" for name in names]})
@@ -238,20 +242,31 @@ def test_masks_are_found_and_read_as_they_are_meant(tmp_path: Path) -> None:
     for name in ("masks", "images"):
         (tmp_path / name).mkdir()
         Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / name / "1.png")  # of 0 and 1
-    mask = anomaly._mask_of(tmp_path / "masks", "../images/1.png")
+    mask = mask_of(tmp_path / "masks", "../images/1.png")
     assert mask == tmp_path / "masks" / "1.png"
-    np.testing.assert_array_equal(anomaly._marked(mask, 1), np.eye(8))
+    np.testing.assert_array_equal(marked(mask, 1), np.eye(8))
     transparent = np.zeros((8, 8, 4), np.uint8)
     transparent[2:4, 2:4] = 255
     Image.fromarray(transparent).save(tmp_path / "masks" / "2.png")
-    assert anomaly._marked(tmp_path / "masks" / "2.png", 1).sum() == 4
+    assert marked(tmp_path / "masks" / "2.png", 1).sum() == 4
     for kinds in ([0, 1, 5], [0, 50, 200]):
         numbers = np.repeat(np.uint8(kinds), 8)[None].repeat(8, 0)
         Image.fromarray(numbers).save(tmp_path / "masks" / "3.png")
-        np.testing.assert_array_equal(anomaly._marked(tmp_path / "masks" / "3.png", 1), numbers > 0)
+        np.testing.assert_array_equal(marked(tmp_path / "masks" / "3.png", 1), numbers > 0)
     soft = np.tile(np.arange(256, dtype=np.uint8), (8, 1))
     Image.fromarray(soft).save(tmp_path / "masks" / "4.png")
-    np.testing.assert_allclose(anomaly._marked(tmp_path / "masks" / "4.png", 1), soft / 255, rtol=1e-6)
+    np.testing.assert_allclose(marked(tmp_path / "masks" / "4.png", 1), soft / 255, rtol=1e-6)
+
+
+def test_thin_marks_are_not_lost_in_smaller_maps_and_broad_ones_do_not_grow() -> None:
+    shares = np.zeros((64, 64), np.float32)
+    shares[:, 5] = 1  # a sixteenth of a pixel's width
+    shares[32:48, 32:48] = 1
+    small = at_size(shares, (4, 16))
+    assert small[:, 1].all()
+    assert small[2, 8:12].all()
+    assert small.sum() == 8
+    np.testing.assert_array_equal(at_size(shares, (64, 64)), shares > 0)
 
 
 @pytest.mark.parametrize(

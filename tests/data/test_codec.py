@@ -92,6 +92,21 @@ def test_packed_rows_come_back_to_the_last_digit() -> None:
     pd.testing.assert_frame_equal(again.unpacked(packed), frame, check_exact=True)
 
 
+def test_whole_numbers_at_the_ends_of_64_bits_do_not_wrap() -> None:
+    frame = pd.DataFrame(
+        {
+            "sentinel": np.array([1, 2, 3, np.iinfo(np.int64).max, np.iinfo(np.int64).min]),
+            "hash": np.array([0, 5, 7, 2**63, 2**64 - 1], np.uint64),
+            "small": np.array([-128, 127, 0, 1, 2], np.int8),
+        }
+    )
+    codec = TableCodec().fit(frame)
+    back = codec.inverse(codec.transform(frame))
+    assert back.dtypes.equals(frame.dtypes)
+    for name in frame:
+        np.testing.assert_allclose(back[name].astype(float), frame[name].astype(float), rtol=1e-9, atol=1e-6)
+
+
 def test_a_column_of_names_is_refused() -> None:
     with pytest.raises(DataError, match="'who' is text with 30 different values"):
         TableCodec().fit(pd.DataFrame({"who": [f"n{i}" for i in range(30)]}))

@@ -47,6 +47,26 @@ def test_kernel_distance_by_hand() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_kernel_distance_is_of_all_samples_in_any_order() -> None:
+    rng = torch.Generator().manual_seed(0)
+    middles = 10 * torch.randn((4, 6), generator=rng)
+    real = middles.repeat_interleave(100, 0) + torch.randn((400, 6), generator=rng)
+    fake = middles.repeat(30, 1) + torch.randn((120, 6), generator=rng)
+    in_order = kernel_distance(real, fake)
+    mixed = kernel_distance(real[torch.randperm(400, generator=rng)], fake)
+    assert in_order == pytest.approx(mixed, rel=1e-6)
+    assert abs(in_order) < 0.1 * kernel_distance(real[:300], fake)  # one of the four is lacking
+
+
+def test_a_training_sample_itself_is_a_copy_where_held_out_ones_repeat_some_too() -> None:
+    rng = torch.Generator().manual_seed(0)
+    train, fresh = torch.randn((200, 304), generator=rng), torch.randn((50, 304), generator=rng)
+    held_out = torch.cat([torch.randn((80, 304), generator=rng), train[:20]])
+    found = copies(train, held_out, torch.cat([train[40:90], fresh]))
+    assert found[:50].all()
+    assert not found[50:].any()
+
+
 def test_neighbourhoods_by_brute_force() -> None:
     real, fake = normal(40, 0, width=2).numpy(), normal(30, 1, mean=0.7, width=2).numpy()
     k = 3

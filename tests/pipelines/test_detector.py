@@ -204,6 +204,12 @@ def test_float_contamination_flags_that_share_of_training() -> None:
     assert abs((detector.predict(X) == -1).sum() - 0.2 * len(X)) <= 1
 
 
+def test_float_contamination_flags_that_share_where_all_are_neighbours() -> None:
+    X = load_wine().data[:40]
+    detector = GanAnomalyDetector(contamination=0.1, n_neighbors=40, random_state=0, max_images=640).fit(X)
+    assert (detector.predict(X) == -1).sum() == 4
+
+
 def test_as_many_fresh_normals_are_flagged_as_was_asked() -> None:
     rng = np.random.default_rng(0)
     X, fresh = rng.normal(size=(1500, 6)), rng.normal(size=(3000, 6))
@@ -548,7 +554,14 @@ def test_numbers_in_small_units_count_and_infinite_texts_are_errors_of_their_row
 def test_labels_that_are_missing_are_not_taken_for_abnormal() -> None:
     with pytest.raises(DataError, match=r"sample 1 has no label \(2 without\)"):
         abnormal_from_labels(["good", None, "bad", np.nan])
-    for labels in (["0", "1"], np.array([0, 1], object), [False, True], [1, -1], ["good", "scratch"]):
+    for labels in (
+        ["0", "1"],
+        np.array([0, 1], object),
+        [False, True],
+        ["False", "true"],
+        [1, -1],
+        ["good", "scratch"],
+    ):
         assert abnormal_from_labels(labels).tolist() == [False, True]
 
 
