@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gantools.core.world import world
-from gantools.data.keep import Kept, as_png, read_frames, read_kept, write_kept
+from gantools.data.keep import Kept, as_png, number_of_frames, read_frames, read_kept, write_kept
 from gantools.data.sources import FileSource
 from gantools.errors import ConfigError
 from gantools.progress import Stages
@@ -187,7 +188,7 @@ def existing(work: list[Target], overwrite: bool, resume: bool, every_frame: boo
     """Which results are there already; parameters and errors as of `convert_files`."""
     if every_frame:
         _refuse_names_of_frames(work)
-    there = {t.destination for t in work if _written(t.destination, every_frame)}
+    there = {t.destination for t in work if _written(t, every_frame)}
     if there and not (overwrite or resume):
         raise ConfigError(
             f"{min(there)} exists ({len(there)} of {len(work)} do); --resume skips and --overwrite replaces what exists"
@@ -215,9 +216,10 @@ def _convert_file(
         convert(kept, within)
         place = target.destination if n == 1 else _of_frame(target.destination, number)
         written = write_kept(place, kept)
-        if number == 0:
-            notes += kept.notes + ([f"written as {written.name}, which can hold it"] if written != place else [])
-    return [f"{target.source}: {note}" for note in notes]
+        if written != place:
+            kept.notes.append(f"written as {written.name}, which can hold it")
+        notes = [*kept.notes, *notes] if number == 0 else [*notes, *kept.notes]  # the first frame comes last
+    return [f"{target.source}: {note}" for note in dict.fromkeys(notes)]
 
 
 def _of_frame(destination: Path, index: int) -> Path:
@@ -235,12 +237,19 @@ def _refuse_names_of_frames(work: list[Target]) -> None:
             )
 
 
-def _written(destination: Path, every_frame: bool) -> bool:
-    """Whether a result is there."""
-    return any(place.exists() for place in _places(destination, every_frame))
+def _written(target: Target, every_frame: bool) -> bool:
+    """Whether a result is there; of a file of several frames, if all are wanted, more than that of one."""
+    there = {place for place in _places(target.destination, every_frame) if os.path.exists(place)}  # noqa: PTH110
+    if not every_frame or not there or there & _alternatives(_of_frame(target.destination, 0)):
+        return bool(there)
+    return number_of_frames(target.source) == 1
 
 
 def _places(destination: Path, every_frame: bool) -> set[Path]:
     """Where a result may be: under its name, as PNG, or as frames, of which the first is written last."""
     places = (destination, _of_frame(destination, 0)) if every_frame else (destination,)
-    return {place for p in places for place in (p, as_png(p))}
+    return {place for p in places for place in _alternatives(p)}
+
+
+def _alternatives(place: Path) -> set[Path]:
+    return {place, as_png(place)}

@@ -36,26 +36,32 @@ def logged(target: str | Path | None, resume: bool) -> Iterator[Callable[[Tick],
     """
     if target is None or not processes.first():
         yield lambda tick: None
-    elif Path(target).suffix in LINES:
-        with _opened(Path(target), "a" if resume else "w") as file:
+        return
+    lines = Path(target).suffix in LINES
+    writer: Any = _opened(Path(target)) if lines else _tensorboard(Path(target))
+    written, failed = 0, False
 
-            def line(tick: Tick) -> None:
-                if file.closed:
-                    return
-                try:
-                    file.write(json.dumps(_plain(tick)) + "\n")
-                    file.flush()
-                except OSError as error:  # training is worth more than its log
-                    warnings.warn(f"log={str(target)!r}: {error.strerror or error}; no more is logged", stacklevel=2)
-                    with suppress(OSError):
-                        file.close()
-
-            yield line
-    else:
-        writer = _tensorboard(Path(target))
+    def tell(tick: Tick) -> None:
+        nonlocal written, failed
+        if failed:
+            return
         try:
-            yield lambda tick: _scalars(writer, tick)
-        finally:
+            if not lines:
+                _scalars(writer, tick)
+                return
+            if not (written or resume) and Path(target).stat().st_size:
+                writer.truncate(0)  # an earlier training's, whose log is whole until this one has something to tell
+            writer.write(json.dumps(_plain(tick)) + "\n")
+            writer.flush()
+            written += 1
+        except OSError as error:  # training is worth more than its log
+            failed = True
+            warnings.warn(f"log={str(target)!r}: {error.strerror or error}; no more is logged", stacklevel=2)
+
+    try:
+        yield tell
+    finally:
+        with suppress(OSError):
             writer.close()
 
 
@@ -66,10 +72,10 @@ def _plain(tick: Tick) -> dict[str, Any]:
     return {**told, "seconds": tick.seconds, **({"health": tick.health} if tick.health else {}), **figures}
 
 
-def _opened(path: Path, mode: str) -> Any:
+def _opened(path: Path) -> Any:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open(mode, encoding="utf-8")
+        return path.open("a", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"log={str(path)!r} cannot be written: {error.strerror or error}") from error
 

@@ -58,7 +58,7 @@ def fit(
     known = GanAnomalyDetector().get_params(deep=False)
     parameters = shared.settings_of("anomaly", config, settings, flags, known)
     shared.writable_file(report, shared.PAGE)
-    with shared.training_of(model, resume), about(data):
+    with shared.training_of(model, resume, log), about(data):
         detector = GanAnomalyDetector(**parameters).fit(_normals(data))
         detector.set_params(checkpoint=None, resume=False, log=None).save(model)
     if report is not None and processes.first():

@@ -182,7 +182,7 @@ def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> 
         return loaded.set_params(**{name: getattr(augmenter, name) for name in of_this_run})
     if model is None:
         return augmenter.fit(*labelled)
-    with shared.training_of(model, resume):
+    with shared.training_of(model, resume, augmenter.log and Path(augmenter.log)):
         augmenter.fit(*labelled)
         augmenter.set_params(checkpoint=None, resume=False, log=None).save(model)
     return augmenter

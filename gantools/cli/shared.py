@@ -191,7 +191,7 @@ def checkpoint_of(model: Path) -> Path:
 
 
 @contextmanager
-def training_of(model: Path, resume: bool) -> Iterator[None]:
+def training_of(model: Path, resume: bool, log: Path | None = None) -> Iterator[None]:
     """Inside, `model` is trained: an older training's checkpoints are laid aside, unless to `resume`.
 
     They are gone in the end when all went well, and are as they were when training failed before its first checkpoint.
@@ -200,11 +200,16 @@ def training_of(model: Path, resume: bool) -> Iterator[None]:
     ------
     ModelError
         When the model could not be saved in the end.
+    ConfigError
+        When `log` is within the model's folder, or within its checkpoints'.
     """
     from gantools.storage import check_target
 
     check_target(model)
     checkpoint = checkpoint_of(model)
+    for place in (model, checkpoint):
+        if log is not None and log.resolve().is_relative_to(place.resolve()):
+            raise ConfigError(f"--log {log} is within {place}, which is replaced as a whole; name a place beside it")
     aside = checkpoint.with_name(f"{checkpoint.name}.old")
     if processes.first():
         if not checkpoint.exists() and aside.exists():

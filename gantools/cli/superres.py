@@ -75,7 +75,7 @@ def fit(
     target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET, data, low)
     shared.writable_file(report, shared.PAGE)
     resolver = GanSuperResolver(**parameters)
-    with shared.training_of(model, resume):
+    with shared.training_of(model, resume, log):
         resolver.fit(*_pair(data, low))
         resolver.set_params(checkpoint=None, resume=False, log=None).save(model)
     shared.by_first_alone()

@@ -64,7 +64,7 @@ def fit(
     else:
         X, y = (read_table(data) if is_table(data) else data), None
     shared.writable_file(report, shared.PAGE)
-    with shared.training_of(model, resume):
+    with shared.training_of(model, resume, log):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)
         synthesizer.set_params(checkpoint=None, resume=False, log=None).save(model)
     if report is not None and processes.first():

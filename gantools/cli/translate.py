@@ -85,7 +85,7 @@ def fit(
     place = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET, source, target)
     shared.writable_file(report, shared.PAGE)
     translator = GanTranslator(**parameters)
-    with shared.training_of(model, resume):
+    with shared.training_of(model, resume, log):
         translator.fit(source, target)
         translator.set_params(checkpoint=None, resume=False, log=None).save(model)
     shared.by_first_alone()
@@ -186,7 +186,10 @@ def apply(
         int | None,
         typer.Option("--n-samples", min=1, help="So many plausible results of each, of a model fitted with variety."),
     ] = None,
-    seed: shared.Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, max=2**32 - 1, help="Which of the plausible results, or which of several first."),
+    ] = None,
     tile: pictures.Tile = None,
     max_megapixels: pictures.MaxMegapixels = None,
     frames: pictures.Frames = False,
@@ -201,9 +204,10 @@ def apply(
 
     translator = _loaded(model, device, quiet, texture, vividness, max_megapixels, {"tile": tile})
     if n_samples is None:
-        work = {out: partial(translate_kept, translator.translation())}
+        translation = translator.translation() if seed is None else translator.variations(1, seed)[0]
+        work = {out: partial(translate_kept, translation)}
     else:
-        several = translator.variations(n_samples, seed)
+        several = translator.variations(n_samples, seed or 0)
         work = {out / f"sample-{k}": partial(translate_kept, translate) for k, translate in enumerate(several, 1)}
     pictures.convert(
         data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gantools.errors import ModelError
+
+_LONGEST = 200  # bytes of a name
 
 
 def _umask() -> int:
@@ -101,7 +104,10 @@ def _put(temporary: Path, path: Path, besides: Path | None = None) -> None:
 
 def _begun(path: Path) -> str:
     """How the name of a file begins that is to become `path`."""
-    return f".{path.name}.tmp-"
+    name = path.name.encode()
+    if len(name) > _LONGEST:  # with what is added, longer than file systems take
+        name = name[: _LONGEST - 16] + hashlib.sha256(name).hexdigest()[:16].encode()
+    return f".{name.decode(errors='ignore')}.tmp-"
 
 
 def _clear_away(path: Path) -> None:

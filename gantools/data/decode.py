@@ -22,6 +22,7 @@ MAX_MEGAPIXELS = 100.0
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two of more than four gigabytes
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF's tag, and its values that swap width and height
+_LEVELS = {"L;2": 85, "L;4": 17}  # how far apart the grays of a PNG of two and of four bits lie in eight
 _BITS, _PHOTOMETRIC, _CHANNELS, _PLANES, _EXTRA = 258, 262, 277, 284, 338  # TIFF's tags
 # By Pillow's names, and the suffix of each. Others are not tried: a file named as a PNG may be a PostScript program.
 FORMATS = {
@@ -105,6 +106,9 @@ def open_checked(path: Path, max_megapixels: float) -> Iterator[Image.Image]:
     """
     with _without_pillows_limit(), Image.open(path, formats=list(FORMATS)) as image:
         check_size(image, path, max_megapixels)
+        clear = image.info.get("transparency")
+        if image.format == "PNG" and raw_mode(image) in _LEVELS and isinstance(clear, int):
+            image.info["transparency"] = clear * _LEVELS[raw_mode(image)]  # which Pillow leaves in the file's depth
         yield image
 
 
@@ -170,7 +174,7 @@ def _decode(image: Image.Image, path: Path) -> Picture:
         return _decode_deep(image, path)
     image = ImageOps.exif_transpose(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        gray = image.mode in ("L", "LA", "La")
+        gray = image.mode in ("1", "L", "LA", "La")
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("L" if gray else "RGB")

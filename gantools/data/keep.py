@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -108,6 +109,15 @@ def read_kept(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Kept:
         return kept
 
 
+def number_of_frames(path: Path) -> int:
+    """Of how many frames or pages a file is; 1 of one that cannot be read."""
+    try:
+        with decoding_errors(path, math.inf), open_checked(path, math.inf) as image:
+            return int(getattr(image, "n_frames", 1))
+    except DataError:
+        return 1
+
+
 def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[tuple[int, int, Kept]]:
     """Every frame of an animation, every page of a TIFF, one at a time: its number, of how many, and itself.
 
@@ -123,11 +133,11 @@ def read_frames(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Iterator[
             yield number, n_frames, _page(image, path, number, max_megapixels)
 
 
-def _frame(image: Image.Image, path: Path, exif: bytes | None = None) -> Kept:
-    """Eight bits, upright; `exif` is the file's own if None."""
+def _frame(image: Image.Image, path: Path, exif: bytes | None = None, foreign: bool = False) -> Kept:
+    """Eight bits, upright; `exif` is the file's own if None; `foreign`: it has a channel that is no transparency."""
     icc, dpi, notes = image.info.get("icc_profile"), image.info.get("dpi"), []
     exif = _kept_exif(image) if exif is None else exif
-    if has_foreign_channel(image):
+    if foreign or has_foreign_channel(image):
         notes.append(_FOREIGN)
     if image.format == "PPM" and image.mode == "RGB" and most_of_ppm(image) > 255:
         notes.append("had more than eight bits a channel, of which eight are left; save it as PNG or TIFF to keep them")
@@ -135,6 +145,9 @@ def _frame(image: Image.Image, path: Path, exif: bytes | None = None) -> Kept:
     if image.mode == "CMYK":
         image, icc = from_cmyk(image), None
         notes.append("was CMYK and is now RGB")
+    elif image.mode == "LAB":
+        icc = None
+        notes.append("was CIELAB and is now RGB")
     elif image.mode in ("1", "P", "PA"):
         notes.append(f"had {'two levels' if image.mode == '1' else 'a palette'} and now has shades between")
     pixels = np.asarray(plain_mode(image))
@@ -159,7 +172,7 @@ def _page(image: Image.Image, path: Path, number: int, max_megapixels: float) ->
     check_size(image, path, max_megapixels)
     exif = _kept_exif(image)
     if not is_deep(image):
-        return _frame(image.copy(), path, exif)
+        return _frame(image.copy(), path, exif, has_foreign_channel(image))
     check_layout(image, path)
     pixels = _with_channels(tifffile.imread(path, key=number))
     check_depth(pixels, path)

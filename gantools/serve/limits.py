@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -17,12 +18,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PAUSE = 0.5  # seconds: a client that asks again at once would take the time that the others are waiting for
 
 
+_BODY = "http.response.body"
+_PIECE = 2**18
+
+
 class _Refused(Exception):
     """An HTTP status and the words for it."""
 
     def __init__(self, status: int, words: str) -> None:
         super().__init__(status, words)
         self.status, self.words = status, words
+
+
+class _NotTaken(Exception):
+    """The client does not take the answer."""
 
 
 class Limits:
@@ -37,9 +46,9 @@ class Limits:
     most_bytes : int
         Of a request's body.
     most_at_once : int
-        Requests that are being answered or wait.
+        Requests that are being answered or wait, until all of their answer is sent.
     seconds : float
-        In which a body must arrive.
+        In which a body must arrive, and each quarter of a megabyte of the answer be taken.
 
     Attributes
     ----------
@@ -68,9 +77,32 @@ class Limits:
         except _Refused as refused:
             return await _refuse(refused.status, refused.words)(scope, receive, send)
         else:
-            return await self.app(scope, _given(body, receive), send)
+            with suppress(_NotTaken):
+                await self.app(scope, _given(body, receive), self._in_pieces(send))
         finally:
             self.taken -= 1
+
+    def _in_pieces(self, send: Send) -> Send:
+        """Sends a body piece by piece, each when the client has taken most of those before, in time."""
+
+        waiting = False
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            nonlocal waiting
+            if waiting:
+                raise _NotTaken
+            body = message.get("body", b"")
+            for start in range(0, max(1, len(body)), _PIECE):
+                piece = body[start : start + _PIECE]
+                more = message.get("more_body", False) or start + _PIECE < len(body)
+                part = {**message, "body": piece, "more_body": more} if message["type"] == _BODY else message
+                try:
+                    await asyncio.wait_for(send(part), self.seconds)
+                except TimeoutError:
+                    waiting = True
+                    raise _NotTaken from None
+
+        return sent
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])

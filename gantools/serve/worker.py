@@ -89,6 +89,7 @@ class Worker:
         except TimeoutError:
             raise Crowded(f"the model had no time for this within {self.timeout:g} s; ask again later") from None
         try:
+            self._folder()
             if not self._pool.active:  # the process ended while nothing was asked of it
                 await self._begin_anew()
             try:
@@ -115,9 +116,15 @@ class Worker:
     async def _begin_anew(self) -> None:
         self.restarts += 1
         await asyncio.to_thread(self._end)
-        for left in Path(self._files.name).iterdir():
+        for left in self._folder().iterdir():
             shutil.rmtree(left, ignore_errors=True)
         self._pool = self._begun()
+
+    def _folder(self) -> Path:
+        """For the process's files; made again where the system has cleared it away in an idle week."""
+        folder = Path(self._files.name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
 
     def _end(self) -> None:
         self._pool.stop()

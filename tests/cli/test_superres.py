@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image
 from skimage import data
 
@@ -121,6 +122,44 @@ def test_frames_of_an_animation(work: Path, model: Path) -> None:
     assert "--frames" in done.stderr
     gantools("sr", "upscale", folder, "--model", model, "--out", work / "all", "--frames")
     assert sorted(p.name for p in (work / "all").iterdir()) == [f"a.frame-00{i}.tif" for i in (1, 2, 3)]
+    frames[0].save(folder / "one.tif")
+    for n_made in (2, 0):  # where the first frame alone was made, the frames are still to be made
+        again = gantools(
+            "sr", "upscale", folder, "--model", model, "--out", work / "first", "--frames", "--resume", "--json"
+        )
+        assert json.loads(again.stdout)["n"] == n_made
+    assert {p.name for p in (work / "first").iterdir()} == {
+        "a.tif",
+        "one.tif",
+        *(f"a.frame-00{i}.tif" for i in (1, 2, 3)),
+    }
+
+
+def test_what_later_frames_lose_is_told_once(work: Path, model: Path) -> None:
+    with tifffile.TiffWriter(work / "pages.tif") as file:
+        for pixels in (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.float32), np.ones((8, 8), np.float32)):
+            file.write(pixels)
+    done = gantools("sr", "upscale", work / "pages.tif", "--model", model, "--out", work / "paged", "--frames")
+    assert done.stderr.count("was floating point and is now sixteen bits") == 1
+
+
+def test_a_name_as_long_as_file_systems_take_keeps_no_other_from_being_made(work: Path, model: Path) -> None:
+    folder, out = work / "long", work / "long-out"
+    for place in (folder, out):
+        place.mkdir()
+    for name in ("a.png", f"{'n' * 246}.png", f"{'m' * 251}.jpg"):
+        Image.fromarray(np.full((8, 8), 90, np.uint8)).save(folder / name)
+    done = gantools("sr", "upscale", folder, "--model", model, "--out", out, "--resume", "--json")
+    assert json.loads(done.stdout)["n"] == 3
+    assert {p.name for p in out.iterdir()} == {p.name for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("log", ["log.jsonl", "board", ""])
+def test_a_log_within_the_model_is_refused_before_training(work: Path, tmp_path: Path, log: str) -> None:
+    model = tmp_path / "model"
+    done = gantools("sr", "fit", work / "train", "--model", model, "--log", model / log, code=2)
+    assert "which is replaced as a whole; name a place beside it" in done.stderr
+    assert not model.exists()
 
 
 def test_pictures_of_one_stem_stay_two_and_resuming_makes_what_is_missing(work: Path, model: Path) -> None:

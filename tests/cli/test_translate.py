@@ -167,6 +167,20 @@ def test_several_results_of_each_picture_are_told_apart(work: Path, capfd: pytes
     assert "translating, sample-2" in told.err
 
 
+def test_a_seed_alone_chooses_among_plausible_results(work: Path, model: Path) -> None:
+    varied = ["translate", "apply", work / "day/0.png", "--model", work / "varied"]
+    gantools(
+        "translate", "fit", work / "day", work / "negative", "--model", work / "varied", "--set", "variety=2", *QUICK
+    )
+    for name, flags in {"plain": (), "five": ("--seed", 5), "one": ("--n-samples", 1, "--seed", 5)}.items():
+        gantools(*varied, "--out", work / name, *flags)
+    five = (work / "five/0.png").read_bytes()
+    assert five == (work / "one/sample-1/0.png").read_bytes()
+    assert five != (work / "plain/0.png").read_bytes()
+    told = gantools("translate", "apply", work / "day", "--model", model, "--out", work / "six", "--seed", 5, code=2)
+    assert "fit it with variety" in told.stderr
+
+
 def test_mistakes_are_told_in_plain_words(work: Path, model: Path) -> None:
     def told(*arguments: object, code: int) -> str:
         return gantools("translate", *arguments, code=code).stderr

@@ -107,6 +107,36 @@ def test_every_mode_becomes_gray_or_colour_with_its_alpha(tmp_path: Path, mode: 
     assert any("CMYK" in note for note in kept.notes) == (mode == "CMYK")
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_gray_that_stands_for_clear_is_clear_at_any_depth(tmp_path: Path, bits: int) -> None:
+    """A PNG by hand, as Pillow writes none: white, which its tRNS says is clear, and black."""
+    rows = b"".join(b"\0" + bytes([(2**bits - 1) << (8 - bits)]) for _ in range(2))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 2, 2, bits, 0, 0, 0, 0)
+    parts = [
+        (b"IHDR", header),
+        (b"tRNS", struct.pack(">H", 2**bits - 1)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    path = tmp_path / "clear.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    np.testing.assert_array_equal(read_kept(path).pixels, [[[255, 0], [0, 255]]] * 2)
+    np.testing.assert_array_equal(read_picture(path), [[[1.0], [0.0]]] * 2)
+
+
+def test_cielab_comes_without_its_profile_and_says_so(tmp_path: Path) -> None:
+    lab = Image.new("LAB", (4, 4), (140, 150, 160))
+    lab.save(tmp_path / "lab.tif", icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes())
+    kept = read_kept(tmp_path / "lab.tif")
+    assert kept.icc is None
+    assert kept.pixels.shape == (4, 4, 3)
+    assert any("CIELAB" in note for note in kept.notes)
+
+
 def test_frames_are_read_one_or_all(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((4, 6), level, np.uint8)) for level in (10, 200, 90)]
     for name in ("a.gif", "a.tif"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from gantools import GanAnomalyDetector, GanAugmenter, GanSynthesizer
-from gantools.errors import ConfigError
+from gantools.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -36,6 +38,15 @@ def test_lines_of_json_say_what_the_history_says(tmp_path: Path) -> None:
     }  # fmt: skip
     GanSynthesizer(random_state=0, max_images=2000, log=log).fit(X[:200])
     assert len(log.read_text().splitlines()) == len(lines)  # begun anew
+
+
+def test_a_fit_that_is_refused_leaves_the_log_before_it(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    GanAnomalyDetector(random_state=0, max_images=320, log=log).fit(X[y == 3])
+    before = log.read_text()
+    with pytest.raises(DataError):
+        GanAnomalyDetector(log=log).fit(X[:1])
+    assert log.read_text() == before != ""
 
 
 def test_an_augmenter_logs_its_synthesizer_once(tmp_path: Path) -> None:
@@ -70,3 +81,25 @@ def test_a_full_disk_ends_the_log_and_not_the_training(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"full.jsonl.*No space left on device; no more is logged"):
         detector.fit(load_digits().images[:60] / 16)
     assert len(detector.history_) > 0
+
+
+_BOARD_ON_A_FULL_DISK = """
+import resource, signal, sys, warnings
+from sklearn.datasets import load_digits
+from gantools import GanAnomalyDetector
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+X = load_digits().images[:60] / 16
+detector = GanAnomalyDetector(max_images=1280, random_state=0, log=sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    detector.fit(X)
+assert any("no more is logged" in str(t.message) for t in told), told
+assert detector.training_["images"] == 1280
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on files")
+def test_a_full_disk_ends_tensorboards_log_and_not_the_training(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _BOARD_ON_A_FULL_DISK, str(tmp_path / "board")], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -22,6 +25,7 @@ from skimage import data
 from gantools import load
 from gantools.errors import ConfigError
 from gantools.serve.answers import ready, upscale
+from gantools.serve.limits import Limits
 from tests.conftest import PIECES
 from tests.serve.conftest import serving
 
@@ -162,6 +166,53 @@ def test_what_arrives_too_slowly(models: dict[str, Path]) -> None:
             slow.sendall(b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{")
             slow.settimeout(30)
             assert b"408" in slow.recv(100)
+
+
+def test_an_answer_counts_until_it_is_taken() -> None:
+    content = bytes(range(256)) * 4000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": content})
+
+    async def request() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    limits = Limits(app, 1000, 1, 0.2)
+    pieces: list[dict[str, Any]] = []
+
+    async def taken(message: dict[str, Any]) -> None:
+        pieces.append(message)
+
+    async def not_taken(message: dict[str, Any]) -> None:
+        assert limits.taken == 1
+        if message["type"] == "http.response.body":
+            await asyncio.sleep(60)
+
+    scope = {"type": "http", "method": "POST", "headers": []}
+    asyncio.run(limits(scope, request, taken))
+    bodies = [piece["body"] for piece in pieces[1:]]
+    assert b"".join(bodies) == content
+    assert max(map(len, bodies)) <= 2**18
+    assert [piece["more_body"] for piece in pieces[1:]] == [True] * (len(bodies) - 1) + [False]
+    asyncio.run(limits(scope, request, not_taken))
+    assert limits.taken == 0
+
+
+def test_a_folder_for_passing_files_that_was_cleared_away(
+    models: dict[str, Path], digits: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serving(models["detector"]) as client:
+        picture = encoded((digits[0][0] * 255).astype(np.uint8))
+        first = sent(client, "/score", picture).json()
+        for kill in (False, True):
+            for folder in tmp_path.glob("gantools-serve-*"):
+                shutil.rmtree(folder)
+            if kill:
+                os.kill(_workers(client)[-1], 9)
+            assert sent(client, "/score", picture).json() == first
 
 
 def test_pictures_are_translated(models: dict[str, Path]) -> None:
