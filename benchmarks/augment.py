@@ -2,6 +2,7 @@
 
     python -m benchmarks.augment quality --data digits-80 fashion-200 fashion-50 --seeds 0
     python -m benchmarks.augment usefulness --data digits-100-10 fashion-500-20 --seeds 0 1 2 3 4
+    python -m benchmarks.augment usefulness --data fashion-500-20 --to 1000 --seeds 0 1 2 3 4
     python -m benchmarks.augment tables --seeds 0 1 2          beside CTGAN, where benchmarks.table_peers finds it
     python -m benchmarks.augment speed
 
@@ -227,19 +228,25 @@ def quality(names: list[str], seeds: list[int], settings: dict[str, Any]) -> Non
                 record("augment-quality", {**row, **(seconds if method == "ours" else {})})
 
 
-def usefulness(names: list[str], seeds: list[int], settings: dict[str, Any]) -> None:
-    """Balanced accuracy of three classifiers on real test pictures, for each way to augment; a draw of data a seed."""
+def usefulness(names: list[str], seeds: list[int], settings: dict[str, Any], to: int | None) -> None:
+    """Balanced accuracy of three classifiers on real test pictures, for each way to augment; a draw of data a seed.
+
+    Classes are brought to the size of the largest, or all of them `to` a larger one.
+    """
     for name in names:
+        name_to = name if to is None else f"{name}, to {to}"
         for seed in seeds:
-            if known("augment-usefulness", {"data": name, "seed": seed, **settings}):
+            if known("augment-usefulness", {"data": name_to, "seed": seed, **settings}):
                 continue
             split = DATA[name](seed)
-            augmenter = GanAugmenter(random_state=seed, **settings)
+            sizes = np.bincount(split.train_labels).tolist()
+            per_class = None if to is None else {c: to - n for c, n in enumerate(sizes)}
+            augmenter = GanAugmenter(per_class, random_state=seed, **settings)
             train, test = (split.train, split.train_labels), (split.test, split.test_labels)
             fold: Fold = augmented_fold(augmenter, train, test, seed)
             classifiers = default_classifiers() | {"CNN": SmallCnn(split.train.shape[1])}
             for row in list(judged(fold, classifiers, np.arange(10))):  # all of a seed's rows or none
-                record("augment-usefulness", {"data": name, "seed": seed, **settings, **row})
+                record("augment-usefulness", {"data": name_to, "seed": seed, **settings, **row})
 
 
 def tables(seeds: list[int], settings: dict[str, Any]) -> None:
@@ -291,14 +298,17 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", choices=tuple(DATA), default=("digits-80",))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--max-images", type=int)
+    parser.add_argument("--to", type=int, help="size of every class, for usefulness")
     given = parser.parse_args()
     settings = {"max_images": given.max_images} if given.max_images else {}
     if given.what == "speed":
         speed()
     elif given.what == "tables":
         tables(given.seeds, settings)
+    elif given.what == "usefulness":
+        usefulness(list(given.data), given.seeds, settings, given.to)
     else:
-        {"quality": quality, "usefulness": usefulness}[given.what](list(given.data), given.seeds, settings)
+        quality(list(given.data), given.seeds, settings)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class FeatureDiscriminator(nn.Module):
     width : int
         Of the hidden layers.
     depth : int
-        Number of 3 x 3 convolutions, each a residual with twice the dilation of the one before.
+        Number of residual blocks, each of which looks twice as far around as the one before.
     """
 
     mean: Tensor
@@ -38,9 +38,7 @@ class FeatureDiscriminator(nn.Module):
         self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
         self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
         self.mix = nn.Conv2d(channels, width, 1)
-        self.looks = nn.ModuleList(
-            nn.Conv2d(width, width, 3, padding=2**i, dilation=2**i, padding_mode="reflect") for i in range(depth)
-        )
+        self.looks = nn.ModuleList(_Look(width, 2**i) for i in range(depth))
         self.logit = nn.Conv2d(width, 1, 1)
 
     @torch.no_grad()
@@ -53,13 +51,29 @@ class FeatureDiscriminator(nn.Module):
         """What each layer makes of the frozen `maps`, from the first to the last."""
         found = [F.leaky_relu(self.mix((maps - self.mean) / self.deviation), _SLOPE)]
         for look in self.looks:
-            found.append(found[-1] + F.leaky_relu(look(found[-1]), _SLOPE))
+            found.append(found[-1] + look(found[-1]))
         return found
 
     def forward(self, maps: Tensor) -> Tensor:
         """Feature maps (N, C, h, w) to logits (N, 1, h, w); h and w more than the last layer's dilation."""
         logits: Tensor = self.logit(self.features(maps)[-1])
         return logits
+
+
+class _Look(nn.Module):
+    """A 3 x 3 convolution of a quarter of the channels between two of 1 x 1 (ResNet's bottleneck, He et al. 2016)."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        inner = width // 4
+        self.narrow = nn.Conv2d(width, inner, 1)
+        self.around = nn.Conv2d(inner, inner, 3, padding=dilation, dilation=dilation, padding_mode="reflect")
+        self.widen = nn.Conv2d(inner, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in (self.narrow, self.around, self.widen):
+            x = F.leaky_relu(layer(x), _SLOPE)
+        return x
 
 
 class ProjectedDiscriminator(nn.Module):
