@@ -12,9 +12,10 @@ from gantools.pipelines.augment.usefulness import paired, verdicts
 
 _PREAMBLE = """# Results
 
-Measured on 2 shared CPU cores, without a GPU. Every figure of the tables is in `results/*.jsonl`; the notes tell of
-single trials besides. The commands are at the top of the modules in `benchmarks/`; this file is made by `python -m benchmarks.anomaly report`. AUROC, higher is better. The
-best of a row is bold. Seconds are of a noisy machine, sometimes with other work beside: compare within a row only.
+Measured on 2 shared CPU cores, without a GPU. Every figure of the tables is in `results/*.jsonl`; the
+notes tell of single trials besides. The commands are at the top of the modules in `benchmarks/`; this file is made by
+`python -m benchmarks.anomaly report`. AUROC, higher is better. The best of a row is bold. Seconds are of a noisy
+machine, sometimes with other work beside: compare within a row only.
 """
 
 _NOTES = HERE / "results" / "notes.md"

@@ -23,7 +23,7 @@ from gantools.serve import answers
 from gantools.serve.answers import Made
 from gantools.serve.figures import Figures
 from gantools.serve.limits import App, Limits
-from gantools.serve.worker import Crowded, Overdue, Worker
+from gantools.serve.worker import Abandoned, Crowded, Overdue, Worker
 
 MOST_SAMPLES = 256
 MOST_ROWS = 10_000
@@ -184,6 +184,8 @@ async def _failed(_: Request, error: Exception) -> JSONResponse:
         status, retry = 503, {"Retry-After": "1"}
     elif isinstance(error, Overdue):
         status = 504
+    elif isinstance(error, Abandoned):
+        status = 499  # as nginx has it; nobody hears it, but it is counted
     elif isinstance(error, (DataError, ConfigError)):
         status = 422
     return JSONResponse({"detail": words}, status, retry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -18,6 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PAUSE = 0.5  # seconds: a client that asks again at once would take the time that the others are waiting for
 
 
+_receiving: ContextVar[Receive | None] = ContextVar("_receiving", default=None)  # of the request being answered
 _BODY = "http.response.body"
 _PIECE = 2**18
 
@@ -77,6 +79,7 @@ class Limits:
         except _Refused as refused:
             return await _refuse(refused.status, refused.words)(scope, receive, send)
         else:
+            _receiving.set(receive)
             with suppress(_NotTaken):
                 await self.app(scope, _given(body, receive), self._in_pieces(send))
         finally:
@@ -124,6 +127,19 @@ class Limits:
                 raise too_large
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+async def abandoned() -> bool:
+    """Whether the client of the request that is being answered, which was read whole, has gone."""
+    receive = _receiving.get()
+    if receive is None:
+        return False
+    message = asyncio.ensure_future(receive())
+    await asyncio.wait({message}, timeout=0)
+    if message.done():
+        return bool(message.result()["type"] == "http.disconnect")
+    message.cancel()
+    return False
 
 
 def _of_another_site(headers: dict[bytes, bytes]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from gantools.errors import GantoolsError
+from gantools.serve.limits import abandoned
 
 _LOADING = 120  # seconds beyond the timeout that a request may wait for the model to be loaded
 _model: Any = None  # of the worker's process alone
@@ -25,6 +26,10 @@ class Overdue(GantoolsError):
 
 class Crowded(GantoolsError):
     """The model had no time for a request as long as that could wait."""
+
+
+class Abandoned(GantoolsError):
+    """The client had gone before the model had time for its request."""
 
 
 class Unloadable(GantoolsError):
@@ -80,7 +85,7 @@ class Worker:
 
         Raises
         ------
-        Crowded, Overdue
+        Crowded, Overdue, Abandoned
         GantoolsError
             What `function` raises; and when the process ended over it, or the model cannot be loaded.
         """
@@ -89,6 +94,8 @@ class Worker:
         except TimeoutError:
             raise Crowded(f"the model had no time for this within {self.timeout:g} s; ask again later") from None
         try:
+            if await abandoned():
+                raise Abandoned("the client did not wait for the answer")
             self._folder()
             if not self._pool.active:  # the process ended while nothing was asked of it
                 await self._begin_anew()

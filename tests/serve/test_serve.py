@@ -200,6 +200,25 @@ def test_an_answer_counts_until_it_is_taken() -> None:
     assert limits.taken == 0
 
 
+def test_who_has_gone_is_not_answered(resolver: httpx.Client) -> None:
+    picture = encoded(np.zeros((300, 300, 3), np.uint8))
+    gone = resolver.build_request("POST", "/upscale", files={"picture": ("p.png", picture)})
+    head = "".join(f"{name}: {value}\r\n" for name, value in gone.headers.items())
+    with ThreadPoolExecutor() as pool:
+        first = [pool.submit(sent, resolver, "/upscale", picture) for _ in range(4)]
+        while not any(f"gantools_requests_in_progress {n}" in resolver.get("/metrics").text for n in (3, 4)):
+            time.sleep(0.01)
+        with socket.create_connection((resolver.base_url.host, resolver.base_url.port)) as impatient:
+            impatient.sendall(f"POST /upscale HTTP/1.1\r\n{head}\r\n".encode() + gone.read())
+        assert [answer.result().status_code for answer in first] == [200] * 4
+    for _ in range(300):
+        told = resolver.get("/metrics").text
+        if "gantools_requests_in_progress 0" in told:
+            break
+        time.sleep(0.1)
+    assert 'gantools_requests_total{path="/upscale",status="499"} 1.0' in told
+
+
 def test_a_folder_for_passing_files_that_was_cleared_away(
     models: dict[str, Path], digits: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
