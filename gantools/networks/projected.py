@@ -61,11 +61,11 @@ class FeatureDiscriminator(nn.Module):
 
 
 class _Look(nn.Module):
-    """A 3 x 3 convolution of a quarter of the channels between two of 1 x 1 (ResNet's bottleneck, He et al. 2016)."""
+    """A 3 x 3 convolution of half of the channels between two of 1 x 1 (ResNet's bottleneck, He et al. 2016)."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
-        inner = width // 4
+        inner = width // 2
         self.narrow = nn.Conv2d(width, inner, 1)
         self.around = nn.Conv2d(inner, inner, 3, padding=dilation, dilation=dilation, padding_mode="reflect")
         self.widen = nn.Conv2d(inner, width, 1)
