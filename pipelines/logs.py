@@ -39,21 +39,21 @@ def logged(target: str | Path | None, resume: bool) -> Iterator[Callable[[Tick],
         return
     lines = Path(target).suffix in LINES
     writer: Any = _opened(Path(target)) if lines else _tensorboard(Path(target))
-    written, failed = 0, False
+    begun, failed = resume, False
 
     def tell(tick: Tick) -> None:
-        nonlocal written, failed
+        nonlocal begun, failed
         if failed:
             return
         try:
             if not lines:
                 _scalars(writer, tick)
                 return
-            if not (written or resume) and Path(target).stat().st_size:
+            if not begun and Path(target).stat().st_size:
                 writer.truncate(0)  # an earlier training's, whose log is whole until this one has something to tell
             writer.write(json.dumps(_plain(tick)) + "\n")
             writer.flush()
-            written += 1
+            begun = True
         except OSError as error:  # training is worth more than its log
             failed = True
             warnings.warn(f"log={str(target)!r}: {error.strerror or error}; no more is logged", stacklevel=2)

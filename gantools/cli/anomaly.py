@@ -140,8 +140,6 @@ def _features(data: Path, detector: Any) -> tuple[Any, pd.Series | None]:
     if LABEL_COLUMN in encoder.columns:
         return data, None
     frame = read_features(data, encoder.categories)
-    if frame.empty:
-        raise DataError(f"{data}: has 0 rows under its header; at least 1 needed")
     features = frame.drop(columns=LABEL_COLUMN)
     if hasattr(detector, "feature_names_in_"):
         with about(data):

@@ -252,7 +252,7 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
     return with_columns(table, {name: written[name] for name in columns})
 
 
-def read_features(path: Path, categories: Collection[str] | None = None) -> pd.DataFrame:
+def read_features(path: Path, categories: Collection[str] | None = None, least: int = 1) -> pd.DataFrame:
     """A table's rows, whose categories are as they are written: 007 in a short file and in a long one.
 
     Parameters
@@ -260,8 +260,17 @@ def read_features(path: Path, categories: Collection[str] | None = None) -> pd.D
     path : Path
     categories : collection of str or None
         Columns that are known to hold categories; None: those that hold anything but numbers, but for `label`.
+    least : int
+        Rows that are needed.
+
+    Raises
+    ------
+    DataError
+        Naming the file, where it has fewer.
     """
     table = read_table(path)
+    if len(table) < least:
+        raise DataError(f"{path}: has {len(table)} rows under its header; at least {least} needed")
     if path.suffix.lower() != ".csv":
         return table
     if categories is None:

@@ -77,7 +77,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
     """Unbiased squared maximum mean discrepancy with a cubic kernel (KID, Bińkowski et al. 2018).
 
-    Over all pairs at once, in no order; the two sides need not be as many. May be a little below 0. Arguments as of
+    Over all pairs, in no order; the two sides need not be as many. May be a little below 0. Arguments as of
     `frechet_distance`.
     """
     from sklearn.metrics.pairwise import polynomial_kernel
@@ -85,11 +85,15 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
     _check(real, fake, 2)
     x, y = (side.double().numpy(force=True) for side in (real, fake))
 
-    def among(samples: NDArray[np.float64]) -> float:
-        kernel = polynomial_kernel(samples, degree=3, coef0=1)
-        return float(kernel.sum() - kernel.trace()) / (len(samples) * (len(samples) - 1))
+    def between(samples: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+        parts = (samples[start : start + _ROWS] for start in range(0, len(samples), _ROWS))
+        return sum(float(polynomial_kernel(part, others, degree=3, coef0=1).sum()) for part in parts)
 
-    return among(x) + among(y) - 2 * float(polynomial_kernel(x, y, degree=3, coef0=1).mean())
+    def among(samples: NDArray[np.float64]) -> float:
+        to_itself = float((((samples**2).mean(1) + 1) ** 3).sum())
+        return (between(samples, samples) - to_itself) / (len(samples) * (len(samples) - 1))
+
+    return among(x) + among(y) - 2 * between(x, y) / (len(x) * len(y))
 
 
 class _Given(nn.Module):

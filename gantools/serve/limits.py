@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -20,7 +20,6 @@ _PAUSE = 0.5  # seconds: a client that asks again at once would take the time th
 
 
 _receiving: ContextVar[Receive | None] = ContextVar("_receiving", default=None)  # of the request being answered
-_BODY = "http.response.body"
 _PIECE = 2**18
 
 
@@ -87,22 +86,17 @@ class Limits:
 
     def _in_pieces(self, send: Send) -> Send:
         """Sends a body piece by piece, each when the client has taken most of those before, in time."""
-
-        waiting = False
+        given_up = False
 
         async def sent(message: MutableMapping[str, Any]) -> None:
-            nonlocal waiting
-            if waiting:
-                raise _NotTaken
-            body = message.get("body", b"")
-            for start in range(0, max(1, len(body)), _PIECE):
-                piece = body[start : start + _PIECE]
-                more = message.get("more_body", False) or start + _PIECE < len(body)
-                part = {**message, "body": piece, "more_body": more} if message["type"] == _BODY else message
+            nonlocal given_up
+            for part in _pieces(message):
+                if given_up:
+                    raise _NotTaken
                 try:
                     await asyncio.wait_for(send(part), self.seconds)
                 except TimeoutError:
-                    waiting = True
+                    given_up = True
                     raise _NotTaken from None
 
         return sent
@@ -127,6 +121,17 @@ class Limits:
                 raise too_large
             if not message.get("more_body"):
                 return b"".join(parts)
+
+
+def _pieces(message: MutableMapping[str, Any]) -> Iterator[MutableMapping[str, Any]]:
+    """A message of ASGI as it is, or with a long body several."""
+    body = message.get("body", b"")
+    if len(body) <= _PIECE:
+        yield message
+        return
+    for start in range(0, len(body), _PIECE):
+        more = message.get("more_body", False) or start + _PIECE < len(body)
+        yield {**message, "body": body[start : start + _PIECE], "more_body": more}
 
 
 async def abandoned() -> bool:

@@ -418,9 +418,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
 
     def _rows(self, path: Path, *, fitted: bool) -> pd.DataFrame:
         """A table file's rows; once fitted on columns with names, these, in their order."""
-        frame, least = read_features(path, self.encoder_.categories if fitted else None), 1 if fitted else 2
-        if len(frame) < least:
-            raise DataError(f"{path}: has {len(frame)} rows under its header; at least {least} needed")
+        frame = read_features(path, self.encoder_.categories if fitted else None, 1 if fitted else 2)
         if not fitted or not hasattr(self, "feature_names_in_"):
             return frame
         self.encoder_.check_columns(frame)
@@ -441,8 +439,9 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         if isinstance(model, VectorModel):
             return model.scores(data[good], itself)
         batches = [slice(i, i + _BATCH) for i in range(0, len(good), _BATCH)]
-        own = [None if itself is None else itself[b] for b in batches]
-        return np.concatenate([model.scores(data.batch(good[b]), o) for b, o in zip(batches, own, strict=True)])
+        return np.concatenate(
+            [model.scores(data.batch(good[b]), None if itself is None else itself[b]) for b in batches]
+        )
 
     def _fused(self, part_scores: Floats) -> Floats:
         weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
