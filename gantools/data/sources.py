@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -240,7 +241,25 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
             f"{path}: the first column has no name and is taken for row numbers; name it to use it", stacklevel=2
         )
         table = table.iloc[:, 1:]
+    if rows is None:
+        _tell_of_short_lines(path)
     return table
+
+
+def _tell_of_short_lines(path: Path) -> None:
+    """Warn of lines with fewer values than the header has names: Excel omits trailing commas, a cut file the rest."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        try:
+            width = len(next(lines))
+            short = [lines.line_num for values in lines if "".join(values).strip() and len(values) < width]
+        except csv.Error:  # a value longer than the module reads: pandas read it
+            return
+    if short:
+        what = f"line {short[0]} has" if len(short) == 1 else f"{len(short)} lines, the first of them {short[0]}, have"
+        warnings.warn(
+            f"{path}: {what} fewer values than the header has names; the rest are taken for missing", stacklevel=2
+        )
 
 
 def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequence[str]) -> pd.DataFrame:

@@ -309,6 +309,16 @@ def test_row_numbers_that_pandas_wrote_are_no_column(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.csv").to_dict("list") == {"NA": [1], "b": [2]}
 
 
+def test_lines_that_were_cut_are_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('a,b,c\n1,2,3\n\n4,5\n"6\n",7,8\n9\n')
+    with pytest.warns(UserWarning, match=r"t\.csv: 2 lines, the first of them 4, have fewer values than the header"):
+        assert len(read_table(tmp_path / "t.csv")) == 4
+    (tmp_path / "t.csv").write_text("a,b\n1,\n,\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_table(tmp_path / "t.csv")) == 2
+
+
 def test_what_macos_writes_beside_pictures_is_no_picture(tmp_path: Path) -> None:
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7 resource fork")
