@@ -215,7 +215,9 @@ def read_table(path: Path, rows: int | None = None, texts: Sequence[str] = ()) -
         raise
     except pd.errors.EmptyDataError:
         raise DataError(f"{path}: is empty") from None
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a table ({str(error).strip()})") from None
 
 
@@ -250,9 +252,10 @@ def _tell_of_short_lines(path: Path) -> None:
     """Warn of lines with fewer values than the header has names: Excel omits trailing commas, a cut file the rest."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.reader(file)
+        filled = (values for values in lines if "".join(values).strip())
         try:
-            width = len(next(lines))
-            short = [lines.line_num for values in lines if "".join(values).strip() and len(values) < width]
+            width = len(next(filled, []))
+            short = [lines.line_num for values in filled if len(values) < width]
         except csv.Error:  # a value longer than the module reads: pandas read it
             return
     if short:

@@ -313,10 +313,19 @@ def test_lines_that_were_cut_are_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('a,b,c\n1,2,3\n\n4,5\n"6\n",7,8\n9\n')
     with pytest.warns(UserWarning, match=r"t\.csv: 2 lines, the first of them 4, have fewer values than the header"):
         assert len(read_table(tmp_path / "t.csv")) == 4
+    (tmp_path / "t.csv").write_text("\na,b\n1\n")
+    with pytest.warns(UserWarning, match="line 3 has fewer values"):
+        assert len(read_table(tmp_path / "t.csv")) == 1
     (tmp_path / "t.csv").write_text("a,b\n1,\n,\n")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_table(tmp_path / "t.csv")) == 2
+
+
+def test_a_table_of_another_encoding_is_told_how_to_save(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"t\.csv: is no UTF-8 text .* save it as CSV in UTF-8"):
+        read_table(tmp_path / "t.csv")
 
 
 def test_what_macos_writes_beside_pictures_is_no_picture(tmp_path: Path) -> None:
