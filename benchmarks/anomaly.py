@@ -3,7 +3,7 @@
     python -m benchmarks.anomaly fashion   --seeds 0 1     one class normal, ten classes
     python -m benchmarks.anomaly textures  --seeds 0       defects of kinds never trained on
     python -m benchmarks.anomaly tables    --seeds 0 1 2   outlier tables
-    python -m benchmarks.anomaly presets   --seeds 0       the preset "fast" beside the default
+    python -m benchmarks.anomaly presets   --seeds 0       the presets "fast" and "thorough" beside the default
     python -m benchmarks.anomaly report                    writes RESULTS.md
 
 Every figure is appended to results/<what>.jsonl as soon as it is known; what is there is not measured again.
@@ -106,7 +106,7 @@ def fashion(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
 
 
 def presets(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
-    """The preset `fast` beside the default, in turns, on the hardest class, an easy one and one between."""
+    """The presets `fast` and `thorough` beside the default, in turns, on a hard class, an easy one and one between."""
     from gantools import configs
 
     data = fashion_mnist(download)
@@ -114,7 +114,7 @@ def presets(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
         for name in ("shirt", "T-shirt", "sneaker"):
             label = FASHION_CLASSES.index(name)
             train, abnormal = data.train[data.train_labels == label], data.test_labels != label
-            for preset in ("default", "fast"):
+            for preset in ("default", "fast", "thorough"):
                 key = {"data": name, "seed": seed, "method": preset}
                 if not known("presets", key):
                     settings = configs.read(preset, "anomaly")
