@@ -18,7 +18,6 @@ from torch import Tensor
 from gantools import configs, processes
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.core.checkpoint import load_newest_state, newest
-from gantools.core.losses import SMOOTHABLE
 from gantools.core.snapshots import Snapshots
 from gantools.core.world import world
 from gantools.data.tables import plain_value
@@ -128,10 +127,7 @@ def _with_settings(trainer: AdversarialTrainer, settings: Mapping[str, Any]) -> 
     if unknown:
         names = ", ".join(f"'trainer.{name}'" for name in unknown)
         raise ConfigError(f"there is no setting {names}; there are {', '.join(known)}")
-    changed = {**known, **settings}
-    if changed["loss"] not in SMOOTHABLE and not {"real_target", "fake_target"} & settings.keys():
-        changed |= {"real_target": 1.0, "fake_target": 0.0}  # a loss without labels has none to be smoothed
-    return AdversarialTrainer(**changed)
+    return AdversarialTrainer(**{**known, **settings})
 
 
 def train_shown(

@@ -35,8 +35,8 @@ class Kind:
     trainer: AdversarialTrainer
 
 
-def _trainer(lr_discriminator: float, n_critic: int = 1, smoothing: float = 0.0) -> AdversarialTrainer:
-    """Binary cross-entropy, its labels `smoothing` from 1 and 0, high rates that rise and fall, slow averages."""
+def _trainer(lr_discriminator: float, n_critic: int = 1) -> AdversarialTrainer:
+    """Binary cross-entropy, high rates that rise and fall, slow averages."""
     return AdversarialTrainer(
         lr_generator=1e-3,
         lr_discriminator=lr_discriminator,
@@ -45,8 +45,6 @@ def _trainer(lr_discriminator: float, n_critic: int = 1, smoothing: float = 0.0)
         weight_decay=0.01,
         schedule="cosine",
         n_critic=n_critic,
-        real_target=1.0 - smoothing,
-        fake_target=smoothing,
         balance="off",
         ema=0.02,
     )
@@ -78,6 +76,6 @@ KINDS = {
         synthetic=tiles.SYNTHETIC,
         max_images=4_000,
         batch_size=8,
-        trainer=_trainer(2e-3, n_critic=4, smoothing=0.1),
+        trainer=_trainer(2e-3, n_critic=4),
     ),
 }

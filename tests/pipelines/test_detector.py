@@ -27,11 +27,9 @@ from gantools.data.standard import Glance, StandardPictures
 from gantools.errors import ConfigError, DataError
 from gantools.metrics.anomaly import auroc, pixel_auroc
 from gantools.pipelines.anomaly.calibration import Scale, p_values, threshold
-from gantools.pipelines.anomaly.kinds import KINDS
 from gantools.pipelines.anomaly.labels import abnormal_from_labels
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
 from gantools.pipelines.anomaly.tiles import windows
-from gantools.pipelines.base import resolve_trainer
 
 Digits = tuple[np.ndarray, np.ndarray]
 
@@ -81,21 +79,6 @@ def test_finds_and_locates_spots_on_a_wall() -> None:
     pictures = np.stack([*crops[16:], *spoilt])
     assert detector.score(pictures, np.repeat([0, 1], 10)) > 0.95
     assert pixel_auroc(list(masks), detector.anomaly_map(np.stack(spoilt))) > 0.95
-
-
-def test_tiles_soften_labels_and_a_loss_without_labels_has_none_to_soften() -> None:
-    tiles = KINDS["tiles"].trainer
-    assert (tiles.real_target, tiles.fake_target) == (0.9, 0.1)
-    for asked, targets in (
-        ({"beta1": 0.5}, (0.9, 0.1)),
-        ({"loss": "hinge"}, (1.0, 0.0)),
-        ({"loss": "least_squares"}, (0.9, 0.1)),
-        ("sngan", (1.0, 0.0)),
-    ):
-        found = resolve_trainer(asked, tiles)
-        assert (found.real_target, found.fake_target) == targets
-    with pytest.raises(ConfigError, match="real_target"):
-        resolve_trainer({"loss": "hinge", "real_target": 0.9}, tiles)
 
 
 def test_textbook_gan_is_available_and_ranks_noise(digits: Digits) -> None:
