@@ -405,9 +405,9 @@ def _presets() -> str:
 
 
 _PRESETS_TEXT = (
-    "### The preset `fast`",
+    "### The presets `fast` and `thorough`",
     "",
-    "Beside the default, in turns; `score_s` are the seconds that 10,000 pictures of 28 pixels take",
+    "Beside the default; `score_s` are the seconds that 10,000 pictures of 28 pixels take",
     "(`python -m benchmarks.anomaly presets`).",
     "",
 )
