@@ -277,6 +277,8 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
 def read_features(path: Path, categories: Collection[str] | None = None, least: int = 1) -> pd.DataFrame:
     """A table's rows, whose categories are as they are written: 007 in a short file and in a long one.
 
+    Rows of a CSV are named by their `line`: the first below the header is 2.
+
     Parameters
     ----------
     path : Path
@@ -298,7 +300,8 @@ def read_features(path: Path, categories: Collection[str] | None = None, least: 
     if categories is None:
         categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
-    return with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
+    rows = with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
+    return rows.set_axis(pd.RangeIndex(2, len(rows) + 2, name="line"), axis=0)
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
@@ -425,7 +428,8 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
             raise DataError(f"{path}: has no rows")
         without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
         if len(without):
-            raise DataError(f"{path}: row {without[0] + 1} has no path; leave out what has no picture")
+            row = f"line {without[0] + 2}" if path.suffix.lower() == ".csv" else f"row {without[0]}"
+            raise DataError(f"{path}: {row} has no path; leave out what has no picture")
         names = [str(p) for p in table[PATH_COLUMN]]
         return FileSource([path.parent / p for p in names], names, max_megapixels)
     return FileSource([path], [str(path)], max_megapixels)

@@ -173,13 +173,19 @@ def column_numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
         bad = pd.to_numeric(column, errors="coerce").isna() & column.notna()
         row = int(np.flatnonzero(bad.to_numpy())[0])
         raise DataError(
-            f"column {name!r}, row {row}: {column.iloc[row]!r} is not a number, and the model was fitted on "
-            "numbers there"
+            f"column {name!r}, {row_name(column, row)}: {column.iloc[row]!r} is not a number, and the model was "
+            "fitted on numbers there"
         ) from None
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
-        raise DataError(f"column {name!r}, row {row}: the value is infinity; leave it empty if it is unknown")
+        where = row_name(column, row)
+        raise DataError(f"column {name!r}, {where}: the value is infinity; leave it empty if it is unknown")
     return values
+
+
+def row_name(rows: pd.DataFrame | pd.Series, at: int) -> str:
+    """What a user knows a row by: "line 14" of a CSV, whose index is called so; else its label, "row 12"."""
+    return f"{'row' if rows.index.name is None else rows.index.name} {rows.index[at]}"
 
 
 def column_texts(column: pd.Series) -> list[str]:

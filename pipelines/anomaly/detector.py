@@ -24,7 +24,7 @@ from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
 from gantools.data.sources import PictureSource, Selected, as_array, is_table, open_pictures, read_features
 from gantools.data.standard import Glance, InputContract, StandardPictures, allowance, read_in_batches
-from gantools.data.tables import TableEncoder, infinite_rows, unusable_rows
+from gantools.data.tables import TableEncoder, infinite_rows, row_name, unusable_rows
 from gantools.errors import ConfigError, DataError, about
 from gantools.metrics.anomaly import auroc
 from gantools.pipelines.anomaly.calibration import FALSE_ALARMS, Scale, p_values, threshold
@@ -386,7 +386,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         if isinstance(X, pd.DataFrame) and (infinite := infinite_rows(X)):
             row, reason = next(iter(infinite.items()))
             way_out = f"leave it empty if it is unknown ({len(infinite)} such rows)"
-            raise DataError(f"row {X.index[row]}: {reason}; {way_out}")
+            raise DataError(f"{row_name(X, row)}: {reason}; {way_out}")
         learnt = [] if reset else self.encoder_.categories  # what a column is does not go by the rows to be scored
         if isinstance(X, pd.DataFrame) and (learnt or not all(map(pd.api.types.is_numeric_dtype, X.dtypes))):
             validate_data(self, X, skip_check_array=True, reset=reset)

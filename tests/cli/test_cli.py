@@ -175,14 +175,14 @@ def test_a_column_of_labels_is_no_feature(work: Path) -> None:
     assert json.loads(judged.stdout)["n_abnormal"] == 10
 
 
-def test_a_wrong_row_is_named_by_its_number_in_the_file(tmp_path: Path) -> None:
+def test_a_wrong_row_is_named_by_its_line_in_the_file(tmp_path: Path) -> None:
     rows = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
     rows.loc[12, "b"] = np.inf
     rows.assign(label=["bad"] * 10 + ["good"] * 20).to_csv(tmp_path / "t.csv", index=False)
     rows.to_csv(tmp_path / "plain.csv", index=False)
     for name in ("t", "plain"):
         done = gantools("anomaly", "fit", tmp_path / f"{name}.csv", "--model", tmp_path / "m", *QUICK, code=1)
-        assert f"{name}.csv: row 12: column 'b' is infinity" in done.stderr
+        assert f"{name}.csv: line 14: column 'b' is infinity" in done.stderr
 
 
 def test_of_a_folder_with_good_ones_beside_others_these_are_learnt(work: Path, tmp_path: Path) -> None:

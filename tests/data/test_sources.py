@@ -88,7 +88,7 @@ def test_empty_folder_and_missing_column(tmp_path: Path) -> None:
 
 def test_rows_without_a_path_are_named(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,b\na.png,1\n  ,2\n")
-    with pytest.raises(DataError, match=r"list.csv: row 2 has no path; leave out"):
+    with pytest.raises(DataError, match=r"list.csv: line 3 has no path; leave out"):
         open_pictures(tmp_path / "list.csv")
     for listed in (["a.png", ""], pd.DataFrame({"path": ["a.png", None]}), pd.Series(["a.png", float("nan")])):
         with pytest.raises(DataError, match="number 1 of the paths is ''; leave out"):
