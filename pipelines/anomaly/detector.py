@@ -30,7 +30,7 @@ from gantools.metrics.anomaly import auroc
 from gantools.pipelines.anomaly.calibration import FALSE_ALARMS, Scale, p_values, threshold
 from gantools.pipelines.anomaly.kinds import KINDS, Kind
 from gantools.pipelines.anomaly.labels import abnormal_from_labels
-from gantools.pipelines.anomaly.settings import FitSettings, wanted
+from gantools.pipelines.anomaly.settings import TRAINING, TRIMMED, FitSettings, forget_earlier, numbered, wanted
 from gantools.pipelines.anomaly.tiles import SMALLEST, TileModel
 from gantools.pipelines.anomaly.vectors import VectorModel
 from gantools.pipelines.anomaly.whole import WholeModel
@@ -47,7 +47,7 @@ from gantools.pipelines.base import (
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
-from gantools.pipelines.stages import begun, without_earlier
+from gantools.pipelines.stages import begun
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -83,6 +83,9 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         one kind, noise.
     fake_weight : float
         Weight of the generator's fakes in the discriminator's loss, where real samples have 1.
+    n_discriminators : int
+        Discriminators that are trained one after the other, each from other initial weights and on other batches, and
+        answer in the mean: each takes its time in training and in scoring.
     view : "auto", "whole" or "tiles"
         Whether pictures are looked at whole, for pictures of one size that show one thing, or densely. "auto"
         is whole for pictures of one size up to 64 pixels; of others among them, up to `max_bad` are skipped.
@@ -163,6 +166,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         "parts": [str, "array-like"],
         "synthetic": [StrOptions({"auto"}), "array-like", None],
         "fake_weight": [Interval(Real, 0, None, closed="left")],
+        "n_discriminators": [Interval(Integral, 1, None, closed="left")],
         "view": [StrOptions({"auto", "whole", "tiles"})],
         "image_size": [Interval(Integral, 8, 4096, closed="both"), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -180,6 +184,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         parts: Any = "auto",
         synthetic: Any = "auto",
         fake_weight: float = 0.15,
+        n_discriminators: int = 1,
         view: str = "auto",
         image_size: int | None = None,
         n_neighbors: int = 5,
@@ -204,6 +209,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         self.parts = parts
         self.synthetic = synthetic
         self.fake_weight = fake_weight
+        self.n_discriminators = n_discriminators
         self.view = view
         self.image_size = image_size
         self.n_neighbors = n_neighbors
@@ -278,11 +284,11 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
                 if len(good) < 2:
                     raise DataError("there is 1 sample; at least 2 are needed to learn what is normal")
             if not self.resume:
-                without_earlier(self.checkpoint, ("training", "training-trimmed"))
+                forget_earlier(self.checkpoint)
             if self.trim > 0:
                 trainings, good = self._fit_twice(data, good, settings)
             else:
-                trainings = [("training", self._fit_model(data, good, settings))]
+                trainings = self._fit_model("training", data, good, settings)
         self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(good), "skipped": len(skipped)}
         self.skipped_ = skipped[:_MOST_REASONS]
@@ -299,27 +305,29 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         """Fit, drop the share `trim` of highest scores, fit again, each in half the time: trainings and those left."""
         half = None if settings.max_minutes is None else settings.max_minutes / 2
         folder = self.checkpoint
-        settings = replace(settings, max_minutes=half, reopen=not begun(folder, "training-trimmed"))
-        first = self._fit_model(data, good, settings)
+        settings = replace(settings, max_minutes=half, reopen=not begun(folder, TRIMMED))
+        first = self._fit_model("training", data, good, settings)
         fused = self._fused(self._known_scores(data, good, fair=True))
         good = good[np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])]
-        second = None if folder is None else Path(folder) / "training-trimmed.safetensors"
+        second = None if folder is None else Path(folder) / f"{TRIMMED}.safetensors"
         settings = replace(settings, checkpoint=second, reopen=True)
-        return [("training", first), ("trimmed", self._fit_model(data, good, settings))], good
+        return first + self._fit_model("trimmed", data, good, settings), good
 
-    def _fit_model(self, data: Any, good: NDArray[np.int64], settings: FitSettings) -> Training:
+    def _fit_model(
+        self, stage: str, data: Any, good: NDArray[np.int64], settings: FitSettings
+    ) -> list[tuple[str, Training]]:
         self.model_: VectorModel | WholeModel | TileModel
         if self.kind_ == "table":
-            self.model_, calibration, training = VectorModel.fit(data[good], settings)
+            self.model_, calibration, trainings = VectorModel.fit(data[good], settings)
         elif self.kind_ == "whole":
-            self.model_, calibration, training = WholeModel.fit(data, good, settings)
+            self.model_, calibration, trainings = WholeModel.fit(data, good, settings)
         else:
-            self.model_, calibration, training = TileModel.fit(data, good, settings)
+            self.model_, calibration, trainings = TileModel.fit(data, good, settings)
         self.scales_ = {p: Scale.of(calibration[:, i]) for i, p in enumerate(self.parts_)}
         self.total_ = Scale(0.0, 1.0)
         self.total_ = Scale.of(self._fused(calibration))
         self.calibration_ = np.sort(self._fused(calibration))
-        return training
+        return [(numbered(stage, i), training) for i, training in enumerate(trainings, 1)]
 
     def _contract(self, glance: Glance) -> tuple[InputContract, str]:
         sizes, size = sorted(glance.sizes), self.image_size
@@ -355,11 +363,12 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             raise ConfigError("fake_weight=0 and no synthetic anomalies leave the discriminator without negatives")
         if self.width is not None and self.width % 8:
             raise ConfigError(f"width={self.width} must be a multiple of 8")
-        checkpoint = None if self.checkpoint is None else Path(self.checkpoint) / "training.safetensors"
+        checkpoint = None if self.checkpoint is None else Path(self.checkpoint) / f"{TRAINING}.safetensors"
         return FitSettings(
             parts=self.parts_,
             synthetic=synthetic,
             fake_weight=float(self.fake_weight) if synthetic else 1.0,
+            n_discriminators=self.n_discriminators,
             trainer=resolve_trainer(self.trainer, kind.trainer),
             max_images=self.max_images or kind.max_images,
             max_minutes=self.max_minutes,

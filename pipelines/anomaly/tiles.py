@@ -20,6 +20,7 @@ from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
 from gantools.errors import ConfigError
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
+from gantools.networks.committee import Committee
 from gantools.networks.dcgan import DcganGenerator
 from gantools.networks.patch import PatchDiscriminator
 from gantools.networks.projected import FeatureDiscriminator
@@ -60,7 +61,8 @@ class TileModel:
 
     Attributes
     ----------
-    discriminator : PatchDiscriminator or FeatureDiscriminator
+    discriminator : Committee
+        Of `PatchDiscriminator` or `FeatureDiscriminator`.
     backbone : EfficientNetLite0 or None
         Frozen; there if a part needs it.
     bank : Tensor, (M, D)
@@ -73,7 +75,7 @@ class TileModel:
 
     parts: tuple[str, ...]
     n_neighbors: int
-    discriminator: Discriminator
+    discriminator: Committee
     backbone: EfficientNetLite0 | None
     bank: Tensor
     pixel_scales: NDArray[np.float64]
@@ -82,35 +84,40 @@ class TileModel:
     @classmethod
     def fit(
         cls, pictures: StandardPictures, good: NDArray[np.int64], settings: FitSettings
-    ) -> tuple[TileModel, NDArray[np.float64], Training]:
+    ) -> tuple[TileModel, NDArray[np.float64], list[Training]]:
         """Learn from the normals numbered `good`.
 
         Returns
         -------
-        model, calibration, training
+        model, calibration, trainings
             `calibration` is the parts' scores of held-out normals: (M, n_parts).
         """
         fitted, held = hold_out(good, settings.seed, few=2)
         tile = min(TILE, _smallest_side(pictures, good) // _STRIDE * _STRIDE)
-        order = Order(len(fitted), settings.batch_size, settings.seed)
-
-        def batches(step: int) -> Batch:
-            tiles = [
-                _crop(pictures[int(i)], tile, np.random.default_rng((settings.seed, 3, step, int(place))))
-                for i, place in zip(fitted[order.indices(step)], mine(np.arange(settings.batch_size)), strict=True)
-            ]
-            return {"reals": torch.stack(tiles).to(settings.device, memory_format=torch.channels_last)}
-
+        channels = pictures.contract.channels
         model = cls(
             settings.parts,
             settings.n_neighbors,
-            *_networks(settings, pictures.contract.channels),
+            Committee([]),
+            _backbone(settings.parts, settings.device),
             torch.zeros(0, device=settings.device),
             np.tile([0.0, 1.0], (len(settings.parts), 1)),
         )
-        training = settings.train(model._game(settings, pictures.contract.channels, tile, batches), batches)
-        assert isinstance(training.discriminator, Discriminator)
-        model.discriminator = training.discriminator
+
+        def play(own: FitSettings) -> tuple[PictureGame, Callable[[int], Batch]]:
+            order = Order(len(fitted), own.batch_size, own.seed)
+
+            def batches(step: int) -> Batch:
+                tiles = [
+                    _crop(pictures[int(i)], tile, np.random.default_rng((own.seed, 3, step, int(place))))
+                    for i, place in zip(fitted[order.indices(step)], mine(np.arange(own.batch_size)), strict=True)
+                ]
+                return {"reals": torch.stack(tiles).to(own.device, memory_format=torch.channels_last)}
+
+            return model._game(own, channels, tile, batches), batches
+
+        trainings = settings.train(play)
+        model.discriminator = Committee([training.discriminator for training in trainings])
         if "pretrained" in settings.parts:
             with settings.stages.stage("remembering normals") as advance:
                 model._remember(pictures, fitted, settings, advance)
@@ -127,17 +134,17 @@ class TileModel:
         centre = np.median(pixels, 1)
         spread = np.maximum(np.quantile(pixels, _PIXEL_TAIL, axis=1) - centre, 1e-6)
         model.pixel_scales = np.stack([centre, spread], 1)
-        return model, np.stack(calibration), training
+        return model, np.stack(calibration), trainings
 
     def _game(self, settings: FitSettings, channels: int, tile: int, batches: Callable[[int], Batch]) -> PictureGame:
-        rng = settings.generator()
-        generator = initialised(lambda: DcganGenerator((channels, tile, tile), width=16), rng).to(settings.device)
-        players = (generator, self.discriminator, settings.fake_weight, settings.synthetic)
-        if not isinstance(self.discriminator, FeatureDiscriminator):
+        discriminator = _discriminator(settings, channels)
+        generator = initialised(lambda: DcganGenerator((channels, tile, tile), width=16), settings.generator())
+        players = (generator.to(settings.device), discriminator, settings.fake_weight, settings.synthetic)
+        if not isinstance(discriminator, FeatureDiscriminator):
             return PictureGame(*players)
         with torch.no_grad():
             first = [self.features(batches(step)["reals"]) for step in range(_STANDARDISED_ON)]
-        self.discriminator.standardise(torch.cat(first))
+        discriminator.standardise(torch.cat(first))
         return ProjectedGame(*players, self.features)
 
     def _remember(
@@ -188,7 +195,7 @@ class TileModel:
         the number of a picture that was learnt: its own patches in the bank are then left out.
         """
         bank = self._bank_without(itself)
-        device = next(self.discriminator.parameters()).device
+        device = self.bank.device
         height, width = pictures.shape[2:]
         total = torch.zeros(pictures.shape[0], len(self.parts), height, width)
         weight = torch.zeros(height, width)
@@ -252,14 +259,14 @@ class TileModel:
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""
-        d = self.discriminator
-        first = d.mix if isinstance(d, FeatureDiscriminator) else d.fine.convs[0]
+        one = self.discriminator.first
+        first = one.mix if isinstance(one, FeatureDiscriminator) else one.fine.convs[0]
         return {
             "parts": list(self.parts),
             "n_neighbors": self.n_neighbors,
             "channels": first.in_channels,
             "width": first.out_channels,
-            "discriminator": self.discriminator.state_dict(),
+            "discriminators": self.discriminator.states(),
             "bank": self.bank,
             "pixel_scales": self.pixel_scales.tolist(),
         }
@@ -270,7 +277,7 @@ class TileModel:
         parts = tuple(state["parts"])
         kind: type[Discriminator] = FeatureDiscriminator if "pretrained_discriminator" in parts else PatchDiscriminator
         build: Callable[[], Discriminator] = partial(kind, state["channels"], state["width"])
-        discriminator = restored(build, state["discriminator"])
+        discriminator = Committee([restored(build, weights) for weights in state["discriminators"]])
         discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         sides = (None, _PATCH) if "pretrained" in parts else (0,)
         bank = fitting("the bank of normals", state["bank"], torch.float32, *sides).to(device)
@@ -278,19 +285,18 @@ class TileModel:
         return cls(parts, state["n_neighbors"], discriminator, _backbone(parts, device), bank, scales)
 
 
-def _networks(settings: FitSettings, channels: int) -> tuple[Discriminator, EfficientNetLite0 | None]:
-    """A fresh discriminator of the kind that the parts ask for, and the backbone if any part does."""
-    parts = settings.parts
-    if "discriminator" in parts and "pretrained_discriminator" in parts:
+def _discriminator(settings: FitSettings, channels: int) -> Discriminator:
+    """A fresh discriminator of the kind that the parts ask for."""
+    if "discriminator" in settings.parts and "pretrained_discriminator" in settings.parts:
         raise ConfigError("parts: choose one of 'discriminator' and 'pretrained_discriminator', not both")
     rng = settings.generator()
     discriminator: Discriminator
-    if "pretrained_discriminator" in parts:
+    if "pretrained_discriminator" in settings.parts:
         discriminator = initialised(lambda: FeatureDiscriminator(_FEATURES, settings.width or _FEATURE_WIDTH), rng)
     else:
         discriminator = initialised(lambda: PatchDiscriminator(channels, settings.width or _PIXEL_WIDTH), rng)
     discriminator.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return discriminator, _backbone(parts, settings.device)
+    return discriminator
 
 
 def _backbone(parts: tuple[str, ...], device: torch.device) -> EfficientNetLite0 | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from gantools.core import Batch, Training
 from gantools.core.batches import Order
 from gantools.core.initialise import fitting, initialised, restored
+from gantools.networks.committee import Committee
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.pipelines.anomaly.games import VectorGame
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
@@ -31,7 +33,8 @@ class VectorModel:
 
     Attributes
     ----------
-    discriminator : MlpDiscriminator
+    discriminator : Committee
+        Of `MlpDiscriminator`.
     bank : Tensor, (M, D)
         Standardised normals.
     banked : ndarray or None, (M,)
@@ -40,45 +43,44 @@ class VectorModel:
 
     parts: tuple[str, ...]
     n_neighbors: int
-    discriminator: MlpDiscriminator
+    discriminator: Committee
     bank: Tensor
     banked: NDArray[np.int64] | None = None
 
     @classmethod
     def fit(
         cls, vectors: NDArray[np.float64], settings: FitSettings
-    ) -> tuple[VectorModel, NDArray[np.float64], Training]:
+    ) -> tuple[VectorModel, NDArray[np.float64], list[Training]]:
         """Learn from normals.
 
         Returns
         -------
-        model, calibration, training
+        model, calibration, trainings
             `calibration` is the parts' scores of held-out normals: (M, n_parts).
         """
         fitted, held = hold_out(np.arange(len(vectors)), settings.seed)
         x = torch.from_numpy(vectors).to(settings.device)
         reals = x[fitted].float()
         width = settings.width or _WIDTH
-        rng = settings.generator()
-        game = VectorGame(
-            initialised(lambda: MlpGenerator(x.shape[1], width=width), rng).to(settings.device),
-            initialised(lambda: MlpDiscriminator(x.shape[1], width=width), rng).to(settings.device),
-            settings.fake_weight,
-            bool(settings.synthetic),
-        )
-        order = Order(len(reals), settings.batch_size, settings.seed)
 
-        def batches(step: int) -> Batch:
-            return {"reals": reals[torch.from_numpy(order.indices(step)).to(reals.device)]}
+        def play(own: FitSettings) -> tuple[VectorGame, Callable[[int], Batch]]:
+            order = Order(len(reals), own.batch_size, own.seed)
 
-        training = settings.train(game, batches)
+            def batches(step: int) -> Batch:
+                return {"reals": reals[torch.from_numpy(order.indices(step)).to(reals.device)]}
+
+            rng = own.generator()
+            generator = initialised(lambda: MlpGenerator(x.shape[1], width=width), rng).to(own.device)
+            discriminator = initialised(lambda: MlpDiscriminator(x.shape[1], width=width), rng).to(own.device)
+            return VectorGame(generator, discriminator, own.fake_weight, bool(own.synthetic)), batches
+
+        trainings = settings.train(play)
         banked = chosen(fitted, settings.max_bank, settings.seed)
-        discriminator = training.discriminator.double()
-        assert isinstance(discriminator, MlpDiscriminator)
+        discriminator = Committee([training.discriminator.double() for training in trainings])
         model = cls(settings.parts, settings.n_neighbors, discriminator, x[banked], banked)
         few = len(held) == len(fitted)
         at = np.arange(len(banked)) if few else None
-        return model, model.scores(vectors[banked if few else held], at), training
+        return model, model.scores(vectors[banked if few else held], at), trainings
 
     def scores(self, vectors: NDArray[np.float64], itself: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """The parts' scores, high for abnormal: (N, n_parts); `itself` as of `neighbour_distances`."""
@@ -107,8 +109,8 @@ class VectorModel:
             "parts": list(self.parts),
             "n_neighbors": self.n_neighbors,
             "n_features": self.bank.shape[1],
-            "width": self.discriminator.hidden1.out_features,
-            "discriminator": self.discriminator.state_dict(),
+            "width": self.discriminator.first.hidden1.out_features,
+            "discriminators": self.discriminator.states(),
             "bank": self.bank,
         }
 
@@ -116,6 +118,6 @@ class VectorModel:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> VectorModel:
         """The model that `state` describes, on `device`."""
         build = partial(MlpDiscriminator, state["n_features"], width=state["width"])
-        discriminator = restored(lambda: build().double(), state["discriminator"]).to(device)
+        members = [restored(lambda: build().double(), weights).to(device) for weights in state["discriminators"]]
         bank = fitting("the bank of normals", state["bank"], torch.float64, None, state["n_features"])
-        return cls(tuple(state["parts"]), state["n_neighbors"], discriminator, bank.to(device))
+        return cls(tuple(state["parts"]), state["n_neighbors"], Committee(members), bank.to(device))

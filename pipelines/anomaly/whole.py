@@ -19,6 +19,7 @@ from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
 from gantools.networks.backbone import EfficientNetLite0, load_backbone
+from gantools.networks.committee import Committee
 from gantools.networks.dcgan import DcganGenerator
 from gantools.networks.whole import WholeDiscriminator
 from gantools.pipelines.anomaly.games import PictureGame, TransformationGame
@@ -45,7 +46,8 @@ class WholeModel:
 
     Attributes
     ----------
-    discriminator : WholeDiscriminator
+    discriminator : Committee
+        Of `WholeDiscriminator`.
     backbone : EfficientNetLite0 or None
         Frozen; there if a part needs it.
     banks : dict
@@ -61,7 +63,7 @@ class WholeModel:
 
     parts: tuple[str, ...]
     n_neighbors: int
-    discriminator: WholeDiscriminator
+    discriminator: Committee
     backbone: EfficientNetLite0 | None
     banks: dict[str, Tensor]
     places: Tensor
@@ -71,34 +73,36 @@ class WholeModel:
     @classmethod
     def fit(
         cls, pictures: StandardPictures, good: NDArray[np.int64], settings: FitSettings
-    ) -> tuple[WholeModel, NDArray[np.float64], Training]:
+    ) -> tuple[WholeModel, NDArray[np.float64], list[Training]]:
         """Learn from the normals numbered `good`.
 
         Returns
         -------
-        model, calibration, training
+        model, calibration, trainings
             `calibration` is the parts' scores of held-out normals: (M, n_parts).
         """
         fitted, held = hold_out(good, settings.seed)
         shape = tuple(pictures[int(good[0])].shape)
-        rng = settings.generator()
         width = settings.width or _WIDTH
-        discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, width), rng)
-        discriminator.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        generator = initialised(lambda: DcganGenerator((shape[0], shape[1], shape[2])), rng).to(settings.device)
         game_of = TransformationGame if "transformations" in settings.parts else PictureGame
-        game = game_of(generator, discriminator, settings.fake_weight, settings.synthetic)
-        order = Order(len(fitted), settings.batch_size, settings.seed)
 
-        def batches(step: int) -> Batch:
-            return {"reals": _to(pictures.batch(fitted[order.indices(step)]), settings.device)}
+        def play(own: FitSettings) -> tuple[PictureGame, Callable[[int], Batch]]:
+            order = Order(len(fitted), own.batch_size, own.seed)
 
-        training = settings.train(game, batches)
-        assert isinstance(training.discriminator, WholeDiscriminator)
+            def batches(step: int) -> Batch:
+                return {"reals": _to(pictures.batch(fitted[order.indices(step)]), own.device)}
+
+            rng = own.generator()
+            discriminator = initialised(lambda: WholeDiscriminator(shape[0], N_TRANSFORMATIONS, width), rng)
+            discriminator.to(own.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            generator = initialised(lambda: DcganGenerator((shape[0], shape[1], shape[2])), rng).to(own.device)
+            return game_of(generator, discriminator, own.fake_weight, own.synthetic), batches
+
+        trainings = settings.train(play)
         model = cls(
             settings.parts,
             settings.n_neighbors,
-            training.discriminator,
+            Committee([training.discriminator for training in trainings]),
             _backbone(settings.parts, settings.device),
             {},
             torch.zeros(0, device=settings.device),
@@ -117,7 +121,7 @@ class WholeModel:
         pixels = model.maps(pictures.batch(indices[:_BATCH]))
         centre, high = float(np.median(pixels)), float(np.quantile(pixels, _PIXEL_TAIL))
         model.pixel_scale = (centre, max(high - centre, 1e-6))
-        return model, np.concatenate(calibration), training
+        return model, np.concatenate(calibration), trainings
 
     @torch.no_grad()
     def _remember(
@@ -185,10 +189,20 @@ class WholeModel:
             if part == "discriminator":
                 columns.append(-self.discriminator(x)[:n])
             elif part == "transformations":
-                columns.append(_transformation_scores(self.discriminator, x)[:n])
+                columns.append(self._transformation_scores(x)[:n])
             else:
                 columns.append(neighbour_distances(vectors[part][:n], self.banks[part], self.n_neighbors, itself))
         return torch.stack([c.double() for c in columns], 1)
+
+    def _transformation_scores(self, x: Tensor) -> Tensor:
+        """Minus the log-probability of the right answer, summed over ten ways to move a picture: the members' mean."""
+        moved, n = _channels_last(all_transformed(x)), x.shape[0]
+        found: list[Tensor] = []
+        for member in self.discriminator.members:
+            logits = member.transformation_logits(moved)  # type: ignore[operator]
+            right = F.log_softmax(logits, 1).view(N_TRANSFORMATIONS, n, N_TRANSFORMATIONS)
+            found.append(-torch.diagonal(right, dim1=0, dim2=2).sum(1))
+        return torch.stack(found).mean(0)
 
     @torch.no_grad()
     def maps(self, pictures: Tensor) -> NDArray[np.float64]:
@@ -210,13 +224,13 @@ class WholeModel:
 
     def state(self) -> dict[str, Any]:
         """What `from_state` needs."""
-        first: Any = self.discriminator.maps[0]
+        first = self.discriminator.first.maps[0]
         return {
             "parts": list(self.parts),
             "n_neighbors": self.n_neighbors,
             "channels": first.conv.in_channels,
             "width": first.conv.out_channels,
-            "discriminator": self.discriminator.state_dict(),
+            "discriminators": self.discriminator.states(),
             "banks": self.banks,
             "places": self.places,
             "pixel_scale": list(self.pixel_scale),
@@ -226,12 +240,12 @@ class WholeModel:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> WholeModel:
         """The model that `state` describes, on `device`."""
         build = partial(WholeDiscriminator, state["channels"], N_TRANSFORMATIONS, state["width"])
-        discriminator = restored(build, state["discriminator"])
+        discriminator = Committee([restored(build, weights) for weights in state["discriminators"]])
         discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = tuple(state["parts"])
         backbone = _backbone(parts, device)
-        maps: Any = discriminator.maps
-        lengths = {"features": maps[-1].conv.out_channels}
+        widths = [len(discriminator.members) * block.conv.out_channels for block in discriminator.first.maps]
+        lengths = {"features": widths[-1]}
         if backbone is not None:
             _, middle, last = backbone.channels
             lengths["pretrained"] = 5 * middle + last
@@ -239,19 +253,11 @@ class WholeModel:
             name: fitting(f"the bank {name}", bank, torch.float32, None, lengths[name]).to(device)
             for name, bank in state["banks"].items()
         }
-        looked_at = maps[2].conv.out_channels if backbone is None else backbone.channels[0]
+        looked_at = widths[2] if backbone is None else backbone.channels[0]
         places = fitting("places", state["places"], torch.float32, 2, looked_at, None, None).to(device)
         centre, spread = state["pixel_scale"]
         pixel_scale = (float(centre), float(spread))
         return cls(parts, state["n_neighbors"], discriminator, backbone, banks, places, pixel_scale)
-
-
-def _transformation_scores(discriminator: WholeDiscriminator, x: Tensor) -> Tensor:
-    """Minus the log-probability of the right answer, summed over the ten ways to move each picture."""
-    n = x.shape[0]
-    logits = discriminator.transformation_logits(_channels_last(all_transformed(x)))
-    right = F.log_softmax(logits, 1).view(N_TRANSFORMATIONS, n, N_TRANSFORMATIONS)
-    return -torch.diagonal(right, dim1=0, dim2=2).sum(1)
 
 
 def _backbone(parts: tuple[str, ...], device: torch.device) -> EfficientNetLite0 | None:

@@ -44,7 +44,7 @@ def session_of(path: Path) -> Any:
 
 def test_a_detector_of_tables(tmp_path: Path) -> None:
     rows = load_wine().data
-    detector = GanAnomalyDetector(max_images=1280, random_state=0).fit(rows[:100])
+    detector = GanAnomalyDetector(n_discriminators=2, max_images=1280, random_state=0).fit(rows[:100])
     made = export(detector, tmp_path / "m.onnx")
     assert set(made["parity"]) == {"anomaly_score", "is_anomaly", "p_value"}
     given = rows[90:].astype(np.float32)
@@ -67,7 +67,7 @@ def test_a_table_with_categories_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_detector_of_small_pictures(tmp_path: Path) -> None:
-    detector = GanAnomalyDetector(max_images=1280, random_state=0).fit(DIGITS[:150])
+    detector = GanAnomalyDetector(n_discriminators=2, max_images=1280, random_state=0).fit(DIGITS[:150])
     export(detector, tmp_path / "m.onnx")
     score, flagged, _, maps = session_of(tmp_path / "m.onnx").run(None, {"images": DIGITS[:70, ..., None]})
     np.testing.assert_allclose(score, detector.anomaly_score(DIGITS[:70]), rtol=1e-5, atol=1e-5)
@@ -77,7 +77,7 @@ def test_a_detector_of_small_pictures(tmp_path: Path) -> None:
 
 def test_a_detector_of_large_pictures_at_one_size(tmp_path: Path) -> None:
     pictures = [BRICK[i : i + 100, j : j + 120] for i in range(0, 400, 100) for j in range(0, 360, 120)]
-    detector = GanAnomalyDetector(view="tiles", max_images=64, random_state=0).fit(pictures)
+    detector = GanAnomalyDetector(view="tiles", n_discriminators=2, max_images=64, random_state=0).fit(pictures)
     with pytest.raises(ConfigError, match="--size HEIGHTxWIDTH"):
         export(detector, tmp_path / "m.onnx")
     export(detector, tmp_path / "m.onnx", (100, 120))
