@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import FASHION_CLASSES, fashion_mnist, outlier_tables, textures
+from benchmarks.datasets import FASHION_CLASSES, OutlierTable, fashion_mnist, outlier_tables, textures
 from benchmarks.defects import texture_set
 from benchmarks.records import Row, known, record
 
@@ -106,19 +106,32 @@ def fashion(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]
 
 
 def presets(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
-    """The presets `fast` and `thorough` beside the default, in turns, on a hard class, an easy one and one between."""
+    """The presets `fast` and `thorough` beside the default, in turns: small pictures, hard textures and all tables."""
     from gantools import configs
 
-    data = fashion_mnist(download)
     for seed in seeds:
-        for name in ("shirt", "T-shirt", "sneaker"):
-            label = FASHION_CLASSES.index(name)
-            train, abnormal = data.train[data.train_labels == label], data.test_labels != label
-            for preset in ("default", "fast", "thorough"):
+        for name, wanted, sets in _for_presets(seed, download):
+            for preset in wanted:
                 key = {"data": name, "seed": seed, "method": preset}
                 if not known("presets", key):
                     settings = configs.read(preset, "anomaly")
-                    yield {**key, **_of_ours(train, data.test, abnormal, seed, **settings)[2]}
+                    rows = [_of_ours(*data, seed, **settings)[2] for data in sets]
+                    columns = set.intersection(*(set(row) for row in rows))
+                    yield {**key, **{c: float(np.mean([row[c] for row in rows])) for c in sorted(columns)}}
+
+
+def _for_presets(seed: int, download: bool) -> Iterator[tuple[str, list[str], list[tuple[Any, Any, np.ndarray]]]]:
+    """A name, the presets that suit, and one or several of what to learn from, what to judge, and what is abnormal."""
+    data = fashion_mnist(download)
+    for name in ("shirt", "T-shirt"):
+        label = FASHION_CLASSES.index(name)
+        train, abnormal = data.train[data.train_labels == label], data.test_labels != label
+        yield name, ["default", "fast", "thorough"], [(train, data.test, abnormal)]
+    for name in ("grass", "mud"):
+        train, test, _, kinds = texture_set(textures()[name], seed)
+        yield name, ["default", "thorough"], [(train, test, np.array(kinds) != "good")]
+    sets = [_halved(table, seed) for table in outlier_tables(download)]
+    yield f"{len(sets)} tables, mean", ["default", "thorough"], sets
 
 
 def _of_ours(train: Any, test: Any, abnormal: np.ndarray, seed: int, **settings: Any) -> tuple[Any, np.ndarray, Row]:
@@ -186,20 +199,25 @@ def tables(seeds: list[int], names: list[str], download: bool) -> Iterator[Row]:
     """
     for table in outlier_tables(download):
         for seed in seeds:
-            normal = np.random.default_rng(seed).permutation(np.flatnonzero(~table.outlier))
-            half = len(normal) // 2
-            rows = [normal[:half], np.concatenate([normal[half:], np.flatnonzero(table.outlier)])]
-            train, test = (table.features.iloc[r] for r in rows)
-            abnormal = table.outlier[rows[1]]
+            train, test, abnormal = _halved(table, seed)
             key = {"data": table.name, "seed": seed}
             if not known("tables", {**key, "method": "gantools"}):
                 figures = _of_ours(train, test, abnormal, seed)[2]
-                yield {**key, "method": "gantools", "rows": half, **figures}
+                yield {**key, "method": "gantools", "rows": len(train), **figures}
             prepared = _preparation().fit(train)
             for peer, make in peers(names).items():
                 if not known("tables", {**key, "method": peer}):
                     arrays = [np.asarray(prepared.transform(frame), dtype=float) for frame in (train, test)]
                     yield {**key, "method": peer, **measured(make(seed), arrays[0], arrays[1], abnormal)}
+
+
+def _halved(table: OutlierTable, seed: int) -> tuple[Any, Any, np.ndarray]:
+    """Half of a table's normals to learn from; the rest and all outliers to judge, and which of them are outliers."""
+    normal = np.random.default_rng(seed).permutation(np.flatnonzero(~table.outlier))
+    half = len(normal) // 2
+    rows = [normal[:half], np.concatenate([normal[half:], np.flatnonzero(table.outlier)])]
+    train, test = (table.features.iloc[r] for r in rows)
+    return train, test, table.outlier[rows[1]]
 
 
 def _preparation() -> Any:

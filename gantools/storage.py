@@ -345,4 +345,6 @@ def load(folder: str | Path, device: str = "auto") -> Any:
         raise
     except _MISFITS as error:
         said = str(error).partition("\n")[0]
-        raise ModelError(f"{folder} does not describe a {stored.name} ({type(error).__name__}: {said})") from None
+        why = f"{type(error).__name__}: {said}"
+        way_out = "if another version of gantools saved it, fit it again"
+        raise ModelError(f"{folder} does not describe a {stored.name} ({why}); {way_out}") from None

@@ -53,6 +53,8 @@ class Game:
         Whether both players are told a class.
     projected : bool
         Whether the discriminator judges a frozen network's features.
+    wide : bool
+        Whether most of the work is convolutions of a hundred channels or more, as CPUs' matrix units want them.
     monitored : bool
         Whether `monitor` gives a figure.
     n_reals : int or None
@@ -64,6 +66,7 @@ class Game:
     augmentable: bool = False
     conditional: bool = False
     projected: bool = False
+    wide: bool = False
     monitored: bool = False
     n_reals: int | None = None
 

@@ -149,7 +149,7 @@ class Run:
 
     def _lay_out(self, batch: Batch) -> None:
         """The players and their averages in memory, and the numbers they compute in, as suits what they are shown."""
-        self.half = self.half or (self.trainer.precision == "auto" and bfloat16_suits(batch["reals"]))
+        self.half = self.half or (self.trainer.precision == "auto" and bfloat16_suits(batch["reals"], self.game.wide))
         if channels_last_suits(batch["reals"]):
             for player in (self.game.generator, self.game.discriminator, *(a.average for a in self.averages.values())):
                 lay_channels_last(player)

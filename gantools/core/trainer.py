@@ -138,8 +138,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         batches that do not fit into memory. Under torchrun each process has as many parts.
     precision : str
         "float32"; "bfloat16": the players compute in it, while losses, penalties and weights stay as they are; "auto":
-        bfloat16 where it was measured to be faster (GPUs made for it, pictures of 128 pixels or more), else float32.
-        CPUs without such units are many times slower in it.
+        bfloat16 where it was measured to be faster (GPUs made for it, pictures of 128 pixels or more; CPUs with matrix
+        units, a `wide` game), else float32. CPUs without such units are many times slower in it.
     compile : bool
         Compile the players (torch.compile) but for penalties, which need gradients of gradients. Takes a minute or more
         before the first step, and a C++ compiler: for long trainings on GPUs.

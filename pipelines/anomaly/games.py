@@ -89,6 +89,8 @@ class ProjectedGame(PictureGame):
     `features` takes pictures in [-1, 1] and gives the maps; the generator learns through it.
     """
 
+    wide = True
+
     def __init__(
         self,
         generator: nn.Module,

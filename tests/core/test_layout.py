@@ -71,6 +71,13 @@ def test_a_training_that_was_laid_out_resumes_exactly(tmp_path: Path) -> None:
         assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
-def test_cpus_and_vectors_are_not_given_half_of_the_bits() -> None:
-    assert not bfloat16_suits(torch.zeros(2, 3, 256, 256))
-    assert not bfloat16_suits(torch.zeros(8, 64))
+def test_half_of_the_bits_are_for_wide_games_on_cpus_with_units_for_them() -> None:
+    assert bfloat16_suits(torch.zeros(2, 3, 96, 96), wide=True) == ("amx_bf16" in _flags_of_this_cpu())
+    assert not bfloat16_suits(torch.zeros(2, 3, 256, 256), wide=False)
+    assert not bfloat16_suits(torch.zeros(8, 64), wide=True)
+
+
+def _flags_of_this_cpu() -> set[str]:
+    """What Linux says that it can do; other systems run on none that has matrix units."""
+    told = Path("/proc/cpuinfo")
+    return set(told.read_text().split()) if told.exists() else set()
