@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from gantools.data.decode import MAX_MEGAPIXELS, Header, header_of, is_picture, plain_mode, read_picture
-from gantools.data.tables import is_numeric, with_columns
+from gantools.data.tables import is_numeric, row_name, with_columns
 from gantools.errors import DataError, printable
 
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
@@ -265,6 +265,24 @@ def _tell_of_short_lines(path: Path) -> None:
         )
 
 
+def _named_by_line(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table of a CSV, its index the `line` at which each row begins; as it is where these cannot be told."""
+    if path.suffix.lower() != ".csv":
+        return table
+    begins, last = [], 0
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        try:
+            for values in lines:
+                if len(values) > 1 or "".join(values).strip():  # pandas passes over empty lines
+                    begins.append(last + 1)
+                last = lines.line_num
+        except csv.Error:
+            return table
+    below = begins[1:]
+    return table.set_axis(pd.Index(below, name="line"), axis=0) if len(below) == len(table) else table
+
+
 def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequence[str]) -> pd.DataFrame:
     """The table of a CSV, with some of its columns as they are written."""
     columns = [name for name in texts if name in table]
@@ -277,7 +295,7 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
 def read_features(path: Path, categories: Collection[str] | None = None, least: int = 1) -> pd.DataFrame:
     """A table's rows, whose categories are as they are written: 007 in a short file and in a long one.
 
-    Rows of a CSV are named by their `line`: the first below the header is 2.
+    Rows of a CSV are named by their `line`, as an editor shows it.
 
     Parameters
     ----------
@@ -301,7 +319,7 @@ def read_features(path: Path, categories: Collection[str] | None = None, least: 
         categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
     rows = with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
-    return rows.set_axis(pd.RangeIndex(2, len(rows) + 2, name="line"), axis=0)
+    return _named_by_line(rows, path)
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
@@ -428,7 +446,7 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
             raise DataError(f"{path}: has no rows")
         without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
         if len(without):
-            row = f"line {without[0] + 2}" if path.suffix.lower() == ".csv" else f"row {without[0]}"
+            row = row_name(_named_by_line(table, path), int(without[0]))
             raise DataError(f"{path}: {row} has no path; leave out what has no picture")
         names = [str(p) for p in table[PATH_COLUMN]]
         return FileSource([path.parent / p for p in names], names, max_megapixels)

@@ -18,7 +18,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from gantools.core import Training
 from gantools.core.world import world
 from gantools.data.anomalies import check_kinds
 from gantools.data.decode import MAX_MEGAPIXELS
@@ -30,7 +29,8 @@ from gantools.metrics.anomaly import auroc
 from gantools.pipelines.anomaly.calibration import FALSE_ALARMS, Scale, p_values, threshold
 from gantools.pipelines.anomaly.kinds import KINDS, Kind
 from gantools.pipelines.anomaly.labels import abnormal_from_labels
-from gantools.pipelines.anomaly.settings import TRAINING, TRIMMED, FitSettings, forget_earlier, numbered, wanted
+from gantools.pipelines.anomaly.members import TRAINING, TRIMMED, Trainings, forget_earlier, trimming_begun
+from gantools.pipelines.anomaly.settings import FitSettings, wanted
 from gantools.pipelines.anomaly.tiles import SMALLEST, TileModel
 from gantools.pipelines.anomaly.vectors import VectorModel
 from gantools.pipelines.anomaly.whole import WholeModel
@@ -47,7 +47,6 @@ from gantools.pipelines.base import (
 from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_callbacks
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
-from gantools.pipelines.stages import begun
 from gantools.progress import Stages
 from gantools.storage import StoredModel, write_model
 
@@ -85,7 +84,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         Weight of the generator's fakes in the discriminator's loss, where real samples have 1.
     n_discriminators : int
         Discriminators that are trained one after the other, each from other initial weights and on other batches, and
-        answer in the mean: each takes its time in training and in scoring.
+        answer in the mean: each takes its time in training and in scoring. `thorough`, a preset, has three.
     view : "auto", "whole" or "tiles"
         Whether pictures are looked at whole, for pictures of one size that show one thing, or densely. "auto"
         is whole for pictures of one size up to 64 pixels; of others among them, up to `max_bad` are skipped.
@@ -110,9 +109,9 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         The adversarial knobs; the name of a recipe; a dict of the settings that shall
         not be the default's; None for what suits the data.
     max_images : int or None
-        Samples the discriminator sees in training. None: 16,000 small pictures, 4,000 tiles, 80,000 rows.
+        Samples that each discriminator sees in training. None: 16,000 small pictures, 4,000 tiles, 80,000 rows.
     max_minutes : float or None
-        Limit on the time in training.
+        Limit on the time in training, which the discriminators share.
     batch_size : int or None
         Samples of a step; None for what suits the data.
     device : str
@@ -125,7 +124,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     max_megapixels : float
         Larger picture files are refused.
     checkpoint : str, Path or None
-        Folder for the training's checkpoint.
+        Folder for the training's checkpoint, and within it one for each further discriminator's.
     resume : bool
         Go on from the checkpoint where there is one.
     log : str, Path or None
@@ -148,7 +147,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         By stage, what the generator made of the same latents as training went on; see
         `gantools.core.snapshots`. Not saved.
     training_ : dict
-        Summary: images seen, seconds, why training stopped, moves dropped, pictures skipped.
+        Summary: images seen, by all discriminators, seconds, why the last training stopped, moves dropped, pictures
+        skipped.
     skipped_ : list of str
         Why pictures were skipped when fitting: of the first 1,000, naming each.
 
@@ -288,7 +288,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             if self.trim > 0:
                 trainings, good = self._fit_twice(data, good, settings)
             else:
-                trainings = self._fit_model("training", data, good, settings)
+                trainings = self._fit_model(data, good, settings)
         self.history_, self.training_, self.snapshots_ = record_of(trainings)
         self.training_ |= {"samples": len(good), "skipped": len(skipped)}
         self.skipped_ = skipped[:_MOST_REASONS]
@@ -301,21 +301,18 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
 
     def _fit_twice(
         self, data: Any, good: NDArray[np.int64], settings: FitSettings
-    ) -> tuple[list[tuple[str, Training]], NDArray[np.int64]]:
+    ) -> tuple[Trainings, NDArray[np.int64]]:
         """Fit, drop the share `trim` of highest scores, fit again, each in half the time: trainings and those left."""
         half = None if settings.max_minutes is None else settings.max_minutes / 2
-        folder = self.checkpoint
-        settings = replace(settings, max_minutes=half, reopen=not begun(folder, TRIMMED))
-        first = self._fit_model("training", data, good, settings)
+        begun = trimming_begun(self.checkpoint, self.n_discriminators)
+        settings = replace(settings, max_minutes=half, reopen=not begun)
+        first = self._fit_model(data, good, settings)
         fused = self._fused(self._known_scores(data, good, fair=True))
         good = good[np.sort(np.argsort(fused, kind="stable")[: len(good) - int(self.trim * len(good))])]
-        second = None if folder is None else Path(folder) / f"{TRIMMED}.safetensors"
-        settings = replace(settings, checkpoint=second, reopen=True)
-        return first + self._fit_model("trimmed", data, good, settings), good
+        settings = replace(settings, stage=TRIMMED, reopen=True)
+        return first + self._fit_model(data, good, settings), good
 
-    def _fit_model(
-        self, stage: str, data: Any, good: NDArray[np.int64], settings: FitSettings
-    ) -> list[tuple[str, Training]]:
+    def _fit_model(self, data: Any, good: NDArray[np.int64], settings: FitSettings) -> Trainings:
         self.model_: VectorModel | WholeModel | TileModel
         if self.kind_ == "table":
             self.model_, calibration, trainings = VectorModel.fit(data[good], settings)
@@ -327,7 +324,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         self.total_ = Scale(0.0, 1.0)
         self.total_ = Scale.of(self._fused(calibration))
         self.calibration_ = np.sort(self._fused(calibration))
-        return [(numbered(stage, i), training) for i, training in enumerate(trainings, 1)]
+        return trainings
 
     def _contract(self, glance: Glance) -> tuple[InputContract, str]:
         sizes, size = sorted(glance.sizes), self.image_size
@@ -363,8 +360,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             raise ConfigError("fake_weight=0 and no synthetic anomalies leave the discriminator without negatives")
         if self.width is not None and self.width % 8:
             raise ConfigError(f"width={self.width} must be a multiple of 8")
-        checkpoint = None if self.checkpoint is None else Path(self.checkpoint) / f"{TRAINING}.safetensors"
         return FitSettings(
+            stage=TRAINING,
             parts=self.parts_,
             synthetic=synthetic,
             fake_weight=float(self.fake_weight) if synthetic else 1.0,
@@ -378,7 +375,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             max_bank=self.max_bank,
             device=resolve_device(self.device),
             seed=agreed_seed(self),
-            checkpoint=checkpoint,
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
             resume=self.resume,
             stages=stages,
             on_tick=on_tick,

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
+from gantools.core import AdversarialTrainer, Tick
 from gantools.errors import ConfigError
-from gantools.pipelines.base import train_shown
-from gantools.pipelines.stages import without_earlier
 from gantools.progress import Stages
-
-TRAINING, TRIMMED = "training", "training-trimmed"  # checkpoints' names
 
 _HELD_OUT = 0.2
 _MOST_HELD_OUT = 2000
-_MEMBER = "member-"  # folders beside the first discriminator's checkpoint, for those of the others
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a model is to be fitted; see `GanAnomalyDetector` for the parameters of the same names."""
+    """How a model is to be fitted; see `GanAnomalyDetector` for the parameters of the same names.
 
+    Attributes
+    ----------
+    stage : str
+        "training", or "trimmed" for the second fit of two.
+    reopen : bool
+        Whether trainings that had come to their end go on where more is asked of them.
+    """
+
+    stage: str
     parts: tuple[str, ...]
     synthetic: tuple[str, ...]
     fake_weight: float
@@ -46,64 +50,9 @@ class FitSettings:
     on_tick: Callable[[Tick], bool]
     reopen: bool = True
 
-    def train(self, play: Callable[[FitSettings], tuple[Game, Callable[[int], Batch]]]) -> list[Training]:
-        """Train the committee's discriminators one after the other, showing progress.
-
-        Parameters
-        ----------
-        play : Callable
-            From one member's settings, whose seed is its own, to its game and batches.
-
-        Returns
-        -------
-        list of Training
-            One for each discriminator, but no more once a callback has ended one of them.
-        """
-        trainings: list[Training] = []
-        for number, own in enumerate(self._members(), 1):
-            trained = train_shown(
-                self.trainer,
-                *play(own),
-                self.stages,
-                self.on_tick,
-                numbered("training", number),
-                max_images=self.max_images,
-                seed=own.seed,
-                max_minutes=own.max_minutes,
-                checkpoint=own.checkpoint,
-                resume=self.resume,
-                reopen=self.reopen,
-            )
-            trainings.append(trained)
-            if trained.stopped == "callback":
-                break
-        return trainings
-
-    def _members(self) -> Iterator[FitSettings]:
-        """The settings of each discriminator: the first has these seeds and files, and all share the time."""
-        minutes = None if self.max_minutes is None else self.max_minutes / self.n_discriminators
-        for i in range(self.n_discriminators):
-            seed, checkpoint = self.seed, self.checkpoint
-            if i > 0:
-                seed = int(np.random.default_rng((self.seed, 6, i)).integers(2**31 - 1))
-                checkpoint = checkpoint and checkpoint.parent / f"{_MEMBER}{i + 1}" / checkpoint.name
-            yield replace(self, seed=seed, checkpoint=checkpoint, max_minutes=minutes)
-
     def generator(self) -> torch.Generator:
         """A fresh generator for initial weights, on the CPU so that devices agree."""
         return torch.Generator().manual_seed(self.seed)
-
-
-def forget_earlier(checkpoint: str | Path | None) -> None:
-    """Away with the checkpoints of an earlier fit's discriminators."""
-    if checkpoint is not None:
-        for folder in (Path(checkpoint), *Path(checkpoint).glob(f"{_MEMBER}*")):
-            without_earlier(folder, (TRAINING, TRIMMED))
-
-
-def numbered(stage: str, number: int) -> str:
-    """What a stage of the discriminator of that number is called: "training", "training 2"."""
-    return stage if number == 1 else f"{stage} {number}"
 
 
 def hold_out(indices: NDArray[np.int64], seed: int, few: int = 100) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

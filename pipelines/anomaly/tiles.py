@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantools.core import Batch, Training
+from gantools.core import Batch
 from gantools.core.batches import Order, mine
 from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
@@ -25,6 +25,7 @@ from gantools.networks.dcgan import DcganGenerator
 from gantools.networks.patch import PatchDiscriminator
 from gantools.networks.projected import FeatureDiscriminator
 from gantools.pipelines.anomaly.games import PictureGame, ProjectedGame
+from gantools.pipelines.anomaly.members import Trainings, committee_of, stored_members, train_each
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
 from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 
@@ -84,7 +85,7 @@ class TileModel:
     @classmethod
     def fit(
         cls, pictures: StandardPictures, good: NDArray[np.int64], settings: FitSettings
-    ) -> tuple[TileModel, NDArray[np.float64], list[Training]]:
+    ) -> tuple[TileModel, NDArray[np.float64], Trainings]:
         """Learn from the normals numbered `good`.
 
         Returns
@@ -104,7 +105,7 @@ class TileModel:
             np.tile([0.0, 1.0], (len(settings.parts), 1)),
         )
 
-        def play(own: FitSettings) -> tuple[PictureGame, Callable[[int], Batch]]:
+        def prepare(own: FitSettings) -> tuple[PictureGame, Callable[[int], Batch]]:
             order = Order(len(fitted), own.batch_size, own.seed)
 
             def batches(step: int) -> Batch:
@@ -116,8 +117,8 @@ class TileModel:
 
             return model._game(own, channels, tile, batches), batches
 
-        trainings = settings.train(play)
-        model.discriminator = Committee([training.discriminator for training in trainings])
+        trainings = train_each(settings, prepare)
+        model.discriminator = committee_of(trainings)
         if "pretrained" in settings.parts:
             with settings.stages.stage("remembering normals") as advance:
                 model._remember(pictures, fitted, settings, advance)
@@ -277,7 +278,7 @@ class TileModel:
         parts = tuple(state["parts"])
         kind: type[Discriminator] = FeatureDiscriminator if "pretrained_discriminator" in parts else PatchDiscriminator
         build: Callable[[], Discriminator] = partial(kind, state["channels"], state["width"])
-        discriminator = Committee([restored(build, weights) for weights in state["discriminators"]])
+        discriminator = Committee([restored(build, weights) for weights in stored_members(state)])
         discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         sides = (None, _PATCH) if "pretrained" in parts else (0,)
         bank = fitting("the bank of normals", state["bank"], torch.float32, *sides).to(device)

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gantools.core import Batch, Training
+from gantools.core import Batch
 from gantools.core.batches import Order
 from gantools.core.initialise import fitting, initialised, restored
 from gantools.networks.committee import Committee
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 from gantools.pipelines.anomaly.games import VectorGame
+from gantools.pipelines.anomaly.members import Trainings, committee_of, stored_members, train_each
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
 from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 
@@ -50,7 +51,7 @@ class VectorModel:
     @classmethod
     def fit(
         cls, vectors: NDArray[np.float64], settings: FitSettings
-    ) -> tuple[VectorModel, NDArray[np.float64], list[Training]]:
+    ) -> tuple[VectorModel, NDArray[np.float64], Trainings]:
         """Learn from normals.
 
         Returns
@@ -63,7 +64,7 @@ class VectorModel:
         reals = x[fitted].float()
         width = settings.width or _WIDTH
 
-        def play(own: FitSettings) -> tuple[VectorGame, Callable[[int], Batch]]:
+        def prepare(own: FitSettings) -> tuple[VectorGame, Callable[[int], Batch]]:
             order = Order(len(reals), own.batch_size, own.seed)
 
             def batches(step: int) -> Batch:
@@ -74,9 +75,9 @@ class VectorModel:
             discriminator = initialised(lambda: MlpDiscriminator(x.shape[1], width=width), rng).to(own.device)
             return VectorGame(generator, discriminator, own.fake_weight, bool(own.synthetic)), batches
 
-        trainings = settings.train(play)
+        trainings = train_each(settings, prepare)
         banked = chosen(fitted, settings.max_bank, settings.seed)
-        discriminator = Committee([training.discriminator.double() for training in trainings])
+        discriminator = committee_of(trainings).double()
         model = cls(settings.parts, settings.n_neighbors, discriminator, x[banked], banked)
         few = len(held) == len(fitted)
         at = np.arange(len(banked)) if few else None
@@ -118,6 +119,6 @@ class VectorModel:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> VectorModel:
         """The model that `state` describes, on `device`."""
         build = partial(MlpDiscriminator, state["n_features"], width=state["width"])
-        members = [restored(lambda: build().double(), weights).to(device) for weights in state["discriminators"]]
+        members = [restored(lambda: build().double(), weights).to(device) for weights in stored_members(state)]
         bank = fitting("the bank of normals", state["bank"], torch.float64, None, state["n_features"])
         return cls(tuple(state["parts"]), state["n_neighbors"], Committee(members), bank.to(device))

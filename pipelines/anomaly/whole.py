@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantools.core import Batch, Training
+from gantools.core import Batch
 from gantools.core.batches import Order
 from gantools.core.initialise import fitting, initialised, restored
 from gantools.data.standard import StandardPictures
@@ -23,6 +23,7 @@ from gantools.networks.committee import Committee
 from gantools.networks.dcgan import DcganGenerator
 from gantools.networks.whole import WholeDiscriminator
 from gantools.pipelines.anomaly.games import PictureGame, TransformationGame
+from gantools.pipelines.anomaly.members import Trainings, committee_of, stored_members, train_each
 from gantools.pipelines.anomaly.neighbours import neighbour_distances
 from gantools.pipelines.anomaly.settings import FitSettings, chosen, hold_out
 
@@ -73,7 +74,7 @@ class WholeModel:
     @classmethod
     def fit(
         cls, pictures: StandardPictures, good: NDArray[np.int64], settings: FitSettings
-    ) -> tuple[WholeModel, NDArray[np.float64], list[Training]]:
+    ) -> tuple[WholeModel, NDArray[np.float64], Trainings]:
         """Learn from the normals numbered `good`.
 
         Returns
@@ -86,7 +87,7 @@ class WholeModel:
         width = settings.width or _WIDTH
         game_of = TransformationGame if "transformations" in settings.parts else PictureGame
 
-        def play(own: FitSettings) -> tuple[PictureGame, Callable[[int], Batch]]:
+        def prepare(own: FitSettings) -> tuple[PictureGame, Callable[[int], Batch]]:
             order = Order(len(fitted), own.batch_size, own.seed)
 
             def batches(step: int) -> Batch:
@@ -98,11 +99,11 @@ class WholeModel:
             generator = initialised(lambda: DcganGenerator((shape[0], shape[1], shape[2])), rng).to(own.device)
             return game_of(generator, discriminator, own.fake_weight, own.synthetic), batches
 
-        trainings = settings.train(play)
+        trainings = train_each(settings, prepare)
         model = cls(
             settings.parts,
             settings.n_neighbors,
-            Committee([training.discriminator for training in trainings]),
+            committee_of(trainings),
             _backbone(settings.parts, settings.device),
             {},
             torch.zeros(0, device=settings.device),
@@ -240,7 +241,7 @@ class WholeModel:
     def from_state(cls, state: dict[str, Any], device: torch.device) -> WholeModel:
         """The model that `state` describes, on `device`."""
         build = partial(WholeDiscriminator, state["channels"], N_TRANSFORMATIONS, state["width"])
-        discriminator = Committee([restored(build, weights) for weights in state["discriminators"]])
+        discriminator = Committee([restored(build, weights) for weights in stored_members(state)])
         discriminator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         parts = tuple(state["parts"])
         backbone = _backbone(parts, device)

@@ -22,7 +22,7 @@ from PIL import Image
 from gantools import GanAnomalyDetector, GanSynthesizer, load
 from gantools.cli import demo, main, shared
 from gantools.data.masks import at_size, marked, mask_of
-from gantools.errors import ConfigError
+from gantools.errors import ConfigError, DataError
 from tests.report.shown import Shown
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -183,6 +183,12 @@ def test_a_wrong_row_is_named_by_its_line_in_the_file(tmp_path: Path) -> None:
     for name in ("t", "plain"):
         done = gantools("anomaly", "fit", tmp_path / f"{name}.csv", "--model", tmp_path / "m", *QUICK, code=1)
         assert f"{name}.csv: line 14: column 'b' is infinity" in done.stderr
+    rows.assign(b=["1.5"] * 20 + ["?"] + ["2"] * 9).to_csv(tmp_path / "texts.csv", index=False)
+    rows.drop(12).to_csv(tmp_path / "good.csv", index=False)
+    gantools("anomaly", "fit", tmp_path / "good.csv", "--model", tmp_path / "m", *QUICK)
+    detector = load(tmp_path / "m")
+    with pytest.raises(DataError, match=r"texts.csv: column 'b', line 22: '\?' is not a number"):
+        detector.score_samples(tmp_path / "texts.csv")
 
 
 def test_of_a_folder_with_good_ones_beside_others_these_are_learnt(work: Path, tmp_path: Path) -> None:

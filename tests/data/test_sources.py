@@ -86,6 +86,21 @@ def test_empty_folder_and_missing_column(tmp_path: Path) -> None:
         open_pictures(tmp_path / "nowhere")
 
 
+def test_lines_of_a_csv_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text('\n"a",b\n1,2\n\n  \n"3","x\ny"\n5,6\n,\n')
+    lines = read_features(file).index
+    assert (lines.name, lines.tolist()) == ("line", [3, 6, 8, 9])
+    file.write_text('a\n1\n""\n2\n')  # of one column an empty line in quotes is a row, and is told from no other
+    assert read_features(file).index.name is None
+
+
+def test_rows_of_a_parquet_file_without_a_path_are_named(tmp_path: Path) -> None:
+    pd.DataFrame({"path": ["a.png", None]}).to_parquet(tmp_path / "list.parquet")
+    with pytest.raises(DataError, match=r"list.parquet: row 1 has no path"):
+        open_pictures(tmp_path / "list.parquet")
+
+
 def test_rows_without_a_path_are_named(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,b\na.png,1\n  ,2\n")
     with pytest.raises(DataError, match=r"list.csv: line 3 has no path; leave out"):

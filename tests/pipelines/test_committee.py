@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ import torch
 from sklearn.datasets import load_wine
 
 from gantools import GanAnomalyDetector, load
+from gantools.core import Tick
+from gantools.errors import ConfigError
 from gantools.networks.committee import Committee
 from gantools.networks.mlp import MlpDiscriminator
+from gantools.pipelines.anomaly.kinds import KINDS
+from gantools.pipelines.anomaly.members import settings_of_each, stored_members
+from gantools.pipelines.anomaly.settings import FitSettings
+from gantools.pipelines.anomaly.vectors import VectorModel
+from gantools.progress import Stages
 
 WINE = load_wine().data
 LARGER = np.random.default_rng(0).integers(0, 256, (6, 72, 80, 3)).astype(np.uint8)
@@ -85,37 +93,64 @@ def test_what_is_left_of_a_committee_is_trained_and_the_rest_as_it_was(seed: int
         assert _same(p, q)
 
 
+def test_a_trimmed_committee_is_trained_twice_and_resumes_with_as_many(tmp_path: Path) -> None:
+    settings = {**QUICK["table"], "random_state": 0, "checkpoint": tmp_path / "checkpoint", "trim": 0.1}
+    whole = GanAnomalyDetector(**settings, n_discriminators=2).fit(WINE)
+    assert list(whole.history_["stage"].unique()) == ["training", "training 2", "trimmed", "trimmed 2"]
+    (tmp_path / "checkpoint" / "member-2" / "training-trimmed.safetensors").unlink()
+    resumed = GanAnomalyDetector(**settings, n_discriminators=2, resume=True).fit(WINE)
+    np.testing.assert_array_equal(whole.score_samples(WINE), resumed.score_samples(WINE))
+    with pytest.raises(
+        ConfigError, match=r"n_discriminators=3: what was trimmed was chosen by 2, as the checkpoints in"
+    ):
+        GanAnomalyDetector(**settings, n_discriminators=3, resume=True).fit(WINE)
+
+
 def test_a_fit_anew_forgets_the_checkpoints_of_all_members(tmp_path: Path) -> None:
     settings = {**QUICK["table"], "checkpoint": tmp_path / "checkpoint"}
     GanAnomalyDetector(**settings, random_state=0, n_discriminators=2, trim=0.1).fit(WINE)
+    (tmp_path / "checkpoint" / "member-mine.txt").write_text("a file of somebody's")
     GanAnomalyDetector(**settings, random_state=1).fit(WINE)
-    found = {str(p.relative_to(tmp_path / "checkpoint")) for p in tmp_path.rglob("*.safetensors")}
-    assert found == {"training.safetensors"}
+    found = {str(p.relative_to(tmp_path / "checkpoint")) for p in (tmp_path / "checkpoint").rglob("*")}
+    assert found == {"training.safetensors", "member-mine.txt"}
 
 
-def test_a_trimmed_committee_is_trained_twice() -> None:
-    detector = GanAnomalyDetector(**QUICK["table"], random_state=0, n_discriminators=2, trim=0.1).fit(WINE)
-    assert list(detector.history_["stage"].unique()) == ["training", "training 2", "trimmed", "trimmed 2"]
+def test_members_share_the_time_and_not_the_samples() -> None:
+    detector = GanAnomalyDetector(max_minutes=6, max_images=640, n_discriminators=3, random_state=0)
+    settings = list(settings_of_each(_settings_of_table(detector, lambda tick: False)))
+    assert [(s.max_minutes, s.max_images) for s in settings] == [(2.0, 640)] * 3
+    assert len({s.seed for s in settings}) == 3
 
 
-def test_a_callback_that_ends_training_ends_the_committees() -> None:
-    pytest.importorskip("sklearn.callback")
+@pytest.mark.parametrize(("at", "members", "stopped"), [(0.0, 1, "callback"), (1.0, 2, "images")])
+def test_a_callback_that_ends_training_ends_the_committees(at: float, members: int, stopped: str) -> None:
+    """A discriminator that is cut short is left out, and one that was at its end is not; no third is begun."""
+    detector = GanAnomalyDetector(max_images=6400, n_discriminators=3, random_state=0)
+    settings = _settings_of_table(detector, lambda tick: tick.name == "training 2" and tick.fraction >= at)
+    model, _, trainings = VectorModel.fit((WINE - WINE.mean(0)) / WINE.std(0), settings)
+    assert [name for name, _ in trainings] == ["training", "training 2"]
+    assert trainings[-1][1].stopped == stopped
+    assert len(model.discriminator.members) == members
 
-    class StopSoon:
-        ended = 0
 
-        def setup(self, estimator: object, context: object) -> None: ...
-        def teardown(self, estimator: object, context: object) -> None: ...
-        def on_fit_task_begin(self, estimator: object, context: object) -> None: ...
+def test_a_detector_saved_with_one_discriminator_alone_is_read_and_one_without_is_refused() -> None:
+    weights = {"logit": torch.ones(1)}
+    assert stored_members({"discriminator": weights}) == stored_members({"discriminators": [weights]}) == [weights]
+    with pytest.raises(ValueError, match="a discriminator or more"):
+        stored_members({"discriminators": []})
 
-        def on_fit_task_end(self, estimator: object, context: object) -> bool:
-            self.ended += 1
-            return self.ended == 103  # a hundred for the first member
 
-    detector = GanAnomalyDetector(random_state=0, max_images=12_800, n_discriminators=3).set_callbacks(StopSoon())
-    detector.fit(WINE)
-    assert detector.training_["stopped"] == "callback"
-    assert len(detector.model_.discriminator.members) == 2
+def test_tiles_are_learnt_in_half_of_the_bits_where_the_cpu_has_units_for_them() -> None:
+    settings = {**QUICK["tiles"], "random_state": 0}
+    itself = GanAnomalyDetector(**settings).fit(LARGER)
+    other = GanAnomalyDetector(**settings, trainer={"precision": "float32"}).fit(LARGER)
+    units = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    assert _same(itself.model_.discriminator, other.model_.discriminator) != units
+
+
+def _settings_of_table(detector: GanAnomalyDetector, on_tick: Callable[[Tick], bool]) -> FitSettings:
+    detector.kind_, detector.parts_ = "table", ("discriminator",)
+    return detector._settings(KINDS["table"], Stages(False), on_tick)
 
 
 def _same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
