@@ -35,7 +35,7 @@ class Kind:
     trainer: AdversarialTrainer
 
 
-def _trainer(lr_discriminator: float, n_critic: int = 1, precision: str = "float32") -> AdversarialTrainer:
+def _trainer(lr_discriminator: float, n_critic: int = 1) -> AdversarialTrainer:
     """Binary cross-entropy, high rates that rise and fall, slow averages."""
     return AdversarialTrainer(
         lr_generator=1e-3,
@@ -47,7 +47,6 @@ def _trainer(lr_discriminator: float, n_critic: int = 1, precision: str = "float
         n_critic=n_critic,
         balance="off",
         ema=0.02,
-        precision=precision,
     )
 
 
@@ -77,6 +76,6 @@ KINDS = {
         synthetic=tiles.SYNTHETIC,
         max_images=4_000,
         batch_size=8,
-        trainer=_trainer(2e-3, n_critic=4, precision="auto"),
+        trainer=_trainer(2e-3, n_critic=4),
     ),
 }
