@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -17,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from gantools.data.decode import MAX_MEGAPIXELS, Header, header_of, is_picture, plain_mode, read_picture
+from gantools.data.lines import named_by_line, tell_of_short_lines
 from gantools.data.tables import is_numeric, row_name, with_columns
 from gantools.errors import DataError, printable
 
@@ -244,43 +244,8 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
         )
         table = table.iloc[:, 1:]
     if rows is None:
-        _tell_of_short_lines(path)
+        tell_of_short_lines(path)
     return table
-
-
-def _tell_of_short_lines(path: Path) -> None:
-    """Warn of lines with fewer values than the header has names: Excel omits trailing commas, a cut file the rest."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        filled = (values for values in lines if "".join(values).strip())
-        try:
-            width = len(next(filled, []))
-            short = [lines.line_num for values in filled if len(values) < width]
-        except csv.Error:  # a value longer than the module reads: pandas read it
-            return
-    if short:
-        what = f"line {short[0]} has" if len(short) == 1 else f"{len(short)} lines, the first of them {short[0]}, have"
-        warnings.warn(
-            f"{path}: {what} fewer values than the header has names; the rest are taken for missing", stacklevel=2
-        )
-
-
-def _named_by_line(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The table of a CSV, its index the `line` at which each row begins; as it is where these cannot be told."""
-    if path.suffix.lower() != ".csv":
-        return table
-    begins, last = [], 0
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        try:
-            for values in lines:
-                if len(values) > 1 or "".join(values).strip():  # pandas passes over empty lines
-                    begins.append(last + 1)
-                last = lines.line_num
-        except csv.Error:
-            return table
-    below = begins[1:]
-    return table.set_axis(pd.Index(below, name="line"), axis=0) if len(below) == len(table) else table
 
 
 def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequence[str]) -> pd.DataFrame:
@@ -319,7 +284,7 @@ def read_features(path: Path, categories: Collection[str] | None = None, least: 
         categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
     rows = with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
-    return _named_by_line(rows, path)
+    return named_by_line(rows, path)
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:
@@ -446,7 +411,7 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
             raise DataError(f"{path}: has no rows")
         without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
         if len(without):
-            row = row_name(_named_by_line(table, path), int(without[0]))
+            row = row_name(named_by_line(table, path), int(without[0]))
             raise DataError(f"{path}: {row} has no path; leave out what has no picture")
         names = [str(p) for p in table[PATH_COLUMN]]
         return FileSource([path.parent / p for p in names], names, max_megapixels)

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from gantools.core.checkpoint import write_atomically
 from gantools.data.decode import MAX_MEGAPIXELS, ORIENTATION, decoding_errors, is_picture, open_checked
 from gantools.data.keep import Kept, read_kept, write_kept
+from gantools.data.lines import named_by_line
 from gantools.data.planes import on_white
 from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, pictures_below, read_table
+from gantools.data.tables import row_name
 from gantools.errors import DataError, printable
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.synthesize.forms import PictureForm
@@ -55,8 +57,8 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
         raise DataError(f"{data}: has no column named {LABEL_COLUMN!r} (it has {', '.join(map(str, table.columns))})")
     unknown = table[LABEL_COLUMN].isna() | table[LABEL_COLUMN].eq("")
     if unknown.any():
-        line = int(np.flatnonzero(unknown)[0]) + 2
-        raise DataError(f"{data}, line {line}: the label is missing")
+        where = row_name(named_by_line(table, data), int(np.flatnonzero(unknown)[0]))
+        raise DataError(f"{data}, {where}: the label is missing")
     labels = _plain_numbers(table[LABEL_COLUMN].tolist())
     if PATH_COLUMN in table.columns:
         return Labelled([str(data.parent / str(p)) for p in table[PATH_COLUMN]], labels)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from gantools.data.lines import named_by_line
 from gantools.data.pairing import HalfSource, listed, matched
 from gantools.data.sources import (
     PATH_COLUMN,
@@ -16,6 +17,7 @@ from gantools.data.sources import (
     read_table,
     table_columns,
 )
+from gantools.data.tables import row_name
 from gantools.errors import ConfigError, DataError
 from gantools.pipelines.containers import pictures
 
@@ -85,7 +87,7 @@ def _alone(
     if side_by_side:
         both = pictures(X, max_megapixels)
         return HalfSource(both, right=False), HalfSource(both, right=True)
-    folder, name, lines = Path(), "the table of pairs", False
+    folder, name = Path(), "the table of pairs"
     if isinstance(X, (str, Path)) and is_table_file(Path(X)):
         found = table_columns(Path(X))
         if colour_only and PATH_COLUMN in found:
@@ -95,13 +97,13 @@ def _alone(
                 f"{X}: has the columns {', '.join(found)}; a table of pairs has `source` and `target`, and a table of "
                 "pictures, of which a second one holds the targets, has `path`"
             )
-        folder, name, lines = Path(X).parent, str(X), Path(X).suffix.lower() == ".csv"
-        X = read_table(Path(X))
+        folder, name = Path(X).parent, str(X)
+        X = named_by_line(read_table(Path(X)), Path(X))
     if not (isinstance(X, pd.DataFrame) and set(COLUMNS) <= set(X.columns)):
         return None
     if X.empty:
         raise DataError(f"{name}: has no rows; write one for each pair, with its source and its target")
-    rows = [f"line {i}" for i in range(2, len(X) + 2)] if lines else [f"row {i}" for i in X.index]
+    rows = [row_name(X, at) for at in range(len(X))]
     empty = [row for row, gap in zip(rows, X[list(COLUMNS)].isna().any(axis=1), strict=True) if gap]
     if empty:
         raise DataError(f"{name}: no source or no target in {_first(empty)}; fill it in, or take the line out")

@@ -179,8 +179,8 @@ def test_labels_of_a_csv_are_read_letter_by_letter(folders: Path, tmp_path: Path
         assert set(read_labelled(tmp_path / "t.csv").y) == set(words)
     pd.DataFrame({"path": paths, "label": np.resize([-1, 0, 7], len(paths))}).to_csv(tmp_path / "t.csv", index=False)
     assert set(read_labelled(tmp_path / "t.csv").y) == {-1, 0, 7}
-    (tmp_path / "t.csv").write_text(f"path,label\n{paths[0]},a\n{paths[1]},\n")
-    with pytest.raises(DataError, match=r"t\.csv, line 3: the label is missing"):
+    (tmp_path / "t.csv").write_text(f"path,label\n{paths[0]},a\n\n{paths[1]},\n")
+    with pytest.raises(DataError, match=r"t\.csv, line 4: the label is missing"):
         read_labelled(tmp_path / "t.csv")
 
 
