@@ -44,7 +44,11 @@ def parts_of(batch: Batch, n: int) -> list[Batch]:
         return [batch]
     size = len(batch["reals"])
     if size % n:
-        raise ConfigError(f"a batch of {size} cannot be dealt out to {n} parts; choose a batch_size that is a multiple")
+        whole, parts = size * world().size, n * world().size
+        raise ConfigError(
+            f"a batch of {whole} cannot be dealt out to {parts} parts (processes x accumulate); choose a batch_size "
+            f"that is a multiple of {parts}"
+        )
     return [{name: values[part::n] for name, values in batch.items()} for part in range(n)]
 
 

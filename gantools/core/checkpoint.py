@@ -178,7 +178,9 @@ def load_state(path: Path) -> dict[str, Any]:
             return join_state(outline, tensors)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing") from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is not a whole checkpoint ({error}); delete it to start anew") from error
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import nn
 
 from gantools.core.augment import RULES
@@ -45,7 +46,7 @@ _BOUNDS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("real_target", "fake_target"), lambda v: _number(v) and 0 <= v <= 1, "in [0, 1]"),
     (("noise_share",), lambda v: _number(v) and 0 < v <= 1, "in (0, 1]"),
     (("max_norm", "patience"), lambda v: v is None or (_number(v) and v > 0), "a number above 0, or None"),
-    (("spectral_norm", "projected", "compile"), lambda v: isinstance(v, bool), "True or False"),
+    (("spectral_norm", "projected", "compile"), lambda v: isinstance(v, (bool, np.bool_)), "True or False"),
     (("augment",), lambda v: v == "auto" or (_number(v) and 0 <= v <= 1), "in [0, 1], or 'auto'"),
 )
 
@@ -112,6 +113,11 @@ def _contradictions(trainer: AdversarialTrainer) -> list[str]:
             f"losses with labels are {', '.join(SMOOTHABLE)}",
         ),
         (
+            trainer.augment_rule != "fixed" and trainer.augment in (0, "auto"),
+            f"augment_rule={trainer.augment_rule!r} says when augment={trainer.augment!r} is reached: give that a "
+            "number, such as augment=1, or set augment_rule='fixed'",
+        ),
+        (
             trainer.fake_target >= trainer.real_target,
             f"fake_target={trainer.fake_target:g} must be below real_target={trainer.real_target:g}",
         ),
@@ -123,6 +129,7 @@ def _unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
     """A line for each setting that does not suit the game."""
     d = game.discriminator
     normed = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in d.modules())
+    looks_up = any(isinstance(layer, nn.Embedding) and layer.weight.requires_grad for layer in d.modules())
     own_terms = type(game).generator_terms is not Game.generator_terms
     penalties = _penalties(trainer)
     cases = (
@@ -130,6 +137,11 @@ def _unsuited(trainer: AdversarialTrainer, game: Game) -> list[str]:
             normed and penalties,
             f"{penalties} with batch norm in the discriminator: a sample's gradient would depend on its neighbours; "
             f"take a discriminator without batch norm, or set {penalties} to 0",
+        ),
+        (
+            trainer.loss == "wasserstein" and not (trainer.clip or trainer.wgan_gp) and looks_up,
+            "loss='wasserstein' needs a bounded critic, and spectral_norm does not bound what a discriminator adds for "
+            "a class (an embedding); set wgan_gp=10, or clip=0.01 with spectral_norm=False",
         ),
         (
             trainer.feature_matching > 0 and not hasattr(d, "features"),
@@ -178,4 +190,4 @@ def _penalties(trainer: AdversarialTrainer) -> str:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)

@@ -41,7 +41,7 @@ REMEDIES = {
     "discriminator see the batch (DcganDiscriminator(minibatch='deviation'))",
     DIVERGED: "lower lr_generator and lr_discriminator, or raise r1",
     MEMORISING: "set augment ('auto' goes by the number of reals), raise r1, or bring more reals",
-    LEAKING: "lower augment, or let it go by need with augment_rule='adaptive'",
+    LEAKING: "lower augment, or let it go by need with augment=1 and augment_rule='adaptive'",
 }
 
 _MOST = 256
@@ -132,18 +132,28 @@ def to_judge_by(last: Batch, batches: Callable[[int], Batch], step: int) -> Batc
 
 @torch.no_grad()
 def vitals(
-    game: Game, batch: Batch, rng: torch.Generator, augment: float = 0.0, trained_on: Batch | None = None
+    game: Game,
+    batch: Batch,
+    rng: torch.Generator,
+    augment: float = 0.0,
+    trained_on: Batch | None = None,
+    at_once: int = _MOST,
 ) -> Vitals:
     """Measure `game` on `batch`, at most 256 reals; the players are left as they are.
 
     Distances are taken between samples themselves, pictures shrunk to 16 pixels a side, so that they do not
     depend on what the discriminator has come to look at. `augment` is the probability with which the discriminator is
-    shown pictures changed; `trained_on` are reals trained on, where those of `batch` are held out.
+    shown pictures changed; `trained_on` are reals trained on, where those of `batch` are held out. At most `at_once`
+    samples are played together: as many as in training, so that they fit into memory as these do, and so that layers
+    which see a batch see one of the size they know.
     """
     some = {name: values[:_MOST] for name, values in batch.items()}
     reals = some["reals"]
-    fakes = game.fakes(some, rng)
-    real, fake = (game.discriminator(*game.shown(samples, some, rng)).float() for samples in (reals, fakes))
+    played = []
+    for part in _split(some, at_once):
+        made = game.fakes(part, rng)
+        played.append((_logits(game, part["reals"], part, rng), _logits(game, made, part, rng), made))
+    real, fake, fakes = map(torch.cat, zip(*played, strict=True))
     largest = float(torch.cat([real.flatten(), fake.flatten()]).abs().max())
     a, b = _vectors(reals), _vectors(fakes)
     if len(reals) < _FEWEST or not bool(torch.isfinite(b).all()):
@@ -155,9 +165,21 @@ def vitals(
     memory = 0.5
     if trained_on is not None and min(len(reals), len(trained_on["reals"])) >= _FEWEST:
         seen = {name: values[:_MOST] for name, values in trained_on.items()}
-        known = game.discriminator(*game.shown(seen["reals"], seen, rng)).float()
+        known = torch.cat([_logits(game, part["reals"], part, rng) for part in _split(seen, at_once)])
         memory = float(share_of_wins(known, real))
     return Vitals(wins, gap, spread, coverage, largest, copied, memory)
+
+
+def _logits(game: Game, samples: Tensor, part: Batch, rng: torch.Generator) -> Tensor:
+    logits: Tensor = game.discriminator(*game.shown(samples, part, rng))
+    return logits.float()
+
+
+def _split(batch: Batch, most: int) -> list[Batch]:
+    """`batch` in parts of about one length, `most` at most."""
+    n = -(-len(batch["reals"]) // most)
+    parts = zip(*(values.tensor_split(n) for values in batch.values()), strict=True)
+    return [dict(zip(batch, part, strict=True)) for part in parts]
 
 
 def _vectors(samples: Tensor) -> Tensor:

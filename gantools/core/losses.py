@@ -126,12 +126,14 @@ def negative_loss(loss: Loss, real: Tensor, negative: Tensor, mask: Tensor | Non
         Logits of reals and of negatives, of one shape.
     mask : Tensor or None
         Of the logits' shape, in [0, 1]: how much of what a logit sees is abnormal. Where it is 0 the
-        negative is as good as a real and is paid for as one. None means abnormal everywhere.
+        negative is as good as a real and is paid for as one, but for the relativistic loss, which only asks abnormal
+        logits to be below those of reals. None means abnormal everywhere.
 
     Returns
     -------
     Tensor
-        With a mask, abnormal and normal logits have equal total weight, however small the defects are.
+        With a mask, abnormal and normal logits (where these are paid for) have equal total weight, however small the
+        defects are.
     """
     abnormal = loss.real(real - negative) if loss.relativistic else loss.fake(negative)
     if mask is None:

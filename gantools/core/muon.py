@@ -20,8 +20,9 @@ def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest matrices whose singular values are about one, (..., rows, columns) as they are.
 
     By five rounds of Newton and Schulz's iteration, with the coefficients of Jordan et al. 2024, which bring singular
-    values between .002 and 1 of the largest to between .7 and 1.2. Every round multiplies by a polynomial of the Gram
-    matrix, so that only this one, square and small, goes through the rounds.
+    values between .002 and 1 of a matrix's Euclidean norm to between .65 and 1.25, and smaller ones to less. Every
+    round multiplies by a polynomial of the Gram matrix, so that only this one, square and small, goes through the
+    rounds.
     """
     a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
@@ -43,8 +44,9 @@ class Muon(torch.optim.Optimizer):
 
     All directions of a matrix are learnt equally fast, also those that gradients seldom point to (Jordan et al. 2024,
     "Muon: An optimizer for hidden layers in neural networks"). The kernel of a convolution is a matrix with a row for
-    each channel that comes out (of a transposed one, that goes in). The first and the last matrix, vectors of classes
-    (embeddings), biases and gains are Adam's. Steps are twice as long as Adam's usually are, whatever the matrix's
+    each channel that comes out (of a transposed one, that goes in). The first and the last matrix in the order of
+    the player's layers (a translator's are its hints' and its linear part's), vectors of classes (embeddings), biases
+    and gains are Adam's. Steps are twice as long as Adam's usually are, whatever the matrix's
     sides, so that learning rates are of one size (Liu et al. 2025, "Muon is Scalable for LLM Training", have them once
     as long; super-resolution learnt less by half and by twice of it).
     torch.optim.Muon has none of it for convolutions, and computes in bfloat16, which is slow on CPUs.

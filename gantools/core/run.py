@@ -293,7 +293,8 @@ class Run:
         self.game.discriminator.eval()
         trained_on = None if held_out is None else to_judge_by(self.last_batch, self.batches, self.step_number - 1)
         augment = self.augmentation.probability(self.fraction())
-        now = Vitals(*self.world.of_first(vitals(self.game, batch, rng, augment, trained_on)))
+        at_once = max(1, len(self.last_batch["reals"]) // self.trainer.accumulate)
+        now = Vitals(*self.world.of_first(vitals(self.game, batch, rng, augment, trained_on, at_once)))
         self.game.generator.train()
         self.game.discriminator.train()
         can_change = self.game.augmentable and self.augmentation.most == 0

@@ -34,7 +34,8 @@ class Rules(NamedTuple):
     augment : float
         Probability of each change of the pictures that it sees.
     half : bool
-        Whether the players compute in bfloat16; what they are shown, losses and penalties are in float32.
+        Whether the players, and what the game asks of the generator besides, compute in bfloat16; what they are shown,
+        the adversarial loss and penalties are in float32.
     """
 
     loss: Loss

@@ -94,8 +94,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         The discriminator's weights are clipped to [-clip, clip] after each of its moves (Arjovsky et al. 2017,
         "Wasserstein GAN"). 0 clips nothing.
     spectral_norm : bool
-        The discriminator's layers are divided by their largest singular value while it is trained (Miyato et al.
-        2018); what comes out has plain weights.
+        The weights of the discriminator's linear and convolutional layers (not its vectors of classes) are divided by
+        their largest singular value while it is trained (Miyato et al. 2018); what comes out has plain weights.
     real_target, fake_target : float
         Labels that the discriminator is taught: 0.9 and 0 is one-sided label smoothing, 0.9 and 0.1 two-sided. For
         "non_saturating", "minimax" and "least_squares".
@@ -107,8 +107,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         Probability with which each picture that the discriminator sees is changed in its light, in its contrast and in
         its place, reals and fakes alike (`gantools.core.augment`). "auto": what suits the number of reals.
     augment_rule : str
-        "fixed"; "ramp": the probability rises to `augment` in a line; "adaptive": it rises while the discriminator
-        wins more than four times in five, at most to `augment`, and falls otherwise.
+        Of an `augment` that is a number: "fixed"; "ramp": the probability rises to `augment` in a line; "adaptive": it
+        rises while the discriminator wins more than four times in five, at most to `augment`, and falls otherwise.
     projected : bool
         The discriminator judges features of a frozen EfficientNet-Lite0, mixed at random across scales, instead of
         pixels (Sauer et al. 2021, "Projected GANs Converge Faster"). For synthesis, augmentation and translation of
@@ -137,7 +137,8 @@ class AdversarialTrainer(BaseEstimator):  # type: ignore[misc]
         A batch is played in so many parts, one after the other, whose gradients are added before a player moves: for
         batches that do not fit into memory. Under torchrun each process has as many parts.
     precision : str
-        "float32"; "bfloat16": the players compute in it, while losses, penalties and weights stay as they are; "auto":
+        "float32"; "bfloat16": the players and the generator's further losses compute in it, while the adversarial loss,
+        penalties and weights stay as they are; "auto":
         bfloat16 where it was measured to be faster (GPUs made for it, pictures of 128 pixels or more; CPUs with matrix
         units, a `wide` game), else float32. CPUs without such units are many times slower in it.
     compile : bool

@@ -82,6 +82,7 @@ class Autoencoder(nn.Module):
         """
         mean, log_variance = self.encoder(samples)
         decoded: Tensor = self.decoder(mean + noise * (0.5 * log_variance).exp())
+        mean, log_variance = mean.float(), log_variance.float()  # differences of near numbers, under bfloat16 too
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
         return decoded, divergence
 

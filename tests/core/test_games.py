@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from gantools.core import AdversarialTrainer, ConditionalGame
 from gantools.core.initialise import initialised
+from gantools.errors import ConfigError
 from gantools.networks.conditional import ConcatenationDiscriminator, ConditionalGenerator, ProjectionDiscriminator
 from gantools.networks.mlp import MlpDiscriminator, MlpGenerator
 
@@ -24,6 +26,14 @@ def conditional_game(kind: str, seed: int = 0) -> ConditionalGame:
 
     generator = initialised(lambda: ConditionalGenerator(MlpGenerator(2, latent=12, width=64), 3, width=4), rng)
     return ConditionalGame(generator, initialised(discriminator, rng), 3)
+
+
+def test_a_projection_is_not_bounded_by_spectral_norm() -> None:
+    critic = {"loss": "wasserstein", "spectral_norm": True}
+    with pytest.raises(ConfigError, match="an embedding"):
+        AdversarialTrainer(**critic).check(conditional_game("projection"))
+    AdversarialTrainer(**critic).check(conditional_game("concatenation"))
+    AdversarialTrainer(**critic, wgan_gp=10.0).check(conditional_game("projection"))
 
 
 def points(labels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -122,6 +122,19 @@ def test_vitals_of_a_generator_that_makes_one_picture() -> None:
     assert (same.wins, same.spread, same.coverage) == pytest.approx((0.5, 1.0, 1.0))
 
 
+def test_players_are_looked_at_in_parts_as_large_as_those_they_are_trained_in() -> None:
+    """So that a look fits into memory where `accumulate` makes training fit."""
+    played, sizes = game(), []
+    for player in (played.generator, played.discriminator):
+        player.register_forward_hook(lambda layer, given, out: sizes.append(len(out)))
+    AdversarialTrainer(accumulate=4).train(played, lambda step: {"reals": DIGITS[:64]}, max_images=640, seed=0)
+    assert max(sizes) == 16
+    rng, held = torch.Generator(), {"reals": DIGITS[:100]}
+    played.fakes = lambda batch, rng: batch["reals"].flip(1)  # type: ignore[method-assign]
+    seen = [vitals(played, held, rng, trained_on={"reals": DIGITS[100:200]}, at_once=n) for n in (256, 33)]
+    assert seen[0] == pytest.approx(seen[1], rel=1e-4)
+
+
 def test_memory_is_how_often_reals_trained_on_rank_above_those_held_out() -> None:
     played, rng = game(), torch.Generator().manual_seed(0)
     played.discriminator = Brightness()

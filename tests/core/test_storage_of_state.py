@@ -72,6 +72,9 @@ def test_truncated_checkpoint_is_said_so(tmp_path: Path) -> None:
         load_state(file)
     with pytest.raises(ModelError, match="missing"):
         load_state(tmp_path / "none")
+    with pytest.raises(ModelError, match="cannot be read") as told:
+        load_state(tmp_path)
+    assert "delete" not in str(told.value)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
