@@ -47,6 +47,11 @@ class _Column:
         """Of 64 bits, the kind of whole number that it holds where it `counts`."""
         return np.uint64 if self.dtype.lower().startswith("u") else np.int64
 
+    @property
+    def places(self) -> dict[tuple[bool, bool, Any], int]:
+        """Where each category is among them, by its key."""
+        return {_key(value): place for place, value in enumerate(self.categories)}
+
     def whole_numbers(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values rounded, and none beyond what the column's dtype holds, as floats of the ends of 64 bits would be."""
         kind = re.match(r"u?int\d+", self.dtype.lower())
@@ -96,9 +101,9 @@ class TableCodec:
                 whole = bool(len(known)) and bool((known == np.round(known)).all())
                 self.columns[name] = _Column(str(column.dtype), quantiles.tolist(), choice, whole=whole)
             else:
-                plain = [_plain(v, name) for v in column.astype(object).where(column.notna(), None)]
+                distinct = {_key(v): v for v in _plain_values(column, name)}
                 distinct_texts(column, name)
-                found = sorted(set(plain), key=lambda v: (v is None, str(v)))
+                found = sorted(distinct.values(), key=lambda v: (v is None, str(v), type(v).__name__))
                 levels, ordered = None, False
                 if isinstance(column.dtype, pd.CategoricalDtype):
                     levels, ordered = [_plain(v, name) for v in column.cat.categories], bool(column.cat.ordered)
@@ -133,9 +138,9 @@ class TableCodec:
                 if column.categories:
                     blocks.append(np.stack([~missing, missing], 1).astype(np.float64))
             else:
-                known = frame[name].astype(object).where(frame[name].notna(), None)
-                texts = np.asarray([str(v) for v in known], dtype=object)
-                blocks.append(np.stack([texts == str(c) for c in column.categories], 1).astype(np.float64))
+                places = column.places
+                keys = np.asarray([places.get(_key(v), -1) for v in _plain_values(frame[name], name)], np.int64)
+                blocks.append((keys[:, None] == np.arange(len(column.categories))).astype(np.float64))
         return np.concatenate(blocks, axis=1)
 
     def inverse(self, vectors: NDArray[np.float64]) -> pd.DataFrame:
@@ -170,9 +175,8 @@ class TableCodec:
             elif column.quantiles:
                 packed.append(column_numbers(frame[name], name).view(np.int64))
             else:
-                places = {value: i for i, value in enumerate(column.categories)}
-                known = frame[name].astype(object).where(frame[name].notna(), None)
-                packed.append(np.array([places[plain_value(v)] for v in known], np.int64))
+                places = column.places
+                packed.append(np.array([places[_key(v)] for v in _plain_values(frame[name], name)], np.int64))
         return torch.from_numpy(np.stack(packed, 1))
 
     def unpacked(self, packed: Tensor) -> pd.DataFrame:
@@ -216,6 +220,16 @@ def _to_scores(values: NDArray[np.float64], quantiles: list[float]) -> NDArray[n
     high = np.interp(values, numbers, grid)
     low = -np.interp(-values, -numbers[::-1], -grid[::-1])
     return (low + high) / 2
+
+
+def _key(value: Any) -> tuple[bool, bool, Any]:
+    """What tells a category from others: 2 and 2.0 are one; "2" is another, as is True than 1, and "None" than None."""
+    return isinstance(value, str), isinstance(value, bool), value
+
+
+def _plain_values(column: pd.Series, name: str) -> list[Any]:
+    """A column's values as Python's own, None where one is missing."""
+    return [_plain(v, name) for v in column.astype(object).where(column.notna(), None)]
 
 
 def _plain(value: Any, column: str) -> Any:

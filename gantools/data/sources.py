@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from gantools.data.tables import is_numeric, row_name, with_columns
 from gantools.errors import DataError, printable
 
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
-_OF_PIXELS = ("1", "L", "LA", "RGB", "RGBA", "I;16", "I", "F")  # the other modes number colours, or mix inks
+_OF_PIXELS = ("1", "L", "LA", "RGB", "RGBA", "I", "F")  # and I;16 in either order; others number colours, or mix inks
 _COUNTS = (1, 3, 4)  # of a picture's channels, by which it is told where they are
 
 
@@ -368,7 +369,8 @@ def laid_as(pictures: Tensor, like: Tensor) -> Tensor:
 def _pixels(picture: Any) -> NDArray[Any]:
     """One of a list of tensors, arrays or Pillow's images, as an array whose channels come last."""
     if isinstance(picture, Image.Image):
-        return np.asarray(picture if picture.mode in _OF_PIXELS else plain_mode(picture))
+        of_pixels = picture.mode in _OF_PIXELS or picture.mode.startswith("I;16")
+        return np.asarray(picture if of_pixels else plain_mode(picture))
     if isinstance(picture, Tensor):
         return _channels_last(picture)
     array = np.asarray(picture)
@@ -387,12 +389,32 @@ def as_array(tensor: Tensor) -> NDArray[Any]:
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """The pictures of a folder and its subfolders, in order of name; of hidden ones, with a warning, none."""
-    paths = sorted(p for p in folder.rglob("*") if is_picture(p) and p.is_file())
+    """The pictures of a folder and its subfolders, in order of name; of hidden ones, with a warning, none.
+
+    Links are followed, but for those to a folder that they lie in; one to nothing is among the pictures, and cannot be
+    read.
+    """
+    paths = sorted(p for p in _files_below(folder) if is_picture(p) and (p.is_file() or p.is_symlink()))
     hidden = {p for p in paths if any(part.startswith(".") for part in p.relative_to(folder).parent.parts)}
     if hidden:
         warnings.warn(f"{len(hidden)} pictures in hidden folders are left out: {min(hidden).parent}", stacklevel=2)
     return [p for p in paths if p not in hidden]
+
+
+def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Whatever is no folder in `folder` and its subfolders; `above` are those on the way, as the system knows them."""
+    try:
+        known = folder.stat()
+        here = (known.st_dev, known.st_ino)
+        entries = [] if here in above else list(os.scandir(folder))
+    except OSError as error:
+        warnings.warn(f"{folder}: this folder cannot be read and is left out ({error.strerror})", stacklevel=2)
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_below(Path(entry.path), above | {here})
+        else:
+            yield Path(entry.path)
 
 
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:
@@ -409,13 +431,18 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
             raise DataError(f"{path}: has no column named {PATH_COLUMN!r} (it has {', '.join(table.columns)})")
         if table.empty:
             raise DataError(f"{path}: has no rows")
-        without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
-        if len(without):
-            row = row_name(named_by_line(table, path), int(without[0]))
-            raise DataError(f"{path}: {row} has no path; leave out what has no picture")
+        check_paths(table, path)
         names = [str(p) for p in table[PATH_COLUMN]]
         return FileSource([path.parent / p for p in names], names, max_megapixels)
     return FileSource([path], [str(path)], max_megapixels)
+
+
+def check_paths(table: pd.DataFrame, file: Path) -> None:
+    """Refuse rows of a table file that name no picture, by the first of them."""
+    without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
+    if len(without):
+        row = row_name(named_by_line(table, file), int(without[0]))
+        raise DataError(f"{file}: {row} has no path; leave out what has no picture")
 
 
 def to_tensor(picture: NDArray[np.float32]) -> Tensor:

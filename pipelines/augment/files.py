@@ -20,7 +20,14 @@ from gantools.data.decode import MAX_MEGAPIXELS, ORIENTATION, decoding_errors, i
 from gantools.data.keep import Kept, read_kept, write_kept
 from gantools.data.lines import named_by_line
 from gantools.data.planes import on_white
-from gantools.data.sources import LABEL_COLUMN, PATH_COLUMN, is_table_file, pictures_below, read_table
+from gantools.data.sources import (
+    LABEL_COLUMN,
+    PATH_COLUMN,
+    check_paths,
+    is_table_file,
+    pictures_below,
+    read_table,
+)
 from gantools.data.tables import row_name
 from gantools.errors import DataError, printable
 from gantools.pipelines.augment.making import Made, Maker
@@ -61,6 +68,7 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
         raise DataError(f"{data}, {where}: the label is missing")
     labels = _plain_numbers(table[LABEL_COLUMN].tolist())
     if PATH_COLUMN in table.columns:
+        check_paths(table, data)
         return Labelled([str(data.parent / str(p)) for p in table[PATH_COLUMN]], labels)
     if table.shape[1] == 1:
         raise DataError(f"{data}: has no columns but its labels; there is nothing to learn")

@@ -250,6 +250,9 @@ def joined(X: Any, new: Any) -> Any:
     Paths of new pictures have gaps in the other columns of a DataFrame, whose whole numbers and truths become nullable.
     """
     if isinstance(X, pd.DataFrame) and isinstance(new, list):
+        paths = X[PATH_COLUMN].dtype
+        if isinstance(paths, pd.CategoricalDtype):  # of which new paths are no category
+            X = X.astype({PATH_COLUMN: paths.categories.dtype})
         X = X.astype({c: X[c].convert_dtypes().dtype for c in X if X[c].dtype.kind in "biu"})  # which can hold a gap
         rest = pd.DataFrame({PATH_COLUMN: new}).reindex(columns=X.columns).astype(X.dtypes)
         return pd.concat([X, rest], ignore_index=True)

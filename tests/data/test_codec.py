@@ -107,6 +107,19 @@ def test_whole_numbers_at_the_ends_of_64_bits_do_not_wrap() -> None:
         np.testing.assert_allclose(back[name].astype(float), frame[name].astype(float), rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("values", [["None", None], [1, "1"], [True, 1], ["a", "nan", np.nan], [2, 2.5, np.float32(2)]])
+def test_categories_that_print_alike_are_not_mixed_up(values: list[object]) -> None:
+    frame = pd.DataFrame({"c": pd.Series(values * 10, dtype=object)})
+    codec = TableCodec().fit(frame)
+    vectors = codec.transform(frame)
+    assert (vectors.sum(1) == 1).all(), "each row is of one category"
+    expected = [None if pd.isna(v) else v for v in frame["c"]]
+    for back in (codec.inverse(vectors), codec.unpacked(codec.packed(frame))):
+        found = [None if pd.isna(v) else v for v in back["c"]]
+        assert found == expected
+        assert [isinstance(v, bool) for v in found] == [isinstance(v, bool) for v in expected]
+
+
 def test_a_column_of_names_is_refused() -> None:
     with pytest.raises(DataError, match="'who' is text with 30 different values"):
         TableCodec().fit(pd.DataFrame({"who": [f"n{i}" for i in range(30)]}))

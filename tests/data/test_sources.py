@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,15 @@ from PIL import Image
 
 from gantools.data.anomalies import CORRUPTIONS, corrupt, corrupt_vectors
 from gantools.data.pairing import HalfSource, matched
-from gantools.data.sources import ArraySource, Selected, is_table, open_pictures, read_features, read_table
+from gantools.data.sources import (
+    ArraySource,
+    Selected,
+    is_table,
+    open_pictures,
+    pictures_below,
+    read_features,
+    read_table,
+)
 from gantools.data.standard import Glance, InputContract, StandardPictures
 from gantools.data.tables import TableEncoder
 from gantools.data.transformations import N_TRANSFORMATIONS, all_transformed
@@ -265,6 +274,28 @@ def test_pillows_images_are_read_as_they_look() -> None:
     assert [source.read(i).shape[2] for i in range(6)] == [3, 3, 3, 4, 1, 1]
     for i in range(3):
         np.testing.assert_allclose(source.read(i), np.asarray(colours) / 255, atol=0.02)
+
+
+def test_a_pillow_image_of_16_bits_keeps_them_in_either_order(tmp_path: Path) -> None:
+    deep = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    for order in "<>":
+        tifffile.imwrite(tmp_path / "deep.tif", deep, byteorder=order)
+        picture = open_pictures([Image.open(tmp_path / "deep.tif")]).read(0)
+        np.testing.assert_allclose(picture[..., 0], deep / 65535, atol=1e-6)
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    for name in ("here/a.png", "elsewhere/b.png", "elsewhere/deeper/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / name)
+    here = tmp_path / "here"
+    (here / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "round").symlink_to(here)
+    (here / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    found = [p.relative_to(here).as_posix() for p in pictures_below(here)]
+    assert found == ["a.png", "gone.png", "more/b.png", "more/deeper/c.png"]
+    with pytest.raises(DataError, match=r"gone\.png"):
+        open_pictures(here).read(1)
 
 
 def test_a_table_with_semicolons_is_told_so(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from gantools.pipelines.augment.amounts import amounts
 from gantools.pipelines.augment.files import Writer
 from gantools.pipelines.augment.gates import Gates, _reaches
 from gantools.pipelines.augment.usefulness import paired, summary, verdicts
-from gantools.pipelines.synthesize.forms import TableForm
+from gantools.pipelines.synthesize.forms import TableForm, joined
 from gantools.pipelines.synthesize.writing import folder_name, folders_of, labelled
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -185,6 +185,13 @@ def test_what_lies_beside_paths_keeps_its_values_and_new_pictures_have_none(digi
     pd.testing.assert_frame_equal(more.head(12).astype(frame.dtypes), frame)
     assert more.dtypes.astype(str).tolist() == ["Int64", str(frame["path"].dtype), "boolean", "float32", "category"]
     assert more.drop(columns="path").tail(3).isna().all(axis=None)
+
+
+def test_new_paths_join_paths_that_are_categories() -> None:
+    frame = pd.DataFrame({"path": pd.Categorical(["a.png", "b.png"]), "site": pd.Categorical(["x", "y"])})
+    more = joined(frame, ["new.png"])
+    assert more["path"].tolist() == ["a.png", "b.png", "new.png"]
+    assert more["site"].isna().tolist() == [False, False, True]
 
 
 def test_pipelines_grids_and_memory(digits: Digits, tmp_path: Path) -> None:
