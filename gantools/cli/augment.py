@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gantools.pipelines.augment.files import Labelled, Writer
 
 FORMATS = ("png", "jpg", "npz")
+_FOLDS = 5
 
 
 def augment(
@@ -33,7 +34,7 @@ def augment(
         Path | None, typer.Option("--model", help="The model's folder: used where there is one, else written.")
     ] = None,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Whether they help, beside other methods.")] = False,
-    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of --evaluate.")] = 5,
+    folds: Annotated[int, typer.Option("--folds", min=2, help="Folds of --evaluate.")] = _FOLDS,
     include_real: Annotated[bool, typer.Option("--include-real", help="Copy the reals too, first.")] = False,
     format: Annotated[str, typer.Option("--format", help="Of pictures: png, jpg or npz.")] = "png",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier run left in DIR.")] = False,
@@ -63,7 +64,15 @@ def augment(
 
     if out is None and not evaluate:
         raise ConfigError("say where the new samples shall go with --out DIR, or ask whether they help with --evaluate")
-    of_samples = {"--model": model, "--include-real": include_real, "--overwrite": overwrite}
+    of_samples = {
+        "--model": model,
+        "--include-real": include_real,
+        "--overwrite": overwrite,
+        "--log": log,
+        f"--format {format}": format != "png",
+    }
+    if folds != _FOLDS and not evaluate:
+        raise ConfigError(f"--folds {folds} is of --evaluate, which is not asked for; add it, or leave --folds out")
     if out is None and any(of_samples.values()):
         idle = ", ".join(name for name, given in of_samples.items() if given)
         raise ConfigError(f"{idle}: --evaluate alone writes no samples; add --out DIR, or leave it out")
@@ -102,31 +111,36 @@ def augment(
     folders = folders_of(labelled.y) if in_folders else {}
     if out is not None:
         check_out(out, overwrite, data, *([model] if model else []), *_parents(labelled))
+    given = GanAugmenter(**parameters)
+    learnt = _learnt(given, labelled, model) if model is not None and _is_there(model) else None
+    if model is not None and learnt is None:
+        shared.check_places(model, log)
     result: dict[str, Any] = {}
     usefulness: tuple[pd.DataFrame, pd.DataFrame] | None = None
     if evaluate:
         with about(data):
-            usefulness, result, words = _evaluated(GanAugmenter(**parameters), labelled, folds)
+            usefulness, result, words = _evaluated(given, labelled, folds)
+        _write_report(report, None, {}, 0, usefulness)  # written anew with the samples, where these are made
         if out is None:
-            _write_report(report, None, {}, 0, usefulness)
             shared.report(result, json, quiet, lambda: words)
             return
         shared.report({}, False, quiet or json, lambda: words)
     assert out is not None
-    given = GanAugmenter(**parameters)
     with about(data):
-        augmenter = _fitted(given, labelled, model, resume)
+        augmenter = learnt or _fitted(given, labelled, model, resume)
     shared.by_first_alone()
     asked = parameters.get("per_class")
-    if asked is None and augmenter is not given and augmenter.per_class is None:  # as many as these samples lack
+    as_lacking = asked is None and learnt is not None and learnt.per_class is None  # as many as these samples lack
+    if not isinstance(labelled.X, list):
+        labelled = labelled if learnt is None else _as_learnt(data, learnt)
+    elif to is not None or include_real or as_lacking:
+        readable = _readable(labelled.X, augmenter, told=learnt is None)
+        labelled = Labelled([labelled.X[i] for i in readable], [labelled.y[i] for i in readable])
+        numbers = numbers[readable]
+        asked = asked if to is None else _missing(classes, numbers, to)
+    if as_lacking:
         lacking = amounts(None, augmenter.sampling_strategy, classes, numbers)
         asked = dict(zip(classes.tolist(), lacking.tolist(), strict=True))
-    if not isinstance(labelled.X, list):
-        labelled = labelled if augmenter is given else _as_learnt(data, augmenter)
-    elif to is not None or include_real:
-        readable = _readable(labelled.X, augmenter, told=augmenter is given)
-        labelled = Labelled([labelled.X[i] for i in readable], [labelled.y[i] for i in readable])
-        asked = asked if to is None else _missing(classes, numbers[readable], to)
     if in_folders:
         folders = folders_of(augmenter.classes_.tolist())
     writer = Writer(out, format, augmenter.names_, folders, augmenter.max_megapixels)
@@ -156,30 +170,33 @@ def _missing(classes: NDArray[Any], numbers: NDArray[Any], to: int) -> dict[Any,
     return {label: max(0, to - int((numbers == c).sum())) for c, label in enumerate(classes.tolist())}
 
 
-def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
-    """The augmenter of the model's folder where there is one; else fitted here, and saved where a folder is named."""
+def _learnt(augmenter: Any, labelled: Any, model: Path) -> Any:
+    """The augmenter of the model's folder, with what `augmenter` sets for this run."""
     from gantools import GanAugmenter, load
     from gantools.pipelines.synthesize.forms import PictureForm
     from gantools.pipelines.synthesize.labels import UNLABELLED
 
-    if model is not None and _is_there(model):
-        loaded = load(model, augmenter.device)
-        if not isinstance(loaded, GanAugmenter):
-            raise ConfigError(f"{model} is a {type(loaded).__name__}, no augmenter; name another folder for the model")
-        pictures = isinstance(labelled.X, list)
-        if isinstance(loaded.maker_.form, PictureForm) != pictures:
-            kinds = ("rows", "pictures") if pictures else ("pictures", "rows")
-            raise ConfigError(f"{model} makes {kinds[0]}, and DATA holds {kinds[1]}; name another folder for the model")
-        warnings.warn(
-            f"{model} was fitted before and is used as it is, whatever --set, --config, --max-images and --max-minutes "
-            "say; to fit anew, name another folder",
-            stacklevel=2,
-        )
-        strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_} - {str(UNLABELLED)})
-        if strange:
-            raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
-        of_this_run = ("verbose", "random_state", "max_bad", "max_megapixels")
-        return loaded.set_params(**{name: getattr(augmenter, name) for name in of_this_run})
+    loaded = load(model, augmenter.device)
+    if not isinstance(loaded, GanAugmenter):
+        raise ConfigError(f"{model} is a {type(loaded).__name__}, no augmenter; name another folder for the model")
+    pictures = isinstance(labelled.X, list)
+    if isinstance(loaded.maker_.form, PictureForm) != pictures:
+        kinds = ("rows", "pictures") if pictures else ("pictures", "rows")
+        raise ConfigError(f"{model} makes {kinds[0]}, and DATA holds {kinds[1]}; name another folder for the model")
+    warnings.warn(
+        f"{model} was fitted before and is used as it is, whatever --set, --config, --max-images, --max-minutes and "
+        "--log say; to fit anew, name another folder",
+        stacklevel=2,
+    )
+    strange = sorted({str(label) for label in labelled.y} - {str(c) for c in loaded.classes_} - {str(UNLABELLED)})
+    if strange:
+        raise ConfigError(f"{model} was not fitted on the class {strange[0]!r}; name another folder")
+    of_this_run = ("verbose", "random_state", "max_bad", "max_megapixels")
+    return loaded.set_params(**{name: getattr(augmenter, name) for name in of_this_run})
+
+
+def _fitted(augmenter: Any, labelled: Any, model: Path | None, resume: bool) -> Any:
+    """`augmenter`, fitted here, and saved where a folder is named."""
     if model is None:
         return augmenter.fit(*labelled)
     with shared.training_of(model, resume, augmenter.log and Path(augmenter.log)):

@@ -203,13 +203,8 @@ def training_of(model: Path, resume: bool, log: Path | None = None) -> Iterator[
     ConfigError
         When `log` is within the model's folder, or within its checkpoints'.
     """
-    from gantools.storage import check_target
-
-    check_target(model)
+    check_places(model, log)
     checkpoint = checkpoint_of(model)
-    for place in (model, checkpoint):
-        if log is not None and log.resolve().is_relative_to(place.resolve()):
-            raise ConfigError(f"--log {log} is within {place}, which is replaced as a whole; name a place beside it")
     aside = checkpoint.with_name(f"{checkpoint.name}.old")
     if processes.first():
         if not checkpoint.exists() and aside.exists():
@@ -226,6 +221,16 @@ def training_of(model: Path, resume: bool, log: Path | None = None) -> Iterator[
     remove_checkpoint(model)
     if processes.first():
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_places(model: Path, log: Path | None) -> None:
+    """Refuse, before any work, a `model` that cannot be saved there, or a `log` within what is replaced as a whole."""
+    from gantools.storage import check_target
+
+    check_target(model)
+    for place in (model, checkpoint_of(model)):
+        if log is not None and log.resolve().is_relative_to(place.resolve()):
+            raise ConfigError(f"--log {log} is within {place}, which is replaced as a whole; name a place beside it")
 
 
 def remove_checkpoint(model: Path) -> None:

@@ -259,7 +259,7 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
 
 
 def read_features(path: Path, categories: Collection[str] | None = None, least: int = 1) -> pd.DataFrame:
-    """A table's rows, whose categories are as they are written: 007 in a short file and in a long one.
+    """A table's rows, whose categories are as they are written: 007 in a short file and in a long one, and NA.
 
     Rows of a CSV are named by their `line`, as an editor shows it.
 
@@ -279,13 +279,20 @@ def read_features(path: Path, categories: Collection[str] | None = None, least: 
     table = read_table(path)
     if len(table) < least:
         raise DataError(f"{path}: has {len(table)} rows under its header; at least {least} needed")
+    return named_by_line(categories_as_written(table, path, categories), path)
+
+
+def categories_as_written(table: pd.DataFrame, path: Path, categories: Collection[str] | None = None) -> pd.DataFrame:
+    """The table of a CSV whose categories are read letter by letter: 007, NA and true stay so; an empty one is missing.
+
+    `categories` are columns; None: those that hold anything but numbers, but for `label`.
+    """
     if path.suffix.lower() != ".csv":
         return table
     if categories is None:
         categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
-    rows = with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
-    return named_by_line(rows, path)
+    return with_columns(written, {n: written[n].mask(written[n] == "") for n in categories if n in table})
 
 
 def open_pictures(X: Any, max_megapixels: float = MAX_MEGAPIXELS) -> PictureSource:

@@ -23,6 +23,7 @@ from gantools.data.planes import on_white
 from gantools.data.sources import (
     LABEL_COLUMN,
     PATH_COLUMN,
+    categories_as_written,
     check_paths,
     is_table_file,
     pictures_below,
@@ -45,10 +46,10 @@ class Labelled(NamedTuple):
     y: list[Any]
 
 
-def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
+def read_labelled(data: Path, categories: Sequence[str] | None = None) -> Labelled:
     """One subfolder a class, a CSV or Parquet file with columns `path` and `label`, or one with `label` and features.
 
-    Features of a CSV that are named in `texts` are read letter by letter.
+    Features of a CSV that are `categories` are read letter by letter; None: those that hold anything but numbers.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
         return _from_folder(data)
     if not is_table_file(data):
         raise DataError(f"{data}: is no folder with a subfolder for each class, and no CSV or Parquet file")
-    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN, *texts)).reset_index(drop=True)
+    table = read_table(data, texts=(LABEL_COLUMN, PATH_COLUMN)).reset_index(drop=True)
     if LABEL_COLUMN not in table.columns:
         raise DataError(f"{data}: has no column named {LABEL_COLUMN!r} (it has {', '.join(map(str, table.columns))})")
     unknown = table[LABEL_COLUMN].isna() | table[LABEL_COLUMN].eq("")
@@ -72,7 +73,7 @@ def read_labelled(data: Path, texts: Sequence[str] = ()) -> Labelled:
         return Labelled([str(data.parent / str(p)) for p in table[PATH_COLUMN]], labels)
     if table.shape[1] == 1:
         raise DataError(f"{data}: has no columns but its labels; there is nothing to learn")
-    return Labelled(table.drop(columns=[LABEL_COLUMN]), labels)
+    return Labelled(categories_as_written(table.drop(columns=[LABEL_COLUMN]), data, categories), labels)
 
 
 def _plain_numbers(labels: list[Any]) -> list[Any]:

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from gantools.data.sources import open_pictures
 from gantools.data.standard import allowance
-from gantools.errors import DataError
+from gantools.errors import ConfigError, DataError
 from gantools.pipelines.augment.amounts import amounts, check_any
 from gantools.pipelines.augment.making import Made, Maker
 from gantools.pipelines.synthesize.forms import PictureForm
@@ -110,7 +110,7 @@ def evaluate(
     DataError
         When a class has fewer samples than there are folds.
     ConfigError
-        When no new samples are asked for.
+        When no new samples are asked for, or none would be made in one of the folds.
     """
     labels = as_labels(y)
     classes, numbers = numbered(labels, _num_samples(X))
@@ -127,10 +127,20 @@ def evaluate(
     bad = int(allowance(len(labels), augmenter.max_bad))
     augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None, max_bad=bad)  # which know no fold
     rows: list[dict[str, Any]] = []
-    folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
-    for k, (train, test) in enumerate(folds.split(known, numbers[known])):
-        train = np.concatenate([known[train], np.flatnonzero(numbers < 0)])  # whoever has no label helps to train
-        test = known[test]
+    folds = [
+        (
+            np.concatenate([known[train], np.flatnonzero(numbers < 0)]),
+            known[test],
+        )  # whoever has no label helps to train
+        for train, test in StratifiedKFold(n_splits, shuffle=True, random_state=seed).split(known, numbers[known])
+    ]
+    for train, _ in folds:
+        if not any(amounts(augmenter.per_class, augmenter.sampling_strategy, classes, numbers[train])):
+            raise ConfigError(
+                "in one of the folds all classes are as large as is wanted, so that nothing would be made; say how "
+                "many new samples there shall be with per_class (--per-class N)"
+            )
+    for k, (train, test) in enumerate(folds):
         fold = augmented_fold(
             clone(augmenter).set_params(random_state=seed + k),
             (_safe_indexing(X, train), labels[train]),

@@ -149,6 +149,32 @@ def test_with_a_model_that_is_there_pictures_that_cannot_be_read_are_told(folder
     assert "1 pictures were skipped" in told
     assert "digit 2/0.png" in told
     assert pd.read_csv(tmp_path / "out" / "manifest.csv")["label"].value_counts().tolist() == [31, 31, 31]
+    filling_up = ["--model", tmp_path / "filling up", "--set", "min_class_size=100", "--json"]
+    assert json.loads(gantools("augment", folders, "--out", tmp_path / "c", *filling_up).stdout)["n"] == 24
+    done = gantools("augment", tmp_path / "spoilt", "--out", tmp_path / "d", "--max-bad", 1, *filling_up)
+    assert "1 pictures were skipped" in done.stderr
+    assert json.loads(done.stdout)["n"] == 25
+
+
+def test_categories_are_copied_as_they_are_written(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{alley},{i % 2 == 0!s},{'xy'[i % 2]}" for i in range(10) for alley in ("NA", "None", "", "Pave")]
+    (tmp_path / "t.csv").write_text("\n".join(["n,alley,paved,label", *rows, ""]).replace("True", "true"))
+    how = ["--per-class", 2, "--include-real", "--max-images", 64, "--set", "min_class_size=100"]
+    for out in ("first", "second"):  # the second by the model that is there
+        gantools("augment", tmp_path / "t.csv", "--out", tmp_path / out, "--model", tmp_path / "m", *how)
+        made = (tmp_path / out / "samples.csv").read_text().splitlines()
+        assert made[: 1 + len(rows)] == (tmp_path / "t.csv").read_text().splitlines()
+        assert {line.split(",")[1] for line in made[1 + len(rows) :]} <= {"NA", "None", "", "Pave"}
+
+
+def test_a_model_that_is_none_is_told_before_an_evaluation(folders: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "notes.txt").write_text("mine")
+    few = ["augment", folders, "--evaluate", "--folds", 1000, "--per-class", 1, "--out", tmp_path / "out"]
+    assert "too few for 1000 folds" in gantools(*few, code=1).stderr
+    assert "notes.txt" in gantools(*few, "--model", tmp_path / "thesis", code=1).stderr
+    where = tmp_path / "model" / "log.jsonl"
+    assert "--log" in gantools(*few, "--model", tmp_path / "model", "--log", where, code=2).stderr
 
 
 def test_a_model_serves_data_of_some_of_its_classes_and_rows_in_any_order(folders: Path, tmp_path: Path) -> None:
@@ -234,6 +260,9 @@ def test_whether_it_helps_is_said_in_words(folders: Path) -> None:
             2,
             "--include-real: --evaluate alone writes",
         ),
+        (["augment", "{data}", "--evaluate", "--log", "{out}.jsonl"], 2, "--log: --evaluate alone writes"),
+        (["augment", "{data}", "--evaluate", "--format", "jpg"], 2, "--format jpg: --evaluate alone writes"),
+        (["augment", "{data}", "--out", "{out}", "--folds", "3"], 2, "--folds 3 is of --evaluate"),
         (["augment", "{data}", "--out", "{data}/new"], 2, "within each other"),
         (["augment", "{data}", "--out", "{foreign}/thesis.txt/new"], 2, "cannot be made"),
         (["augment", "{data}", "--per-class", "3", "--to", "9", "--out", "{out}"], 2, "give one of them"),

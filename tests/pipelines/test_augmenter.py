@@ -19,7 +19,7 @@ from PIL import Image
 from scipy import sparse
 from skimage import data
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -390,6 +390,12 @@ def test_evaluation_takes_the_users_own_labels(digits: Digits) -> None:
     assert "recall digit 3" in figures
     with pytest.raises(ConfigError, match="no new samples are asked for"):
         clone(quick).set_params(per_class={"digit 3": 0}).evaluate(X, y, n_splits=2)
+
+
+def test_folds_in_which_nothing_would_be_made_are_refused_before_any_training() -> None:
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ConfigError, match="in one of the folds"):
+        GanAugmenter(max_images=64).evaluate(X[1:], y[1:], n_splits=5)
 
 
 def test_evaluation_takes_what_fitting_takes(digits: Digits, tmp_path: Path) -> None:
