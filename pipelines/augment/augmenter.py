@@ -38,7 +38,7 @@ from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
 from gantools.pipelines.synthesize import GanSynthesizer
 from gantools.pipelines.synthesize.forms import Form, PictureForm, TableForm, form_from, form_state, held, joined
-from gantools.pipelines.synthesize.labels import as_labels
+from gantools.pipelines.synthesize.labels import as_labels, check_classes
 from gantools.pipelines.synthesize.reals import Reals, read_reals
 from gantools.progress import Stages
 from gantools.storage import LARGEST_WEIGHTS, StoredModel, write_model
@@ -60,6 +60,8 @@ _SHARED = (
     "verbose",
 )
 _PROBED = (60, 200)
+_FIGURES = ("novelty", "passed", "agrees", "copies", "spread", "coverage")
+_BETWEEN = "\0"  # names, of which none has one
 _WAYS = (
     "a sampler: a step of imblearn.pipeline.Pipeline, or in scikit-learn's own Pipeline "
     "AugmentedClassifier(classifier, GanAugmenter(...)) as the last step"
@@ -225,7 +227,9 @@ log, verbose
         """
         self._validate_params()
         self.__dict__.pop("maker_", None)  # fitted again only when all of it is
-        y, _ = check_target_type(as_labels(y), indicate_one_vs_all=True)
+        y = as_labels(y)
+        check_classes(y)
+        y, _ = check_target_type(y, indicate_one_vs_all=True)
         template = self.synthesizer or GanSynthesizer()
         _check_template(template)
         seed = agreed_seed(self)
@@ -310,8 +314,8 @@ log, verbose
                 row["good"] = False
             elif n_real >= FEWEST_TO_MEASURE:
                 row["good"] = spread >= self.min_spread and coverage >= self.min_coverage
-        columns = ["class", "n_real", "method", "novelty", "passed", "agrees", "copies", "spread", "coverage", "good"]
-        return pd.DataFrame(rows, columns=columns).set_index("class")
+        columns = ["class", "n_real", "method", *_FIGURES, "good"]
+        return pd.DataFrame(rows, columns=columns).set_index("class").astype(dict.fromkeys(_FIGURES, float))
 
     def _act_on(self, quality: pd.DataFrame, maker: Maker) -> None:
         """Say which classes are made classically or fall short, and do what `on_low_quality` asks."""
@@ -510,7 +514,7 @@ log, verbose
             "synthesizer": None if self.synthesizer_ is None else self.synthesizer_.state(),
             "form": form_state(form),
             "table": form.codec.packed(table) if isinstance(form, TableForm) and table is not None else None,
-            "names": self.names_,
+            "names": _as_bytes(self.names_),
             "policy": self.policy_,
             "gates": self.maker_.gates.state(),
             "numbers": [list(pair) for pair in self.maker_.numbers.items()],
@@ -529,7 +533,7 @@ log, verbose
         augmenter.classes_ = np.asarray(state["classes"])
         augmenter.sampling_strategy_ = dict(zip(state["classes"], state["wanted"], strict=True))
         quality = pd.DataFrame(state["quality"], index=pd.Index(state["classes"], name="class"))
-        augmenter.quality_ = quality.where(quality.notna(), np.nan)
+        augmenter.quality_ = quality.where(quality.notna(), np.nan).astype(dict.fromkeys(_FIGURES, float))
         augmenter.training_, augmenter.history_ = stored.summary["training"], stored.history
         augmenter.synthesizer_ = None
         if state["synthesizer"] is not None:
@@ -540,7 +544,7 @@ log, verbose
         form = form_from(state["form"])
         numbers = {int(c): int(i) for c, i in state["numbers"]}
         gates = Gates.restored(state["gates"], form)
-        augmenter.names_, augmenter.policy_ = state["names"], state["policy"]
+        augmenter.names_, augmenter.policy_ = _from_bytes(state["names"]), state["policy"]
         policy = built_policy(state["policy"], str(augmenter.policy)) if isinstance(form, PictureForm) else None
         augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, policy)
         if isinstance(form, TableForm) and state.get("table") is not None:
@@ -560,6 +564,18 @@ log, verbose
         tags.input_tags.three_d_array = True
         tags.input_tags.string = tags.input_tags.categorical = True
         return tags
+
+
+def _as_bytes(names: list[str]) -> Tensor:
+    """Names as one tensor (bytes,): there may be a million, which a description in JSON does not hold."""
+    return torch.from_numpy(np.frombuffer(_BETWEEN.join(names).encode("utf-8", "surrogatepass"), np.uint8).copy())
+
+
+def _from_bytes(names: Tensor | list[str]) -> list[str]:
+    """The names that `_as_bytes` was given; models saved before have a list of them."""
+    if isinstance(names, list):
+        return names
+    return fitting("names", names, torch.uint8, None).numpy().tobytes().decode("utf-8", "surrogatepass").split(_BETWEEN)
 
 
 def _check_template(template: GanSynthesizer) -> None:

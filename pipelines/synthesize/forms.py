@@ -168,7 +168,7 @@ class TableForm:
         """The form of a table."""
         container = "frame" if isinstance(X, pd.DataFrame) else "sparse" if sparse.issparse(X) else "array"
         dtype = str(X.dtype) if hasattr(X, "dtype") else "float64"
-        names = tuple(plain_value(c) for c in X.columns) if container == "frame" else ()
+        names = tuple(map(_plain_name, X.columns)) if container == "frame" else ()
         return cls(TableCodec().fit(as_frame(X)), container, dtype, names)
 
     def tensors(self, X: Any) -> Tensor:
@@ -182,7 +182,8 @@ class TableForm:
     def contained(self, frame: pd.DataFrame) -> Any:
         """A table whose columns are named by texts in the container, and of an array the dtype, that came in."""
         if self.container == "frame":
-            return frame.set_axis(list(self.names), axis=1)
+            levels = all(isinstance(name, tuple) for name in self.names)
+            return frame.set_axis(pd.MultiIndex.from_tuples(self.names) if levels else list(self.names), axis=1)
         array = frame.to_numpy(dtype=np.dtype(self.dtype))
         return sparse.csr_matrix(array) if self.container == "sparse" else array
 
@@ -210,6 +211,16 @@ def form_from(state: dict[str, Any]) -> Form:
         given = state.get("given", "array")
         return TableForm(codec, state["container"], state["dtype"], names, given)
     return PictureForm(**state)
+
+
+def _plain_name(name: Any) -> Any:
+    """A column's name as a model's description holds it: a text or a number, or of several levels as many."""
+    if isinstance(name, tuple):
+        return tuple(map(_plain_name, name))
+    name = plain_value(name)
+    if not isinstance(name, (str, int, float, bool)):
+        raise DataError(f"the column {name!s} is named by a {type(name).__name__}; rename it with a text")
+    return name
 
 
 def as_frame(X: Any) -> pd.DataFrame:

@@ -66,6 +66,7 @@ def numbered(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         raise DataError(f"labels have shape {labels.shape}; one label for each sample is wanted, (n,)")
     if len(labels) != n:
         raise DataError(f"there are {n} samples and {len(labels)} labels")
+    check_classes(labels)
     check_classification_targets(labels)
     classes, numbers = np.unique(labels, return_inverse=True)
     numbers = numbers.astype(np.int64)
@@ -74,6 +75,19 @@ def numbered(y: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         numbers = np.where(numbers == at, -1, numbers - (numbers > at))
         classes = np.delete(classes, at)
     return classes, numbers
+
+
+def check_classes(labels: NDArray[Any]) -> None:
+    """Refuse labels that are fractions.
+
+    Raises
+    ------
+    DataError
+        Naming one of them.
+    """
+    fractions = labels[labels != np.round(labels)] if labels.dtype.kind == "f" else []
+    if len(fractions):
+        raise DataError(f"Unknown label type: {fractions[0]:g} is a fraction; make labels texts or whole numbers")
 
 
 def _check_types(labels: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,8 @@ def read_reals(X: Any, y: Any, size: int | None, max_bad: float, max_megapixels:
 
 def _checked(X: Any) -> Any:
     """A table of at least two rows; an array's numbers are finite."""
+    if isinstance(X, (str, Path)):
+        raise DataError(f"{X} is a table; give its rows as a DataFrame, pandas.read_csv(...), or use the command")
     if hasattr(X, "columns"):
         if len(X) < 2:
             raise DataError(f"the table has {len(X)} rows; at least two are needed")

@@ -269,6 +269,8 @@ def test_saved_and_loaded_makes_the_same(fitted: GanAugmenter, tmp_path: Path) -
     for ours, theirs in zip(fitted.sample(4, random_state=3), loaded.sample(4, random_state=3), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     pd.testing.assert_frame_equal(loaded.quality_, fitted.quality_, check_dtype=False)
+    assert loaded.quality_["spread"].dtype == np.float64
+    assert loaded.names_ == fitted.names_
     nested = GanAugmenter({1: 2, 4: 1}, synthesizer=GanSynthesizer(latent=8), max_images=64, random_state=0)
     shown = nested.fit(*(np.repeat(a[:40], 2, 0) for a in load_digits(return_X_y=True)))
     shown.save(tmp_path / "n")
@@ -390,6 +392,19 @@ def test_evaluation_takes_the_users_own_labels(digits: Digits) -> None:
     assert "recall digit 3" in figures
     with pytest.raises(ConfigError, match="no new samples are asked for"):
         clone(quick).set_params(per_class={"digit 3": 0}).evaluate(X, y, n_splits=2)
+
+
+def test_what_is_no_class_and_no_table_is_told_with_a_way_out(tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(DataError, match=r"0\.5 is a fraction; make labels texts"):
+        GanAugmenter().fit(X, y + 0.5)
+    pd.DataFrame(X).to_csv(tmp_path / "rows.csv", index=False)
+    for estimator in (GanAugmenter(), GanSynthesizer()):
+        with pytest.raises(DataError, match=r"rows\.csv is a table; give its rows as a DataFrame"):
+            estimator.fit(str(tmp_path / "rows.csv"), y)
+    dated = pd.DataFrame(X, columns=pd.date_range("2020-01-01", periods=4))
+    with pytest.raises(DataError, match="is named by a Timestamp"):
+        GanSynthesizer().fit(dated)
 
 
 def test_folds_in_which_nothing_would_be_made_are_refused_before_any_training() -> None:

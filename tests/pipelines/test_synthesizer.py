@@ -250,7 +250,7 @@ def test_columns_of_several_levels_come_back(tmp_path: Path) -> None:
     )
     GanSynthesizer(max_images=64, random_state=0).fit(frame).save(tmp_path / "m")
     loaded = load(tmp_path / "m")
-    assert loaded.sample(3, random_state=0).columns.tolist() == [("a", "x"), ("a", "y")]
+    pd.testing.assert_index_equal(loaded.sample(3, random_state=0).columns, frame.columns)
     assert loaded.n_features_in_ == 2
 
 
