@@ -342,8 +342,8 @@ _SYNTHESIS_TEXT = (
     "were run one after the other on slower cores; torchgan, mimicry and lightweight-gan then had other work beside.",
     "One step of lightweight-gan takes more than the minutes it has (255 s on the digits, 219 on Fashion-MNIST, 212 on",
     "the emoji): its rows are of that step. With seed 0 the emoji's peers ran on another day than ours, when the cores",
-    "were two to four times slower, and mimicry and lightweight-gan had small tests beside them, as all methods had with",
-    "seed 1 on Fashion-MNIST and the emoji, where all six were run in one go on slower cores than with seed 0.",
+    "were two to four times slower, and mimicry and lightweight-gan had small tests beside them, as all methods had",
+    "with seed 1 on Fashion-MNIST and the emoji, where all six were run in one go on slower cores than with seed 0.",
     "",
 )
 _SYNTHESIS = {

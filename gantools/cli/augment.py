@@ -290,15 +290,18 @@ def _readable(paths: list[str], augmenter: Any, told: bool) -> list[int]:
     """Numbers of the pictures that can be read; the others, unless `told` when fitting, are told, or are too many."""
     from gantools.data.decode import read_picture
     from gantools.data.standard import skip_or_refuse
+    from gantools.progress import Stages
 
     good: list[int] = []
     reasons: list[str] = []
-    for i, path in enumerate(paths):
-        try:
-            read_picture(Path(path), augmenter.max_megapixels)
-            good.append(i)
-        except DataError as error:
-            reasons.append(str(error))
+    with Stages(bool(augmenter.verbose)) as stages, stages.stage("reading pictures") as advance:
+        for i, path in enumerate(paths):
+            try:
+                read_picture(Path(path), augmenter.max_megapixels)
+                good.append(i)
+            except DataError as error:
+                reasons.append(str(error))
+            advance((i + 1) / len(paths))
     if reasons and not told:
         skip_or_refuse(reasons, len(paths), augmenter.max_bad)
         warnings.warn(f"{len(reasons)} pictures were skipped: {'; '.join(reasons[:5])}", stacklevel=2)

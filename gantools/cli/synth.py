@@ -43,7 +43,7 @@ def fit(
 ) -> None:
     """Learn to make samples like those of DATA."""
     from gantools import GanSynthesizer
-    from gantools.data.sources import is_table, read_features
+    from gantools.data.sources import categories_as_written, is_table, read_table
     from gantools.pipelines.augment.files import read_labelled
 
     checkpoint = shared.checkpoint_of(model)
@@ -62,7 +62,7 @@ def fit(
     if classes:
         X, y = read_labelled(data)
     else:
-        X, y = (read_features(data) if is_table(data) else data), None
+        X, y = (categories_as_written(read_table(data), data) if is_table(data) else data), None
     shared.writable_file(report, shared.PAGE)
     with shared.training_of(model, resume, log):
         synthesizer = GanSynthesizer(**parameters).fit(X, y)

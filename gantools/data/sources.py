@@ -259,8 +259,9 @@ def _with_texts(table: pd.DataFrame, path: Path, rows: int | None, texts: Sequen
 
 
 def read_features(path: Path, categories: Collection[str] | None = None, least: int = 1) -> pd.DataFrame:
-    """A table's rows, whose categories are as they are written: 007 in a short file and in a long one, and NA.
+    """A table's rows, whose categories are as they are written: 007 in a short file and in a long one.
 
+    What pandas takes for missing (an empty one, NA, None, null and the like) is missing, as in a DataFrame of pandas.
     Rows of a CSV are named by their `line`, as an editor shows it.
 
     Parameters
@@ -279,18 +280,22 @@ def read_features(path: Path, categories: Collection[str] | None = None, least: 
     table = read_table(path)
     if len(table) < least:
         raise DataError(f"{path}: has {len(table)} rows under its header; at least {least} needed")
-    return named_by_line(categories_as_written(table, path, categories), path)
+    if categories is None:
+        categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
+    written = categories_as_written(table, path, categories)
+    rows = with_columns(written, {n: written[n].mask(table[n].isna()) for n in categories if n in table})
+    return named_by_line(rows, path)
 
 
 def categories_as_written(table: pd.DataFrame, path: Path, categories: Collection[str] | None = None) -> pd.DataFrame:
     """The table of a CSV whose categories are read letter by letter: 007, NA and true stay so; an empty one is missing.
 
-    `categories` are columns; None: those that hold anything but numbers, but for `label`.
+    `categories` are columns; None: those that hold anything but numbers.
     """
     if path.suffix.lower() != ".csv":
         return table
     if categories is None:
-        categories = [str(name) for name in table if name != LABEL_COLUMN and not is_numeric(table[name])]
+        categories = [str(name) for name in table if not is_numeric(table[name])]
     written = _with_texts(table, path, None, [*categories])
     return with_columns(written, {n: written[n].mask(written[n] == "") for n in categories if n in table})
 
@@ -398,30 +403,46 @@ def as_array(tensor: Tensor) -> NDArray[Any]:
 def pictures_below(folder: Path) -> list[Path]:
     """The pictures of a folder and its subfolders, in order of name; of hidden ones, with a warning, none.
 
-    Links are followed, but for those to a folder that they lie in; one to nothing is among the pictures, and cannot be
-    read.
+    Links are followed, but no folder is read twice; one to nothing is among the pictures, and cannot be read.
     """
-    paths = sorted(p for p in _files_below(folder) if is_picture(p) and (p.is_file() or p.is_symlink()))
+    paths = sorted(p for p in _files_below(folder) if is_picture(p) and (p.is_symlink() or p.is_file()))
     hidden = {p for p in paths if any(part.startswith(".") for part in p.relative_to(folder).parent.parts)}
     if hidden:
         warnings.warn(f"{len(hidden)} pictures in hidden folders are left out: {min(hidden).parent}", stacklevel=2)
     return [p for p in paths if p not in hidden]
 
 
-def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Whatever is no folder in `folder` and its subfolders; `above` are those on the way, as the system knows them."""
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Whatever is no folder in `folder` and its subfolders, each of which is read once.
+
+    Links to folders are followed last, and not where they lead to what was read before.
+    """
+    waiting, links = [folder], list[Path]()
+    known: set[tuple[int, int]] = set()
+    while waiting or links:
+        here = waiting.pop() if waiting else links.pop(0)
+        try:
+            of_system = here.stat()
+            if (of_system.st_dev, of_system.st_ino) in known:
+                continue
+            known.add((of_system.st_dev, of_system.st_ino))
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError as error:
+            warnings.warn(f"{here}: this folder cannot be read and is left out ({error.strerror})", stacklevel=2)
+            continue
+        for entry in entries:
+            if _is_folder(entry):
+                (links if entry.is_symlink() else waiting).append(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one; not where the link leads nowhere."""
     try:
-        known = folder.stat()
-        here = (known.st_dev, known.st_ino)
-        entries = [] if here in above else list(os.scandir(folder))
-    except OSError as error:
-        warnings.warn(f"{folder}: this folder cannot be read and is left out ({error.strerror})", stacklevel=2)
-        return
-    for entry in entries:
-        if entry.is_dir():
-            yield from _files_below(Path(entry.path), above | {here})
-        else:
-            yield Path(entry.path)
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _open_path(path: Path, max_megapixels: float) -> PictureSource:
@@ -446,7 +467,8 @@ def _open_path(path: Path, max_megapixels: float) -> PictureSource:
 
 def check_paths(table: pd.DataFrame, file: Path) -> None:
     """Refuse rows of a table file that name no picture, by the first of them."""
-    without = np.flatnonzero(table[PATH_COLUMN].fillna("").astype(str).str.strip() == "")
+    paths = table[PATH_COLUMN]
+    without = np.flatnonzero(paths.isna() | (paths.astype(str).str.strip() == ""))
     if len(without):
         row = row_name(named_by_line(table, file), int(without[0]))
         raise DataError(f"{file}: {row} has no path; leave out what has no picture")

@@ -148,6 +148,8 @@ class TableForm:
         Of an array.
     names : tuple
         The columns' names, of a frame.
+    levels : tuple
+        What the levels of these names are called, of which there is one or more.
     given : str
         "tensor", or else "array".
     """
@@ -157,6 +159,7 @@ class TableForm:
     dtype: str
     names: tuple[Any, ...] = ()
     given: str = "array"
+    levels: tuple[Any, ...] = (None,)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -169,7 +172,10 @@ class TableForm:
         container = "frame" if isinstance(X, pd.DataFrame) else "sparse" if sparse.issparse(X) else "array"
         dtype = str(X.dtype) if hasattr(X, "dtype") else "float64"
         names = tuple(map(_plain_name, X.columns)) if container == "frame" else ()
-        return cls(TableCodec().fit(as_frame(X)), container, dtype, names)
+        levels = (
+            tuple(None if n is None else _plain_name(n) for n in X.columns.names) if container == "frame" else (None,)
+        )
+        return cls(TableCodec().fit(as_frame(X)), container, dtype, names, levels=levels)
 
     def tensors(self, X: Any) -> Tensor:
         """Vectors (N, width)."""
@@ -182,8 +188,9 @@ class TableForm:
     def contained(self, frame: pd.DataFrame) -> Any:
         """A table whose columns are named by texts in the container, and of an array the dtype, that came in."""
         if self.container == "frame":
-            levels = all(isinstance(name, tuple) for name in self.names)
-            return frame.set_axis(pd.MultiIndex.from_tuples(self.names) if levels else list(self.names), axis=1)
+            several = all(isinstance(name, tuple) for name in self.names)
+            axis = pd.MultiIndex.from_tuples(self.names) if several else pd.Index(list(self.names))
+            return frame.set_axis(axis.set_names(self.levels) if len(self.levels) == axis.nlevels else axis, axis=1)
         array = frame.to_numpy(dtype=np.dtype(self.dtype))
         return sparse.csr_matrix(array) if self.container == "sparse" else array
 
@@ -200,7 +207,7 @@ def form_state(form: Form) -> dict[str, Any]:
     if isinstance(form, PictureForm):
         return asdict(form)
     rest = {"container": form.container, "dtype": form.dtype, "names": list(form.names), "given": form.given}
-    return {"codec": form.codec.to_dict(), **rest}
+    return {"codec": form.codec.to_dict(), "levels": list(form.levels), **rest}
 
 
 def form_from(state: dict[str, Any]) -> Form:
@@ -209,7 +216,7 @@ def form_from(state: dict[str, Any]) -> Form:
         codec = TableCodec.from_dict(state["codec"])
         names = tuple(tuple(name) if isinstance(name, list) else name for name in state["names"])  # of several levels
         given = state.get("given", "array")
-        return TableForm(codec, state["container"], state["dtype"], names, given)
+        return TableForm(codec, state["container"], state["dtype"], names, given, tuple(state.get("levels", [None])))
     return PictureForm(**state)
 
 

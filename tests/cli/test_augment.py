@@ -211,6 +211,10 @@ def test_labels_of_a_csv_are_read_letter_by_letter(folders: Path, tmp_path: Path
     (tmp_path / "t.csv").write_text(f"path,label\n{paths[0]},a\n\n,b\n")
     with pytest.raises(DataError, match=r"t\.csv: line 4 has no path"):
         read_labelled(tmp_path / "t.csv")
+    gap = pd.DataFrame({"path": pd.Categorical(["a.png", None]), "label": ["x", "y"]})
+    gap.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t\.parquet: row 1 has no path"):
+        read_labelled(tmp_path / "t.parquet")
 
 
 def test_labels_that_would_share_a_folder_are_refused_before_anything_is_learnt(folders: Path, tmp_path: Path) -> None:

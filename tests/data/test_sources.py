@@ -292,8 +292,12 @@ def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
     (here / "more").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "round").symlink_to(here)
     (here / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (here / "itself").symlink_to(here / "itself")
+    (here / "v1").mkdir()
+    Image.new("L", (8, 8)).save(here / "v1" / "d.png")
+    (here / "latest").symlink_to(here / "v1")
     found = [p.relative_to(here).as_posix() for p in pictures_below(here)]
-    assert found == ["a.png", "gone.png", "more/b.png", "more/deeper/c.png"]
+    assert found == ["a.png", "gone.png", "more/b.png", "more/deeper/c.png", "v1/d.png"]
     with pytest.raises(DataError, match=r"gone\.png"):
         open_pictures(here).read(1)
 
@@ -324,6 +328,14 @@ def test_columns_can_be_read_letter_by_letter(tmp_path: Path) -> None:
     table = read_table(tmp_path / "t.csv", texts=("a", "none such"))
     assert table["a"].tolist() == ["007", "NA"]
     assert table["b"].isna().tolist() == [False, True]
+
+
+def test_what_pandas_takes_for_missing_is_missing_to_the_detector_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("n,alley\n1,NA\n2,Pave\n3,\n4,Grvl\n5,Pave\n6,Grvl\n")
+    frame = pd.read_csv(tmp_path / "t.csv")
+    encoder = TableEncoder().fit(frame)
+    read = read_features(tmp_path / "t.csv", encoder.categories)
+    np.testing.assert_array_equal(encoder.transform(read), encoder.transform(frame))
 
 
 def test_codes_are_as_they_are_written_however_late_one_has_a_letter(tmp_path: Path) -> None:

@@ -246,7 +246,8 @@ def test_sizes_and_transparency_that_only_some_have() -> None:
 
 def test_columns_of_several_levels_come_back(tmp_path: Path) -> None:
     frame = pd.DataFrame(
-        np.random.default_rng(0).normal(size=(40, 2)), columns=pd.MultiIndex.from_product([["a"], ["x", "y"]])
+        np.random.default_rng(0).normal(size=(40, 2)),
+        columns=pd.MultiIndex.from_product([["a"], ["x", "y"]], names=["kind", None]),
     )
     GanSynthesizer(max_images=64, random_state=0).fit(frame).save(tmp_path / "m")
     loaded = load(tmp_path / "m")
