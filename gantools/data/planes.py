@@ -65,7 +65,9 @@ def with_channels(picture: NDArray[np.float32], channels: int, name: str) -> NDA
         return with_channels(picture[..., :-1] * alpha + (1 - alpha), channels, name)
     if found == 1 and channels == 3:
         return np.repeat(picture, 3, axis=2)
-    raise DataError(f"{name}: has {found} channels, where {channels} are needed")
+    raise DataError(
+        f"{name}: has {found} channels, where {channels} are needed; convert it, or fit on pictures that are like it"
+    )
 
 
 def middle(picture: Any, first_axis: int = 0, longest: int = 2048) -> Any:

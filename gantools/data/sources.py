@@ -228,6 +228,9 @@ def _read_csv(path: Path, rows: int | None) -> pd.DataFrame:
     numbered, header = len(header) > 1 and header.iloc[0] == "", header[header != ""]
     if header.duplicated().any():
         raise DataError(f"{path}: two columns are called {header[header.duplicated()].iloc[0]!r}; rename one")
+    spaced = header[(header != header.str.strip()) & header.str.strip().isin((PATH_COLUMN, LABEL_COLUMN))]
+    if len(spaced):
+        raise DataError(f"{path}: the column {spaced.iloc[0]!r} has a space in its name; take it out")
     mark = next((m for m in ";\t|" if len(header) == 1 and m in header.iloc[0]), "")
     if mark:
         raise DataError(f"{path}: its values are separated by {mark!r}; save it with commas between them")

@@ -52,7 +52,10 @@ class TableEncoder:
                 known = values[~np.isnan(values)]
                 median = float(np.median(known)) if len(known) else 0.0
                 filled = np.where(np.isnan(values), median, values)
-                mean, deviation = float(filled.mean()), float(filled.std())
+                with np.errstate(over="ignore", invalid="ignore"):
+                    mean, deviation = float(filled.mean()), float(filled.std())
+                if not np.isfinite([mean, deviation]).all():
+                    raise DataError(f"column {name!r} holds numbers too large to compare; give them in a larger unit")
                 self.numbers[name] = [
                     median,
                     mean,

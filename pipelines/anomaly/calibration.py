@@ -11,6 +11,8 @@ Floats = NDArray[np.float64]
 
 FALSE_ALARMS = 0.05
 _TAIL = 0.95
+_LEAST = 1e-9  # of a spread, relative to the centre: what is less is rounding
+_DIGITS = 9
 _UNKNOWN = 0.1  # the spread, relative to the centre, where normals' scores do not differ or there is but one
 
 
@@ -30,12 +32,21 @@ class Scale:
         """The scale of held-out normals' scores."""
         centre = float(np.median(normals))
         spread = float(np.quantile(normals, _TAIL)) - centre
-        if spread <= 0:
-            spread = float(np.std(normals)) or max(abs(centre), 1.0) * _UNKNOWN
-        return cls(centre, spread)
+        size = max(abs(centre), 1.0)
+        if spread <= _LEAST * size:
+            spread = float(np.std(normals))
+        return cls(centre, spread if spread > _LEAST * size else _UNKNOWN * size)
 
     def __call__(self, scores: Floats) -> Floats:
         return (scores - self.centre) / self.spread
+
+
+def rounded(scores: Floats) -> Floats:
+    """Scores to nine digits after the point: those of alike samples are equal, in whichever batch they were computed.
+
+    Else a sample that is as its kind is in training would lie a last digit above all of them, or below.
+    """
+    return np.round(scores, _DIGITS) + 0.0
 
 
 def threshold(normals: Floats, false_alarms: float = FALSE_ALARMS) -> float:

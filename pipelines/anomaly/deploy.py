@@ -47,6 +47,7 @@ class Decision(nn.Module):
         """(N, n_parts) float64 to three of (N,): float32, bool, float32."""
         score = ((parts - self.centres) / self.spreads * self.weights).sum(1)
         score = (score - self.total.centre) / self.total.spread
+        score = (score * 1e9).round() / 1e9  # as `rounded` in calibration.py
         at_least = (self.calibration[None] >= score[:, None]).double().sum(1)
         p_value = (1 + at_least) / (len(self.calibration) + 1)
         return score.float(), score > self.threshold, p_value.float()

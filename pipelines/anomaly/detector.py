@@ -26,7 +26,7 @@ from gantools.data.standard import Glance, InputContract, StandardPictures, allo
 from gantools.data.tables import TableEncoder, infinite_rows, row_name, unusable_rows
 from gantools.errors import ConfigError, DataError, about
 from gantools.metrics.anomaly import auroc
-from gantools.pipelines.anomaly.calibration import FALSE_ALARMS, Scale, p_values, threshold
+from gantools.pipelines.anomaly.calibration import FALSE_ALARMS, Scale, p_values, rounded, threshold
 from gantools.pipelines.anomaly.kinds import KINDS, Kind
 from gantools.pipelines.anomaly.labels import abnormal_from_labels
 from gantools.pipelines.anomaly.members import TRAINING, TRIMMED, Trainings, forget_earlier, trimming_begun
@@ -81,7 +81,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         Kinds of synthetic anomaly (keys of `gantools.data.anomalies.CORRUPTIONS`); None for none. Tables know
         one kind, noise.
     fake_weight : float
-        Weight of the generator's fakes in the discriminator's loss, where real samples have 1.
+        Weight of the generator's fakes in the discriminator's loss, where real samples have 1; without synthetic
+        anomalies it is 1, whatever is given, but 0 is refused.
     n_discriminators : int
         Discriminators that are trained one after the other, each from other initial weights and on other batches, and
         answer in the mean: each takes its time in training and in scoring. `thorough`, a preset, has three.
@@ -296,7 +297,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             self.offset_ = -threshold(self.calibration_, self.false_alarms)
         else:
             fused = self._fused(self._known_scores(data, good))
-            self.offset_ = float(np.percentile(-fused, 100.0 * self.contamination))
+            self.offset_ = float(rounded(np.percentile(-fused, 100.0 * self.contamination)))
         return self
 
     def _fit_twice(
@@ -334,6 +335,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         if view == "auto":
             small = max(usual) <= _WHOLE_UP_TO and min(usual) >= 8 if size is None else size <= _WHOLE_UP_TO
             view = "whole" if one_size and small else "tiles"
+        if view == "tiles" and size is not None and size < SMALLEST:
+            raise ConfigError(f"image_size={size} is too small for tiles; {SMALLEST} at least, or view='whole'")
         if view == "tiles":
             return InputContract(glance.channels, longest_short_side=size or _SHORT_SIDE, least_side=SMALLEST), view
         if size is not None:
@@ -452,7 +455,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
     def _fused(self, part_scores: Floats) -> Floats:
         weights = np.array([KINDS[self.kind_].weights[p] for p in self.parts_])
         scaled = np.stack([self.scales_[p](part_scores[:, i]) for i, p in enumerate(self.parts_)], 1)
-        return self.total_(scaled @ weights / weights.sum())
+        return rounded(self.total_(scaled @ weights / weights.sum()))
 
     def part_scores(self, X: Any) -> tuple[Floats, dict[int, str]]:
         """The parts' raw scores, and why some samples have none.
@@ -593,7 +596,7 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
             if isinstance(X, (str, Path)):
                 with about(X):
                     return self.score_table(self._rows(Path(X), fitted=True))
-            X = X.numpy(force=True) if isinstance(X, Tensor) else X
+            X = as_array(X) if isinstance(X, Tensor) else X
             frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X).infer_objects()
             names: Any = zip(frame, self._named(frame), strict=True)
             errors = unusable_rows(frame, [str(own) for own, name in names if str(name) in self.encoder_.numbers])
@@ -735,10 +738,12 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         state = stored.state
         detector.kind_ = state["kind"]
         detector.parts_ = tuple(state["parts"])
-        detector.offset_ = float(state["offset"])
+        detector.offset_ = float(
+            rounded(np.asarray(state["offset"], np.float64))
+        )  # as scores are, in models saved before too
         detector.scales_ = {p: Scale(*numbers) for p, numbers in state["scales"].items()}
         detector.total_ = Scale(*state["total"])
-        detector.calibration_ = np.asarray(state["calibration"], np.float64).reshape(-1)
+        detector.calibration_ = rounded(np.asarray(state["calibration"], np.float64).reshape(-1))
         numbers = [
             detector.offset_,
             *detector.calibration_,

@@ -25,7 +25,7 @@ def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
     if given.isna().any():
         row = int(np.flatnonzero(given.isna())[0])
         raise DataError(f"sample {row} has no label ({int(given.isna().sum())} without); say of each what it is")
-    words = given.astype(str).str.lower()
+    words = given.astype(str).str.strip().str.lower()
     if words.isin(("true", "false")).all():
         return (words == "true").to_numpy()
     numbers = pd.to_numeric(given, errors="coerce")
@@ -37,4 +37,4 @@ def abnormal_from_labels(y: Any) -> NDArray[np.bool_]:
         if found <= {0, 1}:
             return labels == 1
         raise DataError(f"labels {sorted(found)[:6]} are not known; use -1 (abnormal) and 1, or 1 (abnormal) and 0")
-    return ~np.isin(np.char.lower(labels.astype(str)), ("normal", "good"))
+    return ~words.isin(("normal", "good")).to_numpy()

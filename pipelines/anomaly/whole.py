@@ -119,7 +119,7 @@ class WholeModel:
                 model.scores(pictures.batch(part), np.arange(start, start + len(part)) if few else None)
                 for start, part in _in_batches(indices, advance)
             ]
-        pixels = model.maps(pictures.batch(indices[:_BATCH]))
+        pixels = model.maps(pictures.batch(chosen(indices, _BATCH, settings.seed)))
         centre, high = float(np.median(pixels)), float(np.quantile(pixels, _PIXEL_TAIL))
         model.pixel_scale = (centre, max(high - centre, 1e-6))
         return model, np.concatenate(calibration), trainings
@@ -135,13 +135,13 @@ class WholeModel:
         names = [part for part in ("features", "pretrained") if part in self.parts]
         collected: dict[str, list[Tensor]] = {name: [] for name in names}
         near: list[Tensor] = []
-        for start, part in _in_batches(indices, advance):
+        looked_at = chosen(indices, _PLACES_FROM, seed)
+        for _, part in _in_batches(indices, advance):
             x = _padded(_to(pictures.batch(part), self._device))
             vectors, place = self._vectors(x)
             for name in names:
                 collected[name].append(vectors[name][: len(part)])
-            if start < _PLACES_FROM:
-                near.append(place[: len(part)])
+            near.append(place[: len(part)][torch.from_numpy(np.isin(part, looked_at)).to(place.device)])
         self.banks = {name: torch.cat(found) for name, found in collected.items()}
         maps = torch.cat(near)
         self.places = torch.stack([maps.mean(0), maps.std(0, correction=0)])

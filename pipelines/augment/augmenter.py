@@ -514,7 +514,7 @@ log, verbose
             "synthesizer": None if self.synthesizer_ is None else self.synthesizer_.state(),
             "form": form_state(form),
             "table": form.codec.packed(table) if isinstance(form, TableForm) and table is not None else None,
-            "names": _as_bytes(self.names_),
+            "names": _packed(self.names_),
             "policy": self.policy_,
             "gates": self.maker_.gates.state(),
             "numbers": [list(pair) for pair in self.maker_.numbers.items()],
@@ -544,7 +544,7 @@ log, verbose
         form = form_from(state["form"])
         numbers = {int(c): int(i) for c, i in state["numbers"]}
         gates = Gates.restored(state["gates"], form)
-        augmenter.names_, augmenter.policy_ = _from_bytes(state["names"]), state["policy"]
+        augmenter.names_, augmenter.policy_ = _unpacked(state["names"]), state["policy"]
         policy = built_policy(state["policy"], str(augmenter.policy)) if isinstance(form, PictureForm) else None
         augmenter.maker_ = Maker(form, augmenter.synthesizer_, gates, numbers, policy)
         if isinstance(form, TableForm) and state.get("table") is not None:
@@ -566,16 +566,21 @@ log, verbose
         return tags
 
 
-def _as_bytes(names: list[str]) -> Tensor:
+def _packed(names: list[str]) -> dict[str, Any]:
     """Names as one tensor (bytes,): there may be a million, which a description in JSON does not hold."""
-    return torch.from_numpy(np.frombuffer(_BETWEEN.join(names).encode("utf-8", "surrogatepass"), np.uint8).copy())
+    content = np.frombuffer(_BETWEEN.join(names).encode("utf-8", "surrogatepass"), np.uint8)
+    return {"bytes": torch.from_numpy(content.copy()), "n": len(names)}
 
 
-def _from_bytes(names: Tensor | list[str]) -> list[str]:
-    """The names that `_as_bytes` was given; models saved before have a list of them."""
-    if isinstance(names, list):
-        return names
-    return fitting("names", names, torch.uint8, None).numpy().tobytes().decode("utf-8", "surrogatepass").split(_BETWEEN)
+def _unpacked(packed: dict[str, Any] | list[str]) -> list[str]:
+    """The names that `_packed` was given; models saved before have a list of them."""
+    if isinstance(packed, list):
+        return packed
+    content = fitting("names", packed["bytes"], torch.uint8, None).numpy().tobytes()
+    names = content.decode("utf-8", "surrogatepass").split(_BETWEEN)
+    if len(names) != packed["n"]:
+        raise ValueError(f"there should be {packed['n']} names and are {len(names)}")
+    return names
 
 
 def _check_template(template: GanSynthesizer) -> None:

@@ -583,3 +583,48 @@ def test_a_wrong_cell_is_an_error_of_its_row_also_where_columns_have_no_names() 
     assert table["error"].tolist()[1:] == ["", ""]
     expected = detector.anomaly_score(np.array([[1.0, 2.0], [0.5, np.nan]]))
     np.testing.assert_allclose(table["anomaly_score"][1:].to_numpy(np.float64), expected)
+
+
+def test_a_row_alone_is_judged_as_among_others() -> None:
+    """Rows that are alike have equal scores to the last digit, which ties with normals of the same kind need."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({c: rng.choice(list("abc"), 600, p=[0.8, 0.15, 0.05]) for c in "xyz"})
+    detector = GanAnomalyDetector(max_images=3200, random_state=0).fit(table)
+    some = table.head(40)
+    together = detector.p_value(some)
+    alone = np.concatenate([detector.p_value(some.iloc[[i]]) for i in range(len(some))])
+    np.testing.assert_array_equal(alone, together)
+    usual = table[(table == "a").all(axis=1)].head(1)
+    assert detector.p_value(usual)[0] > 0.5
+
+
+def test_a_scale_is_not_of_rounding() -> None:
+    normals = np.full(50, 0.3)
+    normals[::7] += 1e-16
+    assert Scale.of(normals).spread == pytest.approx(0.1)
+    assert Scale.of(np.r_[np.zeros(30), 1e-3]).spread == pytest.approx(np.std(np.r_[np.zeros(30), 1e-3]))
+
+
+def test_heatmaps_know_all_normals_in_whatever_order_they_come() -> None:
+    rng = np.random.default_rng(0)
+    dark, bright = (np.clip(rng.normal(level, 0.02, (n, 12, 12)), 0, 1) for level, n in ((0.2, 1400), (0.8, 700)))
+    fast = GanAnomalyDetector(parts=["discriminator"], max_images=128, random_state=0)
+    fast.fit(np.concatenate([dark, bright]).astype(np.float32))
+    maps = np.stack(fast.anomaly_map(bright[-64:].astype(np.float32)))
+    assert np.median(maps) < 2
+
+
+@pytest.mark.parametrize("words", [["good ", "bad", " good"], ["Normal", " broken", "normal\t"]])
+def test_spaces_around_labels_say_nothing(words: list[str]) -> None:
+    assert abnormal_from_labels(words).tolist() == [False, True, False]
+
+
+def test_what_cannot_be_learnt_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b, label\n1,2,good\n3,4,bad\n5,6,good\n")
+    with pytest.raises(DataError, match=r"t\.csv: the column ' label' has a space in its name"):
+        GanAnomalyDetector().fit(tmp_path / "t.csv")
+    huge = pd.DataFrame({"a": np.arange(9.0), "b": np.resize([1e160, -1e160, 3e160], 9)})
+    with pytest.raises(DataError, match="column 'b' holds numbers too large"):
+        GanAnomalyDetector().fit(huge)
+    with pytest.raises(ConfigError, match="image_size=24 is too small for tiles; 32 at least"):
+        GanAnomalyDetector(view="tiles", image_size=24).fit(np.zeros((5, 40, 40), np.uint8))
