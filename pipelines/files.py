@@ -47,7 +47,7 @@ def targets(source: FileSource, folder: Path, without: Path | None = None) -> li
             raise ConfigError(f"--out {folder}: {destination} would replace its own original; name another folder")
         if path.resolve() in passed:
             continue
-        for place in {destination, as_png(destination)}:  # the second is taken where the format cannot hold it
+        for place in _alternatives(destination):
             claim(place, path, taken)
         found.append(Target(path, destination))
     return list(dict.fromkeys(found))  # a list may name a picture twice
@@ -186,6 +186,8 @@ def convert_files(
 
 def existing(work: list[Target], overwrite: bool, resume: bool, every_frame: bool) -> set[Path]:
     """Which results are there already; parameters and errors as of `convert_files`."""
+    if overwrite and resume:
+        raise ConfigError("--resume skips what exists and --overwrite replaces it; give one of them")
     if every_frame:
         _refuse_names_of_frames(work)
     there = {t.destination for t in work if _written(t, every_frame)}
@@ -230,8 +232,8 @@ def _refuse_names_of_frames(work: list[Target]) -> None:
     """Refuse a picture called as a frame of another would be: one would replace the other."""
     whole = {t.destination: t.source for t in work}
     for target in work:
-        found = re.fullmatch(r"(.+)\.frame-\d{3,}", target.destination.stem)
-        if found and (other := whole.get(target.destination.with_name(found[1] + target.destination.suffix))):
+        found = re.fullmatch(r"(.+)\.frame-\d{3,}(\.[^.]+?)(\.png)?", target.destination.name)
+        if found and (other := whole.get(target.destination.with_name(found[1] + found[2]))):
             raise ConfigError(
                 f"{other} may have a frame that becomes {target.destination.name}, as {target.source} does; rename one"
             )
@@ -252,4 +254,5 @@ def _places(destination: Path, every_frame: bool) -> set[Path]:
 
 
 def _alternatives(place: Path) -> set[Path]:
-    return {place, as_png(place)}
+    """The file itself, and the PNG that is written where its format cannot hold the picture; PNG holds all."""
+    return {place} if place.suffix.lower() == ".png" else {place, as_png(place)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 from gantools.core import AdversarialTrainer, Batch, Game, Tick, Training
 from gantools.core.checkpoint import previous
 from gantools.core.world import world
+from gantools.data.sources import PictureSource
 from gantools.errors import ConfigError
 from gantools.pipelines.base import train_shown
 from gantools.progress import Stages
@@ -160,10 +163,38 @@ def blended(fidelity: nn.Module, texture: nn.Module, at: float) -> nn.Module:
     return between.eval().requires_grad_(False)
 
 
-def split(n: int, holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of the pictures to learn from, and of those held out: at most ten, none of fewer than five."""
+def split(names: Sequence[Collection[str]], holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the pictures to learn from, and of those held out: at most ten, none of fewer than five.
+
+    Pictures (or pairs of them) that share one of their `names` are on one side together, as what is learnt from tells
+    nothing of how others will do.
+    """
+    n = len(names)
     if holdout == 0 or n < _FEWEST_TO_SPLIT:
         return np.arange(n), np.empty(0, np.int64)
-    shuffled = np.random.default_rng((seed, 1)).permutation(n)
     k = min(max(1, round(holdout * n)), _MOST_HELD_OUT, n - 1)
-    return np.sort(shuffled[k:]), np.sort(shuffled[:k])
+    group = _connected(names)
+    held: list[int] = []
+    for first in np.random.default_rng((seed, 1)).permutation(n):
+        together = np.flatnonzero(group == group[first])
+        if first not in held and len(held) + len(together) <= min(_MOST_HELD_OUT, n - 1):
+            held += together.tolist()
+        if len(held) >= k:
+            break
+    return np.setdiff1d(np.arange(n), held), np.sort(np.asarray(held, np.int64))
+
+
+def names_of(numbers: NDArray[np.int64], **sides: PictureSource | None) -> list[list[str]]:
+    """What the pictures of each pair are called, for `split`; `sides` are sources by what they are to each other."""
+    return [[f"{side} {source.name(int(i))}" for side, source in sides.items() if source is not None] for i in numbers]
+
+
+def _connected(names: Sequence[Collection[str]]) -> NDArray[np.int64]:
+    """A number for each picture, which those have in common that share a name, or share one with one that does."""
+    numbers: dict[str, int] = {}
+    rows = [i for i, mine in enumerate(names) for _ in mine]
+    columns = [numbers.setdefault(name, len(names) + len(numbers)) for mine in names for name in mine]
+    n = len(names) + len(numbers)
+    graph = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(n, n))
+    found: NDArray[np.int64] = connected_components(graph, directed=False)[1][: len(names)]
+    return found

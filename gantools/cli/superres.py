@@ -60,7 +60,6 @@ def fit(
     checkpoint = shared.checkpoint_of(model)
     flags: dict[str, Any] = {
         "scale": scale,
-        "degradation": "none" if low is not None else None,
         "random_state": seed,
         "device": device,
         "max_minutes": max_minutes,
@@ -72,6 +71,8 @@ def fit(
         "verbose": int(not quiet),
     }
     parameters = shared.settings_of("sr", config, settings, flags, GanSuperResolver().get_params(deep=False))
+    if low is not None and parameters.get("degradation", "bicubic") == "bicubic":
+        parameters["degradation"] = "none"
     target = shared.writable_file(sheet or shared.beside(model, "-sheet.png"), shared.SHEET, data, low)
     shared.writable_file(report, shared.PAGE)
     resolver = GanSuperResolver(**parameters)

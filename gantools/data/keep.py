@@ -240,6 +240,7 @@ def write_kept(path: Path, kept: Kept) -> Path:
     deep = kept.pixels.dtype == np.uint16
     too_large = max(kept.pixels.shape[:2]) > _LARGEST.get(suffix, 1 << 31)
     loses = (deep and suffix not in _DEEP_FORMATS) or (kept.has_alpha and suffix not in _FORMATS_WITH_ALPHA)
+    loses = loses or (suffix == ".pgm" and kept.pixels.shape[2] == 3)
     unreadable = deep and suffix in _TIFF and kept.pixels.shape[2] == 2  # Pillow and OpenCV have no such pictures
     if suffix == ".gif" or too_large or loses or unreadable:
         path, suffix = as_png(path), ".png"

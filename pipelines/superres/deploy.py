@@ -31,7 +31,8 @@ class Enlarging(nn.Module):
 def deployable(resolver: GanSuperResolver) -> Deployable:
     """What can be exported of a fitted super-resolver, as its parameters (perception, tta, true_colours) stand.
 
-    The whole picture is enlarged at once; in tiles it is for the caller to cut them, `radius` pixels overlapping.
+    The whole picture is enlarged at once; in tiles it is for the caller to cut them, with `radius` more pixels on
+    every side, which are cut off the results.
     """
     enlarger = resolver.enlarger()
     images = torch.randint(

@@ -127,7 +127,7 @@ def read_pairs(
         left -= _bytes(pair, scale)
         cut += pair.high.shape != large.shape
         there, kept = there + large[0].numel(), kept + pair.high[0].numel()
-    refuse(_in_order(misfits), seen)
+    refuse(_in_order(misfits), seen, f"; is scale={scale} (--scale) right, and are the low ones given as such?")
     if doubtful and len(reasons) + len(doubtful) > allowance(seen, max_bad):
         way = "; align them, leave them out, or skip up to N such with --max-bad N (max_bad=N)"
         refuse(_in_order(doubtful), seen, way)

@@ -48,7 +48,7 @@ from gantools.pipelines.callbacks import CallbackSupportMixin, ticking, with_cal
 from gantools.pipelines.containers import are_pictures, gathered, is_flat, pictures, raw_picture
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.showing import ShowingMixin
-from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
+from gantools.pipelines.stages import Plan, blended, both_ends, fidelity_trainer, names_of, split, train_two_stages
 from gantools.pipelines.superres.enlarge import Eightfold, Enlarger, TrueColours
 from gantools.pipelines.superres.examples import Example, examples_of
 from gantools.pipelines.superres.figures import capped_psnr, interpolations, means, measured
@@ -301,7 +301,9 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
         if paired and self.degradation == "real":
             raise ConfigError("degradation='real' makes low pictures, and pairs were given; use degradation='none'")
         if not paired and self.degradation == "none":
-            raise ConfigError("degradation='none' needs pairs: low pictures as X and sharp ones as y")
+            raise ConfigError(
+                "degradation='none' needs pairs: low pictures as X and sharp ones as y (--low, the folder of low ones)"
+            )
         if self.strength != 1 and self.degradation != "real":
             raise ConfigError(f"strength={self.strength:g} is of degradation='real'; set that too, or leave it out")
         high, low = self._sources(X, y)
@@ -323,7 +325,7 @@ class GanSuperResolver(ShowingMixin, CallbackSupportMixin, TransformerMixin, Bas
                     max_bad=self.max_bad,
                     advance=advance,
                 )
-            learnt, held = split(len(pairs), self.holdout, seed)
+            learnt, held = split(names_of(good, sharp=high, low=low), self.holdout, seed)
             self.held_out_ = good[held]
             if skipped:
                 warnings.warn(f"{len(skipped)} pictures were skipped: {'; '.join(skipped[:5])}", stacklevel=2)

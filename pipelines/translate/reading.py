@@ -98,13 +98,14 @@ def _alone(
                 "pictures, of which a second one holds the targets, has `path`"
             )
         folder, name = Path(X).parent, str(X)
-        X = named_by_line(read_table(Path(X)), Path(X))
+        X = named_by_line(read_table(Path(X), texts=COLUMNS), Path(X))
     if not (isinstance(X, pd.DataFrame) and set(COLUMNS) <= set(X.columns)):
         return None
     if X.empty:
         raise DataError(f"{name}: has no rows; write one for each pair, with its source and its target")
     rows = [row_name(X, at) for at in range(len(X))]
-    empty = [row for row, gap in zip(rows, X[list(COLUMNS)].isna().any(axis=1), strict=True) if gap]
+    gaps = X[list(COLUMNS)].isna() | (X[list(COLUMNS)] == "")
+    empty = [row for row, gap in zip(rows, gaps.any(axis=1), strict=True) if gap]
     if empty:
         raise DataError(f"{name}: no source or no target in {_first(empty)}; fill it in, or take the line out")
     files = [[folder / str(p) for p in X[column]] for column in COLUMNS]

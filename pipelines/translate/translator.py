@@ -51,7 +51,16 @@ from gantools.pipelines.containers import gathered, is_flat, pictures, raw_pictu
 from gantools.pipelines.export import Deployable
 from gantools.pipelines.paired import PairedGame
 from gantools.pipelines.showing import ShowingMixin
-from gantools.pipelines.stages import TEXTURE, Plan, blended, both_ends, fidelity_trainer, split, train_two_stages
+from gantools.pipelines.stages import (
+    TEXTURE,
+    Plan,
+    blended,
+    both_ends,
+    fidelity_trainer,
+    names_of,
+    split,
+    train_two_stages,
+)
 from gantools.pipelines.translate.apply import Translation
 from gantools.pipelines.translate.examples import Example, examples_of
 from gantools.pipelines.translate.figures import EQUAL, Method, baselines, made, means, measured
@@ -391,7 +400,7 @@ class GanTranslator(ShowingMixin, CallbackSupportMixin, TransformerMixin, BaseEs
         reading: dict[str, Any] = {"seed": seed, "max_bad": self.max_bad}
         if self.paired:
             pairs, good, skipped = read_pairs(sources, targets, self.channels_, self.size, advance=advance, **reading)
-            learnt, held = split(len(pairs), self.holdout, seed)
+            learnt, held = split(names_of(good, source=sources, target=targets), self.holdout, seed)
             self.held_out_ = good[held]
             if unrelated(pairs, seed):
                 warnings.warn(

@@ -192,6 +192,13 @@ def test_results_may_go_above_the_sources_and_never_onto_another_ones(work: Path
     Image.fromarray(data.chelsea()[:20, :30]).save(inner / "b.gif.png")
     refused = gantools("sr", "upscale", inner, "--model", model, "--out", tmp_path / "out", code=2)
     assert "would both become" in refused.stderr
+    twice = tmp_path / "twice"
+    twice.mkdir()
+    for name in ("a.png", "a.png.png"):  # PNG holds every picture, so neither can become the other
+        Image.fromarray(data.chelsea()[:20, :30]).save(twice / name)
+    how = ("sr", "upscale", twice, "--model", model, "--out", tmp_path / "results", "--json")
+    assert json.loads(gantools(*how).stdout)["n"] == 2
+    assert "give one of them" in gantools(*how, "--overwrite", "--resume", code=2).stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -312,6 +312,11 @@ def test_a_ppm_of_sixteen_bits_says_that_it_loses_eight(tmp_path: Path) -> None:
     np.testing.assert_allclose(deep.pixels, usual.pixels, atol=1)
 
 
+def test_colours_are_not_written_under_the_name_of_a_gray_format(tmp_path: Path) -> None:
+    written = write_kept(tmp_path / "a.pgm", Kept(np.zeros((3, 4, 3), np.uint8)))
+    assert written.name == "a.pgm.png"
+
+
 @pytest.mark.parametrize("most", [4095, 65535])
 def test_a_gray_pgm_is_as_bright_as_its_highest_value_says(tmp_path: Path, most: int) -> None:
     pixels = RNG.integers(0, most, (3, 4), endpoint=True)

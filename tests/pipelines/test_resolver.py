@@ -380,8 +380,18 @@ def test_a_fit_that_fails_leaves_no_half_fitted_estimator(photographs: Pictures)
         resolver.transform(photographs)
 
 
+def test_what_is_held_out_was_not_learnt_from_under_another_row() -> None:
+    targets, sources = [f"t{i // 2}" for i in range(20)], [f"s{max(i, 1)}" for i in range(20)]
+    learnt, held = split(list(zip(targets, sources, strict=True)), 0.2, 0)
+    assert len(held) >= 4
+    assert sorted([*learnt, *held]) == list(range(20))
+    for names in (targets, sources):
+        assert not {names[i] for i in learnt} & {names[i] for i in held}
+    assert len(split([["the same"]] * 9, 0.2, 0)[1]) == 0
+
+
 @pytest.mark.parametrize("n", [1, 4, 5, 8])
 def test_something_is_always_left_to_learn_from(n: int) -> None:
-    learnt, held = split(n, 0.95, 0)
+    learnt, held = split([[str(i)] for i in range(n)], 0.95, 0)
     assert len(learnt) > 0
     assert sorted([*learnt, *held]) == list(range(n))

@@ -458,6 +458,9 @@ def test_pairs_that_are_none_are_told(photographs: Pictures, tmp_path: Path) -> 
     (tmp_path / "gap.csv").write_text("source,target\n\na.png,a.png\n,a.png\n")
     with pytest.raises(DataError, match=r"gap\.csv: no source or no target in line 4; fill it in"):
         GanTranslator(**fast).fit(tmp_path / "gap.csv")
+    (tmp_path / "codes.csv").write_text("source,target\n001,a.png\n")
+    with pytest.raises(DataError, match=r"line 2: .*001: no such file"):
+        GanTranslator(**fast).fit(tmp_path / "codes.csv")
     with pytest.raises(DataError, match="the table of pairs: no source or no target in row two"):
         GanTranslator(**fast).fit(gaps)
     (tmp_path / "empty.csv").write_text("source,target\n")
