@@ -136,7 +136,7 @@ def page(minutes: float) -> str:
     lines = [
         "# Every recipe on the same pictures",
         "",
-        f"Fashion-MNIST at 28 pixels, DCGAN's players at a width of 32, {minutes:g} minutes each on two cores of",
+        f"Fashion-MNIST at 28 pixels, DCGAN's players at a width of 32, {60 * minutes:g} seconds each on two cores of",
         'a processor, one seed; made by `python -m benchmarks.gallery`. A recipe is a name: `trainer="wgan-gp"` in any',
         "estimator, `--set trainer=wgan-gp` in any command, where it replaces the adversarial part and not the first",
         "stage: these pictures are made from noise alone. What the tasks use by default is not among these:",
@@ -181,7 +181,7 @@ def main() -> None:
     """See the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=list(_WORDS), choices=list(_WORDS))
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", type=float, default=1.0)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     assert set(RECIPES) <= {name.split("/")[1] for name in configs.available()}
