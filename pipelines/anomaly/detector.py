@@ -738,9 +738,8 @@ class GanAnomalyDetector(ShowingMixin, CallbackSupportMixin, OutlierMixin, Trans
         state = stored.state
         detector.kind_ = state["kind"]
         detector.parts_ = tuple(state["parts"])
-        detector.offset_ = float(
-            rounded(np.asarray(state["offset"], np.float64))
-        )  # as scores are, in models saved before too
+        # rounded as scores are, in models saved before too
+        detector.offset_ = float(rounded(np.asarray(state["offset"], np.float64)))
         detector.scales_ = {p: Scale(*numbers) for p, numbers in state["scales"].items()}
         detector.total_ = Scale(*state["total"])
         detector.calibration_ = rounded(np.asarray(state["calibration"], np.float64).reshape(-1))

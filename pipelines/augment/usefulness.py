@@ -127,11 +127,9 @@ def evaluate(
     bad = int(allowance(len(labels), augmenter.max_bad))
     augmenter = clone(augmenter).set_params(checkpoint=None, resume=False, log=None, max_bad=bad)  # which know no fold
     rows: list[dict[str, Any]] = []
+    unlabelled = np.flatnonzero(numbers < 0)  # which help to train
     folds = [
-        (
-            np.concatenate([known[train], np.flatnonzero(numbers < 0)]),
-            known[test],
-        )  # whoever has no label helps to train
+        (np.concatenate([known[train], unlabelled]), known[test])
         for train, test in StratifiedKFold(n_splits, shuffle=True, random_state=seed).split(known, numbers[known])
     ]
     for train, _ in folds:

@@ -171,11 +171,11 @@ class TableForm:
         """The form of a table."""
         container = "frame" if isinstance(X, pd.DataFrame) else "sparse" if sparse.issparse(X) else "array"
         dtype = str(X.dtype) if hasattr(X, "dtype") else "float64"
-        names = tuple(map(_plain_name, X.columns)) if container == "frame" else ()
-        levels = (
-            tuple(None if n is None else _plain_name(n) for n in X.columns.names) if container == "frame" else (None,)
-        )
-        return cls(TableCodec().fit(as_frame(X)), container, dtype, names, levels=levels)
+        codec = TableCodec().fit(as_frame(X))
+        if container != "frame":
+            return cls(codec, container, dtype)
+        levels = tuple(None if name is None else _plain_name(name) for name in X.columns.names)
+        return cls(codec, container, dtype, tuple(map(_plain_name, X.columns)), levels=levels)
 
     def tensors(self, X: Any) -> Tensor:
         """Vectors (N, width)."""
